@@ -1,0 +1,66 @@
+"""The command line: one file per command group; each parses, calls one function and prints.
+
+A group is imported only when it is called, so that `--help` stays fast.
+"""
+
+import importlib
+import sys
+
+import click
+
+from tidegate import __version__
+from tidegate.core.errors import TidegateError
+
+COMMANDS = {  # name -> module; each module holds a click command of the same name
+    "up": "tidegate.cli.up",
+    "serve": "tidegate.cli.serve",
+    "call": "tidegate.cli.call",
+    "keys": "tidegate.cli.keys",
+    "catalog": "tidegate.cli.catalog",
+    "ledger": "tidegate.cli.ledger",
+    "study": "tidegate.cli.study",
+    "report": "tidegate.cli.report",
+}
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module when the command is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tidegate")
+def cli() -> None:
+    """Tidegate is the honest meter for LLM tokens.
+
+    \b
+    Example:
+      tidegate up                      start the gateway and make a first call
+      tidegate ledger stat             what the ledger holds
+      tidegate study oss_split         a figure from it
+    """
+
+
+def main() -> None:
+    """Entry point: an error of ours is one clear line on stderr and exit code 1."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except TidegateError as error:
+        click.echo(f"tidegate: {error}", err=True)
+        sys.exit(1)

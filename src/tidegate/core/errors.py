@@ -1,0 +1,154 @@
+"""Every error a caller can see: one family, one JSON shape.
+
+TidegateError                     anything of ours, also off the wire (exit code 1, one line)
+├── ConfigError                   the installation cannot start as configured
+├── LedgerError                   a ledger that cannot be read or written
+├── CatalogError                  facts that contradict themselves or are missing
+└── GatewayError                  becomes an HTTP reply; status and code sit on the class
+    ├── InvalidRequest            400  malformed body or field
+    ├── Unauthenticated           401  no key, or one that is not valid
+    ├── ModelNotFound             404  no route serves the model
+    ├── PriceUnknown              404  a route exists, but nobody knows its price
+    ├── PathNotFound              404
+    ├── MethodNotAllowed          405
+    ├── RequestTimeout            408  the caller was too slow
+    ├── PayloadTooLarge           413
+    ├── UnsupportedEncoding       415
+    ├── HeadersTooLarge           431
+    ├── InternalError             500
+    ├── ClientGone                499  never sent: what the row says when the caller left
+    ├── UpstreamError             502  the provider failed or spoke nonsense
+    ├── UpstreamRejected          502  the provider refused our credentials
+    ├── Unavailable               503  draining, or the ledger cannot be written
+    └── UpstreamTimeout           504
+"""
+
+import difflib
+from collections.abc import Collection
+from typing import Any, ClassVar
+
+
+class TidegateError(Exception):
+    """Base of everything this project raises on purpose. The text says what was seen and what to do."""
+
+
+class ConfigError(TidegateError):
+    """The configuration cannot be used; the text names the setting."""
+
+
+class LedgerError(TidegateError):
+    """A ledger cannot be read or written; the text names the file."""
+
+
+class CatalogError(TidegateError):
+    """Catalog facts are missing or contradict each other; the text names the entry."""
+
+
+class GatewayError(TidegateError):
+    """An error that becomes an HTTP reply.
+
+    `status`: HTTP status. `code`: the machine-readable word, also the row's `error_type`.
+    `kind`: OpenAI's `error.type`. `param`: the offending field, where there is one.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    kind: ClassVar[str] = "api_error"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class InvalidRequest(GatewayError):
+    status, code, kind = 400, "invalid_request", "invalid_request_error"
+
+
+class Unauthenticated(GatewayError):
+    status, code, kind = 401, "invalid_api_key", "authentication_error"
+
+
+class ModelNotFound(GatewayError):
+    status, code, kind = 404, "model_not_found", "invalid_request_error"
+
+    def __init__(self, model: str, known: Collection[str]) -> None:
+        near = difflib.get_close_matches(model, known, n=2)
+        mend = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists those that are served."
+        super().__init__(f"No route serves model {model[:200]!r}. {mend}", param="model")
+
+
+class PriceUnknown(GatewayError):
+    status, code, kind = 404, "price_unknown", "invalid_request_error"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model {model!r} has a route but no price, and an unpriced call is never made. "
+            "Set a price on its endpoint in the configuration, or run `tidegate catalog check`.",
+            param="model",
+        )
+
+
+class PathNotFound(GatewayError):
+    status, code, kind = 404, "path_not_found", "invalid_request_error"
+
+
+class MethodNotAllowed(GatewayError):
+    status, code, kind = 405, "method_not_allowed", "invalid_request_error"
+
+
+class RequestTimeout(GatewayError):
+    status, code, kind = 408, "request_timeout", "invalid_request_error"
+
+
+class PayloadTooLarge(GatewayError):
+    status, code, kind = 413, "payload_too_large", "invalid_request_error"
+
+
+class UnsupportedEncoding(GatewayError):
+    status, code, kind = 415, "unsupported_encoding", "invalid_request_error"
+
+
+class HeadersTooLarge(GatewayError):
+    status, code, kind = 431, "headers_too_large", "invalid_request_error"
+
+
+class ClientGone(GatewayError):
+    status, code, kind = 499, "client_gone", "api_error"
+
+
+class InternalError(GatewayError):
+    status, code, kind = 500, "internal_error", "api_error"
+
+
+class UpstreamError(GatewayError):
+    status, code, kind = 502, "upstream_error", "api_error"
+
+
+class UpstreamRejected(GatewayError):
+    status, code, kind = 502, "upstream_rejected_credentials", "api_error"
+
+
+class Unavailable(GatewayError):
+    status, code, kind = 503, "unavailable", "api_error"
+
+
+class UpstreamTimeout(GatewayError):
+    status, code, kind = 504, "upstream_timeout", "api_error"
+
+
+def error_body(error: GatewayError, *, provider_name: str = "") -> dict[str, Any]:
+    """The one error shape: what OpenAI's SDKs read (`message`, `type`, `param`, `code`) plus `metadata`."""
+    metadata: dict[str, Any] = {"error_type": error.code}
+    if provider_name:
+        metadata["provider_name"] = provider_name
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.kind,
+            "param": error.param,
+            "code": error.code,
+            "metadata": metadata,
+        }
+    }
