@@ -1,0 +1,1 @@
+"""Accounts: who may call. Keys are stored as keyed hashes only."""

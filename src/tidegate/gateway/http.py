@@ -1,0 +1,81 @@
+"""HTTP/1.1 as the gateway speaks it: a parsed request, and the bytes of replies."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from tidegate.core.errors import GatewayError, error_body
+
+Headers = Mapping[bytes, bytes]  # names in lower case; repeated ones joined with ", "
+
+REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus} | {499: b"Client Closed Request"}
+JSON: Final = b"application/json"
+EVENT_STREAM: Final = b"text/event-stream"
+HOP_BY_HOP: Final = frozenset(
+    (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
+     b"transfer-encoding", b"upgrade")
+)  # fmt: skip
+
+_encoder = msgspec.json.Encoder()
+
+
+class Request:
+    """One request, read to its end. `arrived` is monotonic seconds, `arrived_us` UTC microseconds."""
+
+    __slots__ = ("arrived", "arrived_us", "body", "complete", "headers", "keep_alive", "method", "path", "query")
+
+    def __init__(self, method: bytes, path: str, query: bytes, headers: dict[bytes, bytes]) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = b""
+        self.keep_alive = True
+        self.arrived = 0.0
+        self.arrived_us = 0
+        self.complete = 0.0
+
+
+def reply_head(
+    status: int, content_type: bytes, length: int | None, *, extra: bytes = b"", keep_alive: bool = True, date: bytes = b""
+) -> bytes:
+    """Status line and headers. length: bytes of the body; None for a chunked one. extra: whole lines, CR LF each."""
+    framing = b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length
+    return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b%b%b%b\r\n" % (
+        status,
+        REASONS.get(status, b"Unknown"),
+        content_type,
+        framing,
+        b"date: %b\r\n" % date if date else b"",
+        extra,
+        b"" if keep_alive else b"connection: close\r\n",
+    )
+
+
+def error_reply(error: GatewayError, *, extra: bytes = b"", keep_alive: bool, date: bytes, provider_name: str = "") -> bytes:
+    """The whole reply for an error, in the one error shape."""
+    body = _encoder.encode(error_body(error, provider_name=provider_name))
+    if error.retry_after_s is not None:
+        extra += b"retry-after: %d\r\n" % error.retry_after_s
+    if error.status == 401:
+        extra += b"www-authenticate: Bearer\r\n"
+    return reply_head(error.status, JSON, len(body), extra=extra, keep_alive=keep_alive, date=date) + body
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk of a chunked body."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+def bearer_token(headers: Headers) -> bytes | None:
+    """The caller's key: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`; None without one."""
+    value = headers.get(b"authorization")
+    if value is not None:
+        scheme, _, token = value.partition(b" ")
+        return token.strip() if scheme.lower() == b"bearer" and token.strip() else None
+    return headers.get(b"x-api-key") or headers.get(b"x-goog-api-key")

@@ -1,0 +1,79 @@
+"""A stream between provider and caller: bytes in, bytes out, and what was learnt on the way. Knows no sockets.
+
+Whole events are forwarded as the provider wrote them. Only two are treated: the usage event is left out where the
+caller did not ask for it, and `[DONE]` is held back until the call is in the journal.
+"""
+
+from tidegate.core.usage import Usage
+from tidegate.wire.openai_chat import DONE, Chunk, decode_chunk, usage_from_wire
+from tidegate.wire.sse import Framer, event_data
+
+
+class StreamRelay:
+    """State of one stream. `held` is what the caller gets last: empty unless the provider sent `[DONE]`."""
+
+    __slots__ = ("_framer", "_strip_usage", "_tools", "error_seen", "finish_reason", "held", "is_done", "usage")
+
+    def __init__(self, *, strip_usage: bool, event_bytes_max: int) -> None:
+        self._framer = Framer(event_bytes_max)
+        self._strip_usage = strip_usage
+        self._tools: set[tuple[int, int | str | None]] = set()
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.error_seen = False
+        self.is_done = False
+        self.held = b""
+
+    @property
+    def tool_calls(self) -> int:
+        return len(self._tools)
+
+    @property
+    def is_finished(self) -> bool:
+        """The provider said that the answer is over."""
+        return self.is_done or self.finish_reason is not None
+
+    def feed(self, data: bytes) -> bytes:
+        """What to forward now. Raises UpstreamError for an event that is too large."""
+        events = self._framer.feed(data)
+        if len(events) == 1:
+            return events[0] if self._keep(events[0]) else b""
+        return b"".join([event for event in events if self._keep(event)])
+
+    def finish(self) -> bytes:
+        """The provider ended cleanly: a last event without its blank line still counts, if it is one."""
+        rest = self._framer.rest
+        if not rest.strip():
+            return b""
+        data = event_data(rest + b"\n\n")
+        if data is None or (data != DONE and decode_chunk(data) is None):
+            return b""
+        return self.feed(b"\n\n")
+
+    def _keep(self, event: bytes) -> bool:
+        if self.is_done:
+            return False  # nothing follows [DONE]
+        data = event_data(event)
+        if data is None:
+            return True
+        if data == DONE:
+            self.is_done = True
+            self.held = event
+            return False
+        chunk = decode_chunk(data)
+        return True if chunk is None else self._read(chunk)
+
+    def _read(self, chunk: Chunk) -> bool:
+        if chunk.choices:
+            for choice in chunk.choices:
+                if choice.finish_reason is not None:
+                    self.finish_reason = choice.finish_reason
+                if choice.delta is not None and choice.delta.tool_calls:
+                    for call in choice.delta.tool_calls:
+                        self._tools.add((choice.index, call.id if call.index is None else call.index))
+        if chunk.error is not None and bytes(chunk.error) != b"null":
+            self.error_seen = True
+        if chunk.usage is not None:
+            self.usage = usage_from_wire(chunk.usage) or self.usage
+            return not (self._strip_usage and chunk.is_usage_only)
+        return True

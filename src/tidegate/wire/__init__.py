@@ -1,0 +1,1 @@
+"""Dialects: bytes to core values and back. Pure: no sockets, no clocks."""
