@@ -176,7 +176,7 @@ def load_config(files: Sequence[Path] | None = None, environ: Mapping[str, str] 
     """
     environ = os.environ if environ is None else environ
     raw: dict[str, Any] = {}
-    for path in _files(environ) if files is None else files:
+    for path in config_files(environ) if files is None else files:
         _merge(raw, _read_toml(path))
     _apply_environment(raw, environ)
     try:
@@ -187,7 +187,8 @@ def load_config(files: Sequence[Path] | None = None, environ: Mapping[str, str] 
     return config
 
 
-def _files(environ: Mapping[str, str]) -> list[Path]:
+def config_files(environ: Mapping[str, str]) -> list[Path]:
+    """The files that are read when none are named, in their order; later ones win."""
     if named := environ.get("TIDEGATE_CONFIG"):
         return [Path(part) for part in named.split(os.pathsep) if part]
     home = environ.get("TIDEGATE_HOME", DEFAULT_HOME)

@@ -1,0 +1,218 @@
+"""The supervisor: gateway workers, console, local model and sealing, as one thing that starts and stops.
+
+Start: lock the home, check the port, recover what an earlier run left, start everything, wait until all is ready.
+While it runs: a process that ends is started again; closed journal segments are sealed every `seal_interval_s`, by a
+child of its own so that the query engine's memory is given back. Stop: workers drain, then everything else ends, then
+one last seal. A second signal kills at once. Nothing outlives the supervisor, not even when it is killed (`lifeline`).
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from tidegate.config import Config
+from tidegate.core.errors import TidegateError
+from tidegate.runtime.home import (
+    HomeLock,
+    Running,
+    checked_port,
+    forget_running,
+    origin,
+    private_folder,
+    write_running,
+)
+from tidegate.runtime.process import Announce, Process, Program, lifeline_fd, tied_command
+
+SEAL_S = 600.0  # one run of sealing, while serving
+LAST_SEAL_S = 120.0  # the one at the end, for which Ctrl-C waits
+CONSOLE_DRAIN_S = 5.0
+DRAIN_GRACE_S = 2.0  # beyond drain_s, so that a worker that drains to the last moment is not killed at it
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StartFailed(TidegateError):
+    """A process could not be started; the text says which, and its last words."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run beside the gateway workers.
+
+    `quiet_logs`: the children's output goes to `<home>/log/NAME.log`, not to this terminal.
+    `extra`: programs that may fail to start without ending the rest, such as the local model.
+    """
+
+    console: bool = True
+    quiet_logs: bool = False
+    extra: tuple[Program, ...] = ()
+
+
+class Supervisor:
+    """Runs one installation. `async with Supervisor(...) as s: await s.stopped()`.
+
+    environ: what the children see; the configuration they read from it must be `config`.
+    """
+
+    def __init__(self, config: Config, environ: Mapping[str, str], options: Options, announce: Announce) -> None:
+        self._config = config
+        self._options = options
+        self._announce = announce
+        self._environ = dict(environ)
+        self._lock = HomeLock(config)
+        self._stop_asked = asyncio.Event()
+        self._sealer: asyncio.Task[None] | None = None
+        self._sealing: asyncio.subprocess.Process | None = None
+        self._workers: list[Process] = []
+        self._others: list[Process] = []
+        self.failed: dict[str, str] = {}  # extra programs that did not start: name -> why
+        self.url = ""
+
+    async def __aenter__(self) -> "Supervisor":
+        """Start everything. Raises ConfigError or StartFailed; then nothing is left running."""
+        self._lock.__enter__()
+        try:
+            loop = asyncio.get_running_loop()
+            for number in STOP_SIGNALS:
+                loop.add_signal_handler(number, self._on_signal)
+            await self._until_asked(self._start())
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+
+    def processes(self) -> dict[str, int]:
+        """Name and pid of each process that runs now."""
+        return {
+            process.program.name: process.pid for process in (*self._workers, *self._others) if process.pid is not None
+        }
+
+    async def stopped(self) -> None:
+        """Returns when a signal has asked to stop."""
+        await self._stop_asked.wait()
+
+    def ask_to_stop(self) -> None:
+        """As SIGTERM does."""
+        self._stop_asked.set()
+
+    async def _until_asked(self, work: Coroutine[None, None, None]) -> None:
+        """Run `work`, but leave it as soon as a signal asks to stop."""
+        task = asyncio.create_task(work)
+        asked = asyncio.create_task(self._stop_asked.wait())
+        try:
+            await asyncio.wait((task, asked), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise StartFailed("stopped before everything was ready")
+            await task
+        finally:
+            for waiting in (task, asked):
+                waiting.cancel()
+            await asyncio.gather(task, asked, return_exceptions=True)
+
+    async def _start(self) -> None:
+        gateway = self._config.gateway
+        port = checked_port(gateway.host, gateway.port)
+        self.url = origin(gateway.host, port, tls=bool(gateway.tls_cert_file))
+        self._environ["TIDEGATE_HOME"] = str(self._config.home_path)
+        self._environ["TIDEGATE_GATEWAY_PORT"] = str(port)
+        await self._seal(SEAL_S)  # what an earlier run left is recovered before new rows are written
+        self._workers = [self._process(self._worker(number)) for number in range(gateway.workers)]
+        self._others = [self._process(program) for program in self._beside()]
+        started = (*self._workers, *self._others)
+        failures = await asyncio.gather(*(process.start() for process in started))
+        extra = {program.name for program in self._options.extra}
+        for process, failure in zip(started, failures, strict=True):
+            if failure and process.program.name not in extra:
+                raise StartFailed(failure)
+            if failure:
+                self.failed[process.program.name] = failure
+                self._announce(failure)
+        write_running(self._config, Running(pid=os.getpid(), url=self.url))
+        self._sealer = asyncio.create_task(self._seal_now_and_then(), name="sealer")
+
+    def _process(self, program: Program) -> Process:
+        if program.log is not None:
+            private_folder(program.log.parent)
+            program.log.write_bytes(b"")
+        return Process(program, self._environ, self._announce)
+
+    def _worker(self, number: int) -> Program:
+        return Program(
+            name=f"gateway-{number}",
+            module="tidegate.gateway",
+            arguments=("--worker", str(number)),
+            drain_s=self._config.gateway.drain_s + DRAIN_GRACE_S,
+            log=self._log(f"gateway-{number}"),
+        )
+
+    def _beside(self) -> list[Program]:
+        console = Program(name="console", module="tidegate.console", drain_s=CONSOLE_DRAIN_S, log=self._log("console"))
+        extra = [msgspec.structs.replace(program, log=self._log(program.name)) for program in self._options.extra]
+        return [console, *extra] if self._options.console else extra
+
+    def _log(self, name: str) -> Path | None:
+        return self._config.home_path / "log" / f"{name}.log" if self._options.quiet_logs else None
+
+    def _on_signal(self) -> None:
+        if not self._stop_asked.is_set():
+            self._stop_asked.set()
+            return
+        self._announce("asked twice: killing what still runs")
+        for process in (*self._workers, *self._others):
+            process.kill()
+        if self._sealing is not None and self._sealing.returncode is None:
+            self._sealing.kill()
+
+    async def _stop(self) -> None:
+        """Drain the workers, end the rest, seal, give the home back."""
+        try:
+            if self._sealer is not None:
+                self._sealer.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._sealer
+            await asyncio.gather(*(process.stop() for process in self._workers))
+            await asyncio.gather(*(process.stop() for process in self._others))
+            if self._workers:
+                await self._seal(LAST_SEAL_S)
+        finally:
+            loop = asyncio.get_running_loop()
+            for number in STOP_SIGNALS:
+                loop.remove_signal_handler(number)
+            forget_running(self._config)
+            self._lock.__exit__(None, None, None)
+
+    async def _seal_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.ledger.seal_interval_s)
+            await self._seal(SEAL_S)
+
+    async def _seal(self, limit_s: float) -> None:
+        """Recover and seal in a child. A failure is announced, and the journal keeps every row until the next try."""
+        self._sealing = child = await asyncio.create_subprocess_exec(
+            *tied_command("tidegate", ("ledger", "seal", "--quiet")),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._environ,
+            start_new_session=True,
+            pass_fds=(lifeline_fd(),),
+        )
+        try:
+            _, errors = await asyncio.wait_for(child.communicate(), limit_s)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if child.returncode is None:
+                child.kill()
+            await child.wait()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            self._announce(f"sealing took longer than {limit_s:g} s and was stopped; the journal keeps the rows")
+            return
+        if child.returncode != 0:
+            lines = errors.decode("utf-8", "replace").strip().splitlines() or [f"exit code {child.returncode}"]
+            self._announce(f"sealing failed, the journal keeps the rows: {lines[-1]}")
