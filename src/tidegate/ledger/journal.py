@@ -26,6 +26,7 @@ import msgspec
 
 from tidegate.core.errors import LedgerError
 from tidegate.core.row import Outcome, Record
+from tidegate.ledger.durable import sync_directory
 
 OPEN_SUFFIX: Final = ".open.jsonl"
 CLOSED_SUFFIX: Final = ".jsonl"
@@ -210,15 +211,6 @@ class JournalWriter:
         sync_directory(self.directory)
         os.close(self._fd)
         return closed
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def read_journal(path: Path) -> Iterator[Record | Damaged]:
