@@ -1,6 +1,6 @@
 """The supervisor: gateway workers, console, local model and sealing, as one thing that starts and stops.
 
-Start: lock the home, check the port, recover what an earlier run left, start everything, wait until all is ready.
+Start: check the port, recover what an earlier run left, start everything, wait until all is ready.
 While it runs: a process that ends is started again; closed journal segments are sealed every `seal_interval_s`, by a
 child of its own so that the query engine's memory is given back. Stop: workers drain, then everything else ends, then
 one last seal. A second signal kills at once. Nothing outlives the supervisor, not even when it is killed (`lifeline`).
@@ -12,13 +12,13 @@ import signal
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from tidegate.config import Config
 from tidegate.core.errors import TidegateError
 from tidegate.runtime.home import (
-    HomeLock,
     Running,
     checked_port,
     forget_running,
@@ -32,11 +32,16 @@ SEAL_S = 600.0  # one run of sealing, while serving
 LAST_SEAL_S = 120.0  # the one at the end, for which Ctrl-C waits
 CONSOLE_DRAIN_S = 5.0
 DRAIN_GRACE_S = 2.0  # beyond drain_s, so that a worker that drains to the last moment is not killed at it
+T = TypeVar("T")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StartFailed(TidegateError):
     """A process could not be started; the text says which, and its last words."""
+
+
+class Stopped(TidegateError):
+    """A signal came before the work was done."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +57,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Supervisor:
-    """Runs one installation. `async with Supervisor(...) as s: await s.stopped()`.
+    """Runs one installation, whose HomeLock the caller holds. `async with Supervisor(...) as s: await s.stopped()`.
 
     environ: what the children see; the configuration they read from it must be `config`.
     """
@@ -62,7 +67,6 @@ class Supervisor:
         self._options = options
         self._announce = announce
         self._environ = dict(environ)
-        self._lock = HomeLock(config)
         self._stop_asked = asyncio.Event()
         self._sealer: asyncio.Task[None] | None = None
         self._sealing: asyncio.subprocess.Process | None = None
@@ -72,13 +76,12 @@ class Supervisor:
         self.url = ""
 
     async def __aenter__(self) -> "Supervisor":
-        """Start everything. Raises ConfigError or StartFailed; then nothing is left running."""
-        self._lock.__enter__()
+        """Start everything. Raises ConfigError, StartFailed or Stopped; then nothing is left running."""
         try:
             loop = asyncio.get_running_loop()
             for number in STOP_SIGNALS:
                 loop.add_signal_handler(number, self._on_signal)
-            await self._until_asked(self._start())
+            await self.unless_stopped(self._start())
         except BaseException:
             await self._stop()
             raise
@@ -101,15 +104,15 @@ class Supervisor:
         """As SIGTERM does."""
         self._stop_asked.set()
 
-    async def _until_asked(self, work: Coroutine[None, None, None]) -> None:
-        """Run `work`, but leave it as soon as a signal asks to stop."""
+    async def unless_stopped(self, work: Coroutine[None, None, T]) -> T:
+        """The result of `work`. Raises Stopped, and cancels it, as soon as a signal asks to stop."""
         task = asyncio.create_task(work)
         asked = asyncio.create_task(self._stop_asked.wait())
         try:
             await asyncio.wait((task, asked), return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                raise StartFailed("stopped before everything was ready")
-            await task
+                raise Stopped("stopped before it was done")
+            return task.result()
         finally:
             for waiting in (task, asked):
                 waiting.cancel()
@@ -185,7 +188,6 @@ class Supervisor:
             for number in STOP_SIGNALS:
                 loop.remove_signal_handler(number)
             forget_running(self._config)
-            self._lock.__exit__(None, None, None)
 
     async def _seal_now_and_then(self) -> None:
         while True:

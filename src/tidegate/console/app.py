@@ -1,0 +1,101 @@
+"""The console's ASGI application."""
+
+from pathlib import Path
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from tidegate.config import Config
+from tidegate.console.generation import GenerationReply, generation_of
+from tidegate.console.status import may_see_ledger, page, read_status
+from tidegate.core.errors import (
+    GatewayError,
+    InvalidRequest,
+    LedgerError,
+    MethodNotAllowed,
+    PathNotFound,
+    Unauthenticated,
+    Unavailable,
+    error_body,
+)
+from tidegate.core.row import Row
+from tidegate.ledger.lookup import find_generation
+from tidegate.ledger.store import Ledger
+
+TENANT_HEADER = "x-tidegate-tenant"
+PAGE_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+}
+
+
+class GenerationNotFound(GatewayError):
+    status, code, kind = 404, "generation_not_found", "invalid_request_error"
+
+
+def create_app(config: Config) -> Starlette:
+    """The application for one installation. Routes are plain functions: they run in a thread, off the event loop."""
+    ledger_path = config.ledger_path
+
+    def generation(request: Request) -> Response:
+        tenant_id = request.headers.get(TENANT_HEADER)
+        if not tenant_id:
+            raise Unauthenticated("This needs an API key: send `Authorization: Bearer KEY`.")
+        row = _own_row(ledger_path, request.query_params.get("id", ""), tenant_id)
+        return _json(GenerationReply(data=generation_of(row)))
+
+    def start_page(request: Request) -> Response:
+        status = read_status(ledger_path) if may_see_ledger(request.headers) else None
+        return HTMLResponse(page(status), headers=PAGE_HEADERS)
+
+    def health(_: Request) -> Response:
+        return _json({"status": "ok"})
+
+    return Starlette(
+        routes=[
+            Route("/", start_page),
+            Route("/healthz", health),
+            Route("/api/v1/generation", generation),
+            Route("/v1/generation", generation),
+        ],
+        exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
+    )
+
+
+def _own_row(ledger_path: Path, generation_id: str, tenant_id: str) -> Row:
+    """The row with this id, if it is the tenant's. Another tenant's is not found: that it exists is nobody's news."""
+    if not generation_id:
+        raise InvalidRequest("The query parameter `id` is missing: GET /api/v1/generation?id=GENERATION_ID", param="id")
+    try:
+        row = find_generation(Ledger.open(ledger_path), generation_id)
+    except LedgerError as error:
+        raise Unavailable(f"The ledger cannot be read: {error}") from error
+    if row is None or row.tenant_id != tenant_id:
+        raise GenerationNotFound(
+            f"No generation {generation_id[:64]!r} in this account. The id stands in the header `x-generation-id` of "
+            "every reply.",
+            param="id",
+        )
+    return row
+
+
+def _json(body: msgspec.Struct | dict[str, object], status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
+
+
+def _on_gateway_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, GatewayError)
+    return _json(error_body(error), error.status)
+
+
+def _on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals, in the one error shape."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return _on_gateway_error(request, MethodNotAllowed(f"{request.method} is not allowed here"))
+    return _on_gateway_error(request, PathNotFound(f"Nothing is served at {request.url.path[:200]}"))
