@@ -1,0 +1,55 @@
+"""`tidegate serve`: gateway workers and console, without a local model and without a first call."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+
+import click
+
+from tidegate.config import Config, load_config
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on. Default: gateway.port, else 8080.")
+@click.option("--workers", type=click.IntRange(1, 1023), help="Gateway processes sharing the port. Default: 1.")
+@click.option("--console/--no-console", default=True, show_default=True, help="Serve /api/v1/generation and the page.")
+def serve(port: int | None, workers: int | None, console: bool) -> None:
+    """Serve models until SIGTERM or Ctrl-C, then finish the calls in flight. Logs go to stderr.
+
+    \b
+    Example:
+      tidegate keys create --name laptop
+      OPENROUTER_API_KEY=... tidegate serve --workers 2
+    """
+    environ = with_settings(os.environ, port=port, workers=workers)
+    asyncio.run(_serve(load_config(environ=environ), environ, console))
+
+
+async def _serve(config: Config, environ: Mapping[str, str], console: bool) -> None:
+    from tidegate.runtime.home import HomeLock
+    from tidegate.runtime.supervisor import Options, Supervisor
+
+    with HomeLock(config):
+        async with Supervisor(config, environ, Options(console=console), announce) as supervisor:
+            announce(f"serving at {supervisor.url} with {config.gateway.workers} worker(s); Ctrl-C drains and stops")
+            await supervisor.stopped()
+            announce("stopping: no new calls, those in flight are finished; once more Ctrl-C kills them")
+
+
+def with_settings(environ: Mapping[str, str], *, port: int | None, workers: int | None = None) -> dict[str, str]:
+    """The environment with command-line options as the settings they stand for, without our own keys.
+
+    After `export OPENAI_API_KEY=<a key of ours>` the variable no longer holds a provider's key: it must not be sent
+    to that provider.
+    """
+    from tidegate.accounts.keys import KEY_PREFIX
+
+    found = {name: value for name, value in environ.items() if not value.startswith(KEY_PREFIX)}
+    for name, value in (("PORT", port), ("WORKERS", workers)):
+        if value is not None:
+            found[f"TIDEGATE_GATEWAY_{name}"] = str(value)
+    return found
+
+
+def announce(line: str) -> None:
+    click.echo(f"tidegate: {line}", err=True)
