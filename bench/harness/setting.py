@@ -1,0 +1,60 @@
+"""How a run is made: rounds, seconds, folder, CPUs; and the subjects of a claim, started and stopped together."""
+
+import contextlib
+import datetime
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness.record import BenchError
+from harness.subjects import Running, Subject
+
+
+class Setting(msgspec.Struct, frozen=True):
+    folder: Path  # under TMPDIR, removed at the end of the run
+    subjects: tuple[Subject, ...]
+    subject_cpus: frozenset[int]
+    load_cpus: frozenset[int]
+    rounds: int
+    seconds: float  # one round of one subject
+    warmup_s: float
+
+
+class Started(msgspec.Struct, frozen=True):
+    """Subjects that run, in the order of a round, each with the provider it forwards to; the others with the reason."""
+
+    running: dict[str, Running]
+    missing: dict[str, str]
+
+
+def say(text: str) -> None:
+    """Progress, on stderr: the table on stdout stays clean."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@contextlib.contextmanager
+def started(setting: Setting, claim: str, provider_port: Callable[[str], int]) -> Iterator[Started]:
+    """Start every subject for a claim; stop them all at the end, whatever happens.
+
+    provider_port: the port of the provider for the subject of that name.
+    """
+    running: dict[str, Running] = {}
+    missing: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        for subject in setting.subjects:
+            folder = setting.folder / claim / subject.name
+            try:
+                running[subject.name] = subject.start(provider_port(subject.name), folder, set(setting.subject_cpus))
+            except BenchError as error:
+                missing[subject.name] = str(error)
+                say(f"{claim}: without {subject.name}: {error}")
+            else:
+                stack.callback(running[subject.name].stop)
+        yield Started(running=running, missing=missing)

@@ -1,0 +1,54 @@
+"""What Tidegate promises, and whether a result keeps it. The verdict is computed, never typed."""
+
+import msgspec
+
+from harness.record import Result, Spread, ratio
+
+SUBJECT = "tidegate"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """`metric` of a claim is at most `limit`, absolute or times that of the subject `against` in the same round."""
+
+    claim: str
+    metric: str
+    limit: float
+    words: str
+    against: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    target: Target
+    value: Spread | None  # None: not measured
+    met: bool
+
+
+TARGETS = (
+    Target("call_1k", "cpu_us", 100, "CPU µs a 1 kB call"),
+    Target("call_1k", "cpu_us", 5, "CPU of a 1 kB call, times nginx", "nginx"),
+    Target("call_256k", "cpu_us", 4, "CPU of a 256 kB call, times nginx", "nginx"),
+    Target("sse_event", "cpu_us", 25, "CPU µs a relayed SSE event"),
+    Target("idle_memory", "rss_mb", 90, "MB resident, idle"),
+)
+
+
+def measured(result: Result, claim_name: str, metric: str, subject: str = SUBJECT, against: str = "") -> Spread | None:
+    """A metric of a subject, or its ratio to that of another; None where either was not measured."""
+    for claim in result.claims:
+        if claim.name != claim_name:
+            continue
+        ours = claim.series[subject].metrics.get(metric) if subject in claim.series else None
+        if not against or ours is None:
+            return ours
+        theirs = claim.series[against].metrics.get(metric) if against in claim.series else None
+        return ratio(ours, theirs) if theirs else None
+    return None
+
+
+def judge(result: Result) -> list[Verdict]:
+    """Every target with the median it is judged by; what was not measured is not met."""
+    verdicts = []
+    for target in TARGETS:
+        value = measured(result, target.claim, target.metric, against=target.against)
+        verdicts.append(Verdict(target, value, value is not None and value.median <= target.limit))
+    return verdicts

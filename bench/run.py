@@ -1,0 +1,119 @@
+"""Every benchmark in one run: `python bench/run.py` (or `make bench`). Writes bench/results/first_light.json, renders.
+
+    python bench/run.py                      all claims, about eight minutes
+    python bench/run.py --quick              fewer and shorter rounds; prints, and writes out/bench/quick.json
+    python bench/run.py --only call_1k       one claim; writes out/bench/only.json
+    python bench/run.py --profile call_1k    where the gateway's CPU goes, function by function
+
+nginx and wrk must be installed (Debian: apt-get install nginx wrk). Peers are installed from the package index that pip
+is configured for, into the user's cache; one that cannot be had is named in the result.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import call_1k
+import call_64k
+import call_256k
+import idle_memory
+import sse_event
+from harness.machine import machine, raise_file_limit, versions
+from harness.nginx import nginx_binary
+from harness.process import split_cpus
+from harness.profiling import profile
+from harness.record import BenchError, Claim, Result, write_result
+from harness.setting import Setting, now, say
+from harness.subjects import PEERS, Nginx, Peer, Subject
+from harness.tables import publish, summary
+from harness.targets import judge
+from harness.tidegate_gateway import REPOSITORY, Tidegate, commit
+from harness.wrk import wrk_binary
+
+CLAIMS = {claim.NAME: claim.measure for claim in (idle_memory, call_1k, call_64k, call_256k, sse_event)}
+RECORD = REPOSITORY / "bench" / "results" / "first_light.json"
+SCRATCH = REPOSITORY / "out" / "bench"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    raise_file_limit()
+    folder = Path(tempfile.mkdtemp(prefix="tidegate-bench-"))
+    try:
+        nginx_binary(), wrk_binary()
+        if options.profile:
+            sys.stdout.write(profile(options.profile, folder, SCRATCH, options.seconds or 8.0))
+            return 0
+        return bench(options, folder)
+    except BenchError as error:
+        say(f"bench: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("bench: stopped; nothing was written")
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def bench(options: argparse.Namespace, folder: Path) -> int:
+    setting = setting_of(options, folder)
+    before, began, date = machine(), time.monotonic(), now()
+    claims: list[Claim] = [CLAIMS[name](setting) for name in options.only or CLAIMS]
+    result = Result(
+        name="first_light",
+        date=date,
+        seconds=round(time.monotonic() - began, 1),
+        quick=options.quick,
+        commit=commit(),
+        machine=before,
+        versions=versions() | PEERS,
+        claims=tuple(claims),
+    )
+    whole = not options.quick and not options.only
+    path = options.out or (RECORD if whole else SCRATCH / ("quick.json" if options.quick else "only.json"))
+    write_result(path, result)
+    sys.stdout.write(summary(result))
+    if path == RECORD:
+        publish(result, REPOSITORY)
+    say(f"written: {path}")
+    missed = [verdict for verdict in judge(result) if verdict.value is not None and not verdict.met]
+    return 2 if missed else 0
+
+
+def setting_of(options: argparse.Namespace, folder: Path) -> Setting:
+    subject_cpus, load_cpus = split_cpus()
+    chosen: list[Subject] = [Nginx(), Tidegate(), *(Peer(name, install=not options.no_install) for name in PEERS)]
+    if options.subjects:
+        chosen = [subject for subject in chosen if subject.name in options.subjects]
+    return Setting(
+        folder=folder,
+        subjects=tuple(chosen),
+        subject_cpus=frozenset(subject_cpus),
+        load_cpus=frozenset(load_cpus),
+        rounds=options.rounds or (2 if options.quick else 5),
+        seconds=options.seconds or (2.0 if options.quick else 4.0),
+        warmup_s=1.0 if options.quick else 2.0,
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--quick", action="store_true", help="two rounds of two seconds instead of five of four")
+    made.add_argument("--only", action="append", choices=sorted(CLAIMS), metavar="CLAIM", help=", ".join(CLAIMS))
+    made.add_argument("--subjects", nargs="+", choices=["nginx", "tidegate", *PEERS], help="measure these only")
+    made.add_argument("--rounds", type=int, help="rounds of each subject")
+    made.add_argument("--seconds", type=float, help="length of a round, or of a profile")
+    made.add_argument("--out", type=Path, help="write the result here")
+    made.add_argument("--no-install", action="store_true", help="do not install peers that are not there")
+    made.add_argument(
+        "--profile", choices=["call_1k", "call_64k", "call_256k", "sse_event"], help="profile, not measure"
+    )
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())
