@@ -1,0 +1,176 @@
+"""Which endpoints an installation serves: its configuration, the environment's keys and the catalog, joined.
+
+Pure: the caller passes configuration, environment and day. The protocols below are what `tidegate.config` offers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from tidegate.catalog.catalog import Catalog
+from tidegate.core.errors import CatalogError
+from tidegate.core.facts import Endpoint
+from tidegate.core.money import InvalidMoney, parse_rate
+from tidegate.core.price import Price, Rates
+
+CONFIG_SOURCE = "configuration"
+
+
+class PriceTexts(Protocol):
+    """Rates in USD per million units, as text."""
+
+    @property
+    def input(self) -> str: ...
+    @property
+    def output(self) -> str: ...
+    @property
+    def cache_read(self) -> str | None: ...
+    @property
+    def cache_creation(self) -> str | None: ...
+    @property
+    def reasoning(self) -> str | None: ...
+    @property
+    def request(self) -> str | None: ...
+
+
+class ConfiguredProvider(Protocol):
+    """One `[providers.NAME]` of the configuration."""
+
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def api_key_env(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def models(self) -> str: ...
+
+
+class ConfiguredEndpoint(Protocol):
+    """One `[[endpoints]]` of the configuration."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def upstream_model(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def price(self) -> PriceTexts | None: ...
+
+
+def served_endpoints(
+    config_providers: Mapping[str, ConfiguredProvider],
+    config_endpoints: Sequence[ConfiguredEndpoint],
+    catalog: Catalog,
+    environ: Mapping[str, str],
+    day: str,
+    providers_from_environment: bool,
+) -> list[Endpoint]:
+    """The endpoints of an installation on an ISO day, in order of preference; `price` is None where none is known.
+
+    First the `[[endpoints]]` as listed, then every priced model of each `[providers.X]` with `models = "catalog"`, then,
+    with `providers_from_environment`, those of each catalog provider whose key variable is set and which the
+    configuration does not name. An `endpoint_id` appears once, at its first place.
+    Raises CatalogError for an endpoint of a provider that neither configuration nor catalog knows.
+    """
+    found = [_configured(entry, config_providers, catalog, day) for entry in config_endpoints]
+    for name, provider in config_providers.items():
+        if provider.models == "catalog":
+            found += (_in_region(endpoint, provider.region) for endpoint in catalog.endpoints_of(name, day))
+    if providers_from_environment:
+        for name in providers_with_key(catalog, environ):
+            if name not in config_providers:
+                found += catalog.endpoints_of(name, day)
+    unique: dict[str, Endpoint] = {}
+    for endpoint in found:
+        unique.setdefault(endpoint.endpoint_id, endpoint)
+    return list(unique.values())
+
+
+def providers_with_key(catalog: Catalog, environ: Mapping[str, str]) -> list[str]:
+    """The catalog's providers whose key variable is set and not empty, in the catalog's order of preference."""
+    return [name for name, fact in catalog.providers.items() if fact.api_key_env and environ.get(fact.api_key_env)]
+
+
+def names_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """Every name a caller may use for an endpoint, its own first: slug, bare name, the provider's own name for it.
+
+    The bare name is a vendor's (`gpt-4o-mini` for `openai/gpt-4o-mini`). Two endpoints may share a name: the earlier in
+    `served_endpoints` is preferred.
+    """
+    return tuple(dict.fromkeys((endpoint.model, endpoint.model.rpartition("/")[2], endpoint.upstream_model)))
+
+
+def unpriced(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    """Those which can never be dispatched to."""
+    return [endpoint for endpoint in endpoints if endpoint.price is None]
+
+
+def _configured(
+    entry: ConfiguredEndpoint, providers: Mapping[str, ConfiguredProvider], catalog: Catalog, day: str
+) -> Endpoint:
+    provider = providers.get(entry.provider)
+    if provider is None and entry.provider not in catalog.providers:
+        raise CatalogError(
+            f"[[endpoints]] model {entry.model!r} names provider {entry.provider!r}, which is neither configured nor in "
+            f"the catalog. Add [providers.{entry.provider}] with its base_url, or name one that "
+            "`tidegate catalog endpoints` shows."
+        )
+    region = entry.region or (provider.region if provider else "")
+    slug = catalog.resolve(entry.model).slug
+    upstream = entry.upstream_model or catalog.upstream_model_of(entry.provider, slug) or entry.model
+    return Endpoint(
+        endpoint_id=_endpoint_id(entry.model, entry.provider, region),
+        provider=entry.provider,
+        model=entry.model,
+        upstream_model=upstream,
+        region=region,
+        price=_price(entry, catalog, day),
+    )
+
+
+def _price(entry: ConfiguredEndpoint, catalog: Catalog, day: str) -> Price | None:
+    if (texts := entry.price) is None:
+        return catalog.price_on(entry.provider, entry.model, day)
+    try:
+        rates = Rates(
+            input=_rate(texts.input),
+            output=_rate(texts.output),
+            cache_read=_optional(texts.cache_read),
+            cache_creation=_optional(texts.cache_creation),
+            reasoning=_optional(texts.reasoning),
+            request=_optional(texts.request),
+        )
+    except InvalidMoney as error:
+        raise CatalogError(f"[[endpoints]] {entry.model!r} at {entry.provider!r}: price: {error}") from error
+    return Price(price_id=f"{entry.model}@{entry.provider}#config", rates=rates, source=CONFIG_SOURCE)
+
+
+def _rate(text: str) -> int:
+    rate = parse_rate(text)
+    if rate < 0:
+        raise InvalidMoney(f"{text!r} is negative; a price is zero or more")
+    return rate
+
+
+def _optional(text: str | None) -> int | None:
+    return None if text is None else _rate(text)
+
+
+def _in_region(endpoint: Endpoint, region: str) -> Endpoint:
+    if not region:
+        return endpoint
+    return Endpoint(
+        endpoint_id=_endpoint_id(endpoint.model, endpoint.provider, region),
+        provider=endpoint.provider,
+        model=endpoint.model,
+        upstream_model=endpoint.upstream_model,
+        region=region,
+        price=endpoint.price,
+    )
+
+
+def _endpoint_id(model: str, provider: str, region: str) -> str:
+    return f"{model}@{provider}/{region}" if region else f"{model}@{provider}"

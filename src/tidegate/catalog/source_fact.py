@@ -1,0 +1,64 @@
+"""What one price package says about one model at one provider: the common form that `sync` merges."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+import msgspec
+
+from tidegate.core.facts import Weights
+
+NANO_PER_USD: Final = Decimal(10**9)
+PER_MILLION: Final = Decimal(10**6)
+
+
+class SourceTier(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates above a number of input tokens, nano-USD per million units; the base has `input_tokens_above` 0."""
+
+    input_tokens_above: int
+    input: int
+    output: int
+    cache_read: int | None = None
+    cache_creation: int | None = None
+    reasoning: int | None = None
+    request: int | None = None
+
+
+class SourcePrice(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates from a day on; `valid_from` is empty where the package states no start. The base tier comes first."""
+
+    valid_from: str
+    tiers: tuple[SourceTier, ...]
+
+
+class SourceFact(msgspec.Struct, frozen=True, kw_only=True):
+    """One model at one provider as one package lists it.
+
+    `provider`: our slug; empty for facts about a model wherever it is served. `name`: the package's own name, which is
+    also what the provider's API expects. `source`: package and version. `prices` by start, empty where none is stated.
+    `note`: what the package says and our tables cannot hold.
+    """
+
+    source: str
+    provider: str
+    name: str
+    title: str = ""
+    prices: tuple[SourcePrice, ...] = ()
+    context_tokens: int = 0
+    weights: Weights = "unknown"
+    is_reasoning: bool | None = None
+    released: str = ""
+    note: str = ""
+
+
+def rate_per_million(usd: Decimal) -> int:
+    """USD per million units to nano-USD per million units; what is finer is rounded half to even.
+
+    Packages hold some prices as divided floats (0.13499999999999998): rounding mends those, and no published rate is
+    finer than a nano-USD per million.
+    """
+    return int((usd * NANO_PER_USD).quantize(Decimal(1), ROUND_HALF_EVEN))
+
+
+def rate_per_unit(usd: Decimal) -> int:
+    """USD per single unit to nano-USD per million units."""
+    return rate_per_million(usd * PER_MILLION)

@@ -1,0 +1,96 @@
+"""litellm's price map (MIT): one JSON file inside its wheel, read without importing or installing the package."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from tidegate.catalog.source_fact import SourceFact, SourcePrice, SourceTier, rate_per_unit
+from tidegate.core.errors import CatalogError
+
+PACKAGE: Final = "litellm"
+MEMBER: Final = "litellm/model_prices_and_context_window_backup.json"
+CHAT_MODES: Final = frozenset({"chat", "responses"})
+DOWNLOAD_S: Final = 300
+MEMBER_BYTES_MAX: Final = 64 * 1024 * 1024
+FIELDS: Final = {  # ours -> theirs, USD per token; tiers append `_above_200k_tokens`
+    "input": "input_cost_per_token",
+    "output": "output_cost_per_token",
+    "cache_read": "cache_read_input_token_cost",
+    "cache_creation": "cache_creation_input_token_cost",
+    "reasoning": "output_cost_per_reasoning_token",
+}
+_ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
+
+
+def download_wheel(folder: Path) -> Path:
+    """Fetch litellm's wheel into a folder with pip, as configured on this machine; nothing is installed.
+
+    Raises CatalogError saying why it cannot be had.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", PACKAGE]
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=DOWNLOAD_S)
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr or "no message").strip().splitlines()[-1]
+        raise CatalogError(f"the litellm wheel cannot be downloaded: {last}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CatalogError(f"the litellm wheel cannot be downloaded: {error}") from error
+    found = sorted(folder.glob("litellm-*.whl"))
+    if not found:
+        raise CatalogError("pip downloaded no litellm wheel")
+    return found[-1]
+
+
+def read_litellm(wheel: Path, providers: Mapping[str, str]) -> Iterator[SourceFact]:
+    """Facts of a wheel's price map. providers: their provider label -> our slug; others are left out.
+
+    Raises CatalogError where the file is not such a wheel.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            if archive.getinfo(MEMBER).file_size > MEMBER_BYTES_MAX:
+                raise CatalogError(f"{wheel.name}: {MEMBER} exceeds {MEMBER_BYTES_MAX} bytes; is this a litellm wheel?")
+            listed = json.loads(archive.read(MEMBER), parse_float=Decimal)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise CatalogError(f"{wheel} is no litellm wheel: {error}. Name one with --litellm-wheel.") from error
+    source = f"{PACKAGE} {wheel.name.split('-')[1]}"
+    for key, entry in listed.items():
+        label = entry.get("litellm_provider", "")
+        ours = providers.get(label, "")
+        if ours and entry.get("mode") in CHAT_MODES:
+            yield SourceFact(
+                source=source,
+                provider=ours,
+                name=key.removeprefix(f"{label}/").removeprefix(f"{ours}/"),
+                prices=_prices(entry),
+                context_tokens=_count(entry.get("max_input_tokens")),
+                is_reasoning=True if entry.get("supports_reasoning") else None,
+            )
+
+
+def _prices(entry: dict[str, Any]) -> tuple[SourcePrice, ...]:
+    if FIELDS["input"] not in entry or FIELDS["output"] not in entry:
+        return ()
+    bounds = sorted(int(match[1]) for key in entry if (match := _ABOVE.fullmatch(key)))
+    base = _rates(entry, "")
+    above = ({**base, **_rates(entry, f"_above_{bound}k_tokens")} for bound in bounds)
+    tiers = (SourceTier(input_tokens_above=b * 1000, **r) for b, r in zip((0, *bounds), (base, *above), strict=True))
+    return (SourcePrice(valid_from="", tiers=tuple(tiers)),)
+
+
+def _rates(entry: dict[str, Any], suffix: str) -> dict[str, int]:
+    stated = {ours: entry.get(theirs + suffix) for ours, theirs in FIELDS.items()}
+    rates = {ours: rate_per_unit(Decimal(value)) for ours, value in stated.items() if value is not None}
+    if not rates.get("cache_creation"):  # a zero there means "no charge of its own", not "free"
+        rates.pop("cache_creation", None)
+    return rates
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0

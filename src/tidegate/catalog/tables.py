@@ -1,0 +1,174 @@
+"""The two flat tables of the catalog, `models.csv` and `prices.csv`: rows to structs and back.
+
+Both are plain CSV, one fact a line, sorted, without quotes, so that a change shows as a changed line and a price can be
+found without parsing the others. Lists inside a field are separated by `;`.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, cast
+
+import msgspec
+
+from tidegate.core.errors import CatalogError
+from tidegate.core.facts import Model, Weights
+from tidegate.core.price import Price, Rates, Tier
+
+MODEL_COLUMNS: Final = (
+    "model,author,name,weights,parameters_total,parameters_active,context_tokens,is_reasoning,released,aliases,source,"
+    "checked"
+).split(",")
+RATE_COLUMNS: Final = ("input", "output", "cache_read", "cache_creation", "reasoning", "request")
+PRICE_COLUMNS: Final = (
+    "provider,model,valid_from,input_tokens_above,upstream_model,basis," + ",".join(RATE_COLUMNS) + ",source,checked"
+).split(",")
+_BOOL: Final = {"": None, "true": True, "false": False}
+
+
+class PriceLine(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """One line of `prices.csv`: the rates of a model at a provider from a day on, above a number of input tokens.
+
+    Rates are nano-USD per million units; None where the source states none. `valid_from`: ISO date, empty where no
+    start is known. `basis`: `documented` (the source states the start), `first_seen` (the day a sync saw it change) or
+    `open` (no start known). `upstream_model`: the name that the provider knows.
+    """
+
+    provider: str
+    model: str
+    valid_from: str
+    input_tokens_above: int
+    upstream_model: str
+    basis: str
+    input: int
+    output: int
+    cache_read: int | None
+    cache_creation: int | None
+    reasoning: int | None
+    request: int | None
+    source: str
+    checked: str
+
+    def rates(self) -> Rates:
+        return Rates(
+            input=self.input,
+            output=self.output,
+            cache_read=self.cache_read,
+            cache_creation=self.cache_creation,
+            reasoning=self.reasoning,
+            request=self.request,
+        )
+
+
+def model_of_line(line: str) -> Model:
+    """A line of `models.csv`. Raises ValueError when it has not the columns of MODEL_COLUMNS."""
+    (model, author, name, weights, total, active, context, reasoning, released, aliases, source, checked) = line.split(
+        ","
+    )
+    return Model(
+        model=model,
+        author=author,
+        name=name,
+        weights=cast(Weights, weights),
+        parameters_total=int(total or 0),
+        parameters_active=int(active or 0),
+        context_tokens=int(context or 0),
+        is_reasoning=_BOOL[reasoning],
+        released=released,
+        aliases=tuple(aliases.split(";")) if aliases else (),
+        source=source,
+        checked=checked,
+    )
+
+
+def line_of_model(model: Model) -> str:
+    """The inverse of `model_of_line`."""
+    reasoning = "" if model.is_reasoning is None else str(model.is_reasoning).lower()
+    return _join(
+        model.model,
+        model.author,
+        model.name,
+        model.weights,
+        model.parameters_total or "",
+        model.parameters_active or "",
+        model.context_tokens or "",
+        reasoning,
+        model.released,
+        ";".join(model.aliases),
+        model.source,
+        model.checked,
+    )
+
+
+def price_line_of(line: str) -> PriceLine:
+    """A line of `prices.csv`. Raises ValueError when it has not the columns of PRICE_COLUMNS."""
+    provider, model, valid_from, above, upstream, basis, *rates, source, checked = line.split(",")
+    read, output, *optional = rates
+    cache_read, cache_creation, reasoning, request = (int(rate) if rate else None for rate in optional)
+    return PriceLine(
+        provider=provider,
+        model=model,
+        valid_from=valid_from,
+        input_tokens_above=int(above),
+        upstream_model=upstream,
+        basis=basis,
+        input=int(read),
+        output=int(output),
+        cache_read=cache_read,
+        cache_creation=cache_creation,
+        reasoning=reasoning,
+        request=request,
+        source=source,
+        checked=checked,
+    )
+
+
+def line_of_price(price: PriceLine) -> str:
+    """The inverse of `price_line_of`."""
+    return _join(*("" if value is None else value for value in msgspec.structs.astuple(price)))
+
+
+def _join(*values: object) -> str:
+    return ",".join(str(value).replace(",", " ").replace("\n", " ").replace('"', "") for value in values)
+
+
+def read_lines(path: Path, columns: Sequence[str]) -> list[str]:
+    """The lines of a table below its header; none where the file is missing. Raises CatalogError for other columns."""
+    try:
+        head, *lines = path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:  # ValueError: an empty file, or one that is not UTF-8
+        raise CatalogError(f"{path} cannot be read as a table: {error}. `tidegate catalog sync` writes it.") from error
+    if head != ",".join(columns):
+        raise CatalogError(f"{path} has columns {head!r}, not {','.join(columns)!r}. `tidegate catalog sync` writes it.")
+    return lines
+
+
+def table_bytes(columns: Sequence[str], lines: Iterable[str]) -> bytes:
+    """A whole table, as `read_lines` reads it."""
+    return ("\n".join((",".join(columns), *lines)) + "\n").encode()
+
+
+def prices_of_lines(lines: Iterable[PriceLine]) -> tuple[Price, ...]:
+    """The prices of one model at one provider, by start: each ends where the next begins, tiers folded in."""
+    starts: dict[str, list[PriceLine]] = {}
+    for line in sorted(lines):
+        starts.setdefault(line.valid_from, []).append(line)
+    days = list(starts)
+    prices = []
+    for number, day in enumerate(days):
+        base, *above = starts[day]
+        if base.input_tokens_above:
+            raise CatalogError(f"{base.model} at {base.provider} from {day or 'the start'}: tiers without a base price")
+        prices.append(
+            Price(
+                price_id=f"{base.model}@{base.provider}#{day}",
+                rates=base.rates(),
+                tiers=tuple(Tier(input_tokens_above=x.input_tokens_above, rates=x.rates()) for x in above),
+                valid_from=day,
+                valid_until=days[number + 1] if number + 1 < len(days) else "",
+                source=base.source,
+                checked=base.checked,
+            )
+        )
+    return tuple(prices)
