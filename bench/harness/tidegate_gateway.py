@@ -99,7 +99,8 @@ def wait_ready(child: Child, ready_fd: int) -> None:
         part = os.read(ready_fd, 4096) if readable else b""
         if not part:
             child.stop()
-            raise BenchError(f"the gateway did not become ready within {START_S:.0f} s: {child.log_end()}")
+            how = "ended before it was ready" if readable else f"was not ready within {START_S:.0f} s"
+            raise BenchError(f"the gateway {how}: {child.log_end()}")
         said += part
 
 
