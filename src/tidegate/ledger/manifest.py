@@ -8,6 +8,7 @@ does (put-if-absent, whole or not there); HEAD follows it and is behind by one a
 """
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -61,11 +62,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The newest entry: its number (0 before the first) and SHA-256 (of `ledger.json` before the first)."""
+    """The newest entry: its number (0 before the first) and SHA-256 (of `ledger.json` before the first).
+
+    `check`: CRC-32 of the rest, in hex: tells a damaged HEAD from a changed entry.
+    """
 
     ledger_id: str
     number: int
     sha256: str
+    check: str = ""
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -74,8 +79,10 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def encode_head(head: Head) -> bytes:
-    """The bytes of HEAD; no other spelling is accepted."""
-    return msgspec.json.encode(head) + b"\n"
+    """The bytes of HEAD, its check included; no other spelling is accepted."""
+    bare = msgspec.structs.replace(head, check="")
+    check = f"{zlib.crc32(msgspec.json.encode(bare)):08x}"
+    return msgspec.json.encode(msgspec.structs.replace(head, check=check)) + b"\n"
 
 
 def digest(content: bytes) -> str:
@@ -96,6 +103,11 @@ class Manifest:
     @property
     def head_path(self) -> Path:
         return self.directory / HEAD_NAME
+
+    @property
+    def newest(self) -> str:
+        """SHA-256 of the newest entry that was read; of `ledger.json` before the first."""
+        return self._newest
 
     def entry_path(self, number: int) -> Path:
         return self.directory / f"{number:08d}.json"
@@ -147,7 +159,7 @@ class Manifest:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise LedgerError(f"{self.head_path} is damaged: {error}") from error
         if content != encode_head(head):
-            raise LedgerError(f"{self.head_path} is damaged: its spelling is not ours")
+            raise LedgerError(f"{self.head_path} is damaged: its check does not fit")
         return head
 
     def settle_head(self) -> Head:

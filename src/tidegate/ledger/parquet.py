@@ -121,8 +121,8 @@ class PartWriter:
         records = sorted(self._held.pop((table, day)))
         self._count -= len(records)
         for before, after in itertools.pairwise(records):
-            if before[:2] == after[:2]:
-                raise LedgerError(f"{self.unit}: {table} of {after.generation_id} come twice; nothing was sealed")
+            if table == "rows" and before.generation_id == after.generation_id:
+                raise LedgerError(f"{self.unit}: {after.generation_id} comes twice; nothing was sealed")
         earlier = sum(part.file.table == table and part.file.day == day for part in self.parts)
         name = f"{self.unit}~{earlier + 1}.parquet" if earlier else f"{self.unit}.parquet"
         folder = self.root / table / f"dt={day}"

@@ -194,22 +194,37 @@ class Ledger:
         return known
 
     def _refuse_known_calls(self, connection: "duckdb.DuckDBPyConnection", parts: list[Part], unit: str) -> None:
-        new = [part for part in parts if part.file.table == "rows"]
-        old = [file for file in self.sealed_files("rows") if any(overlap(file, part.file) for part in new)]
+        new = [part.hidden for part in parts if part.file.table == "rows"]
         if len(new) > 1:
             found = connection.execute(
-                f"SELECT generation_id FROM {_scan(part.hidden for part in new)} "
-                "GROUP BY generation_id HAVING count(*) > 1 LIMIT 1"
+                f"SELECT generation_id FROM {_scan(new)} GROUP BY generation_id HAVING count(*) > 1 LIMIT 1"
             ).fetchone()
             if found:
                 raise LedgerError(f"{unit}: {found[0]} comes twice; nothing was sealed")
-        if old:
+        if known := self.known_calls(connection, parts):
+            raise LedgerError(
+                f"{unit}: {len(known)} of its calls are in the ledger already, e.g. {known[0]}; nothing was sealed"
+            )
+
+    def known_calls(self, connection: "duckdb.DuckDBPyConnection", parts: list[Part]) -> list[str]:
+        """Calls in unpublished files of rows that sealed files hold too. Reads only files whose id ranges meet."""
+        new = [part for part in parts if part.file.table == "rows"]
+        old = [file for file in self.sealed_files("rows") if any(overlap(file, part.file) for part in new)]
+        if not old:
+            return []
+        import duckdb
+
+        try:
             found = connection.execute(
                 f"SELECT generation_id FROM {_scan(part.hidden for part in new)} WHERE generation_id IN "
-                f"(SELECT generation_id FROM {_scan(self.path / file.path for file in old)}) LIMIT 1"
-            ).fetchone()
-            if found:
-                raise LedgerError(f"{unit}: {found[0]} is in the ledger already; nothing was sealed")
+                f"(SELECT generation_id FROM {_scan(self.path / file.path for file in old)}) ORDER BY generation_id"
+            ).fetchall()
+        except duckdb.Error as error:
+            raise LedgerError(
+                f"sealed files cannot be searched for calls that are there already: {str(error).splitlines()[0]} "
+                "(`tidegate ledger verify` names what is wrong)"
+            ) from error
+        return [call for (call,) in found]
 
     def add_rollup(
         self, rollup: str, select_sql: str, connection: "duckdb.DuckDBPyConnection", *, unit: str, origin: str
