@@ -22,8 +22,7 @@ from tidegate.core.errors import (
     Unavailable,
     error_body,
 )
-from tidegate.core.row import Row
-from tidegate.ledger.lookup import find_generation
+from tidegate.ledger.lookup import Generation, find_generation
 from tidegate.ledger.store import Ledger
 
 TENANT_HEADER = "x-tidegate-tenant"
@@ -46,8 +45,8 @@ def create_app(config: Config) -> Starlette:
         tenant_id = request.headers.get(TENANT_HEADER)
         if not tenant_id:
             raise Unauthenticated("This needs an API key: send `Authorization: Bearer KEY`.")
-        row = _own_row(ledger_path, request.query_params.get("id", ""), tenant_id)
-        return _json(GenerationReply(data=generation_of(row)))
+        found = _own_generation(ledger_path, request.query_params.get("id", ""), tenant_id)
+        return _json(GenerationReply(data=generation_of(found.row, found.attempts)))
 
     def start_page(request: Request) -> Response:
         status = read_status(ledger_path) if may_see_ledger(request.headers) else None
@@ -67,21 +66,21 @@ def create_app(config: Config) -> Starlette:
     )
 
 
-def _own_row(ledger_path: Path, generation_id: str, tenant_id: str) -> Row:
-    """The row with this id, if it is the tenant's. Another tenant's is not found: that it exists is nobody's news."""
+def _own_generation(ledger_path: Path, generation_id: str, tenant_id: str) -> Generation:
+    """The call with this id, if it is the tenant's. Another tenant's is not found: that it exists is nobody's news."""
     if not generation_id:
         raise InvalidRequest("The query parameter `id` is missing: GET /api/v1/generation?id=GENERATION_ID", param="id")
     try:
-        row = find_generation(Ledger.open(ledger_path), generation_id)
+        found = find_generation(Ledger.create(ledger_path), generation_id)
     except LedgerError as error:
         raise Unavailable(f"The ledger cannot be read: {error}") from error
-    if row is None or row.tenant_id != tenant_id:
+    if found is None or found.row.tenant_id != tenant_id:
         raise GenerationNotFound(
             f"No generation {generation_id[:64]!r} in this account. The id stands in the header `x-generation-id` of "
             "every reply.",
             param="id",
         )
-    return row
+    return found
 
 
 def _json(body: msgspec.Struct | dict[str, object], status: int = 200) -> Response:

@@ -1,23 +1,24 @@
 """One generation as OpenRouter's `GET /generation` shows it, made from a row."""
 
 import datetime
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
 
 from tidegate.core.money import format_usd
-from tidegate.core.row import Row
+from tidegate.core.row import Attempt, Row
 
 US_PER_MS: Final = 1000
 
 
 class ProviderResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider that answered. Failed attempts before it stand in the ledger's attempts table."""
+    """One attempt at one endpoint; `provider_name` is known for the one that answered."""
 
+    endpoint_id: str
     provider_name: str | None
     status: int | None
     latency: float | None
-    endpoint_id: str | None
     is_byok: bool
 
 
@@ -81,8 +82,8 @@ class GenerationReply(msgspec.Struct, frozen=True, kw_only=True):
     data: Generation
 
 
-def generation_of(row: Row) -> Generation:
-    """The row in OpenRouter's shape. A cost that is not known was not charged: 0."""
+def generation_of(row: Row, attempts: Sequence[Attempt]) -> Generation:
+    """A call in OpenRouter's shape. A cost that is not known was not charged: 0."""
     first_us, duration_us = row.time_to_first_chunk_us, row.duration_us
     answering_us = duration_us - first_us if duration_us is not None and first_us is not None else duration_us
     return Generation(
@@ -109,7 +110,7 @@ def generation_of(row: Row) -> Generation:
         is_byok=bool(row.is_byok),
         session_id=row.session_id,
         request_id=row.request_id,
-        provider_responses=_responses(row),
+        provider_responses=tuple(_response(row, attempt) for attempt in attempts),
         origin=row.app or "",
         api_type="embeddings" if row.operation_name == "embeddings" else "completions",
         workspace_id=row.project_id,
@@ -117,17 +118,14 @@ def generation_of(row: Row) -> Generation:
     )
 
 
-def _responses(row: Row) -> tuple[ProviderResponse, ...]:
-    if row.provider_name is None:
-        return ()
-    answered = ProviderResponse(
-        provider_name=row.provider_name,
-        status=row.status_code,
-        latency=_ms(row.duration_us),
-        endpoint_id=row.endpoint_id,
+def _response(row: Row, attempt: Attempt) -> ProviderResponse:
+    return ProviderResponse(
+        endpoint_id=attempt.endpoint_id,
+        provider_name=row.provider_name if attempt.endpoint_id == row.endpoint_id else None,
+        status=attempt.status_code,
+        latency=_ms(attempt.duration_us),
         is_byok=bool(row.is_byok),
     )
-    return (answered,)
 
 
 def _ms(us: int | None) -> float | None:
