@@ -131,7 +131,8 @@ class Accounts:
             found = {}
             for row in connection.execute(query).mappings():
                 fields = dict(row)
-                found[bytes(fields.pop("secret_hash"))] = Key(**fields)
+                secret_hash = bytes(fields.pop("secret_hash"))
+                found[secret_hash] = Key(**fields)
             return found
 
     def version(self) -> int:

@@ -32,11 +32,11 @@ def parse_decimal(text: str, fraction_digits: int) -> int:
     digits = int((whole + fraction) or "0")
     shift = fraction_digits - len(fraction) + exponent
     if shift < 0:
-        digits, lost = divmod(digits, 10**-shift)
+        digits, lost = divmod(digits, int(10**-shift))
         if lost:
             raise InvalidMoney(f"{text!r} has more than {fraction_digits} decimal places, the finest amount held here")
     else:
-        digits *= 10**shift
+        digits *= int(10**shift)
     return -digits if sign == "-" else digits
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from tidegate.core.errors import GatewayError, error_body
+
+if TYPE_CHECKING:
+    from tidegate.accounts.keys import Key
 
 Headers = Mapping[bytes, bytes]  # names in lower case; repeated ones joined with ", "
 
@@ -14,9 +17,9 @@ REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 JSON: Final = b"application/json"
 EVENT_STREAM: Final = b"text/event-stream"
 HOP_BY_HOP: Final = frozenset(
-    (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
-     b"transfer-encoding", b"upgrade")
-)  # fmt: skip
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
+    b"upgrade".split()
+)
 
 _encoder = msgspec.json.Encoder()
 
@@ -24,7 +27,19 @@ _encoder = msgspec.json.Encoder()
 class Request:
     """One request, read to its end. `arrived` is monotonic seconds, `arrived_us` UTC microseconds."""
 
-    __slots__ = ("arrived", "arrived_us", "body", "complete", "headers", "keep_alive", "method", "path", "query")
+    __slots__ = (
+        "arrived",
+        "arrived_us",
+        "body",
+        "complete",
+        "headers",
+        "is_http_11",
+        "keep_alive",
+        "key",
+        "method",
+        "path",
+        "query",
+    )
 
     def __init__(self, method: bytes, path: str, query: bytes, headers: dict[bytes, bytes]) -> None:
         self.method = method
@@ -32,14 +47,21 @@ class Request:
         self.query = query
         self.headers = headers
         self.body = b""
-        self.keep_alive = True
+        self.key: Key | None = None  # set on requests sent ahead
+        self.keep_alive = self.is_http_11 = True
         self.arrived = 0.0
         self.arrived_us = 0
         self.complete = 0.0
 
 
 def reply_head(
-    status: int, content_type: bytes, length: int | None, *, extra: bytes = b"", keep_alive: bool = True, date: bytes = b""
+    status: int,
+    content_type: bytes,
+    length: int | None,
+    *,
+    extra: bytes = b"",
+    keep_alive: bool = True,
+    date: bytes = b"",
 ) -> bytes:
     """Status line and headers. length: bytes of the body; None for a chunked one. extra: whole lines, CR LF each."""
     framing = b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length
@@ -54,7 +76,9 @@ def reply_head(
     )
 
 
-def error_reply(error: GatewayError, *, extra: bytes = b"", keep_alive: bool, date: bytes, provider_name: str = "") -> bytes:
+def error_reply(
+    error: GatewayError, *, extra: bytes = b"", keep_alive: bool, date: bytes, provider_name: str = ""
+) -> bytes:
     """The whole reply for an error, in the one error shape."""
     body = _encoder.encode(error_body(error, provider_name=provider_name))
     if error.retry_after_s is not None:

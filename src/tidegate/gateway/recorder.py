@@ -8,10 +8,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 
+from tidegate.config import Ledger
 from tidegate.core.errors import LedgerError, Unavailable
-from tidegate.core.row import Intent, Outcome, Record
+from tidegate.core.row import Intent, Record
 from tidegate.ledger.journal import JournalWriter
 
 log = logging.getLogger(__name__)
@@ -21,22 +21,16 @@ PENDING_BYTES_MAX = 64 * 1024 * 1024  # unwritten records kept while the disk re
 
 
 class Recorder:
-    """One per worker. Rotates segments; an open intent is carried into the next segment, beside its outcome."""
+    """One per worker. Rotates segments by size and age."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, directory: Path, gateway_id: str, worker: int, *,
-                 fsync: bool, segment_bytes_max: int, segment_age_s: float) -> None:  # fmt: skip
+    def __init__(self, loop: asyncio.AbstractEventLoop, writer: JournalWriter, settings: Ledger) -> None:
         self._loop = loop
-        self._directory, self._gateway_id, self._worker = directory, gateway_id, worker
-        self._fsync = fsync
-        self._segment_bytes_max, self._segment_age_us = segment_bytes_max, int(segment_age_s * 1e6)
-        self._writer = self._open_segment()
+        self._fsync = settings.durability == "power"
+        self._segment_bytes_max, self._segment_age_us = settings.segment_bytes_max, int(settings.segment_age_s * 1e6)
+        self._writer = writer
         self._waiting: list[tuple[Callable[[], None], Callable[[Unavailable], None]]] = []
-        self._open_intents: dict[str, list[Intent]] = {}
         self._scheduled = False
         self.healthy = True
-
-    def _open_segment(self) -> JournalWriter:
-        return JournalWriter(self._directory, self._gateway_id, self._worker, now_us=time.time_ns() // 1000)
 
     @property
     def position(self) -> tuple[str, int]:
@@ -53,10 +47,6 @@ class Recorder:
             failed(_unavailable())
             return
         self._writer.append(record)
-        if isinstance(record, Outcome):
-            self._open_intents.pop(record.row.generation_id, None)
-        else:
-            self._open_intents.setdefault(record.generation_id, []).append(record)
         self._waiting.append((then, failed))
         if not self._scheduled:
             self._scheduled = True
@@ -92,25 +82,34 @@ class Recorder:
     def sweep(self, now_us: int) -> None:
         """Close a segment that has grown old, so that its rows are sealed soon. Called about once a second."""
         writer = self._writer
-        if writer.size_bytes and now_us - writer.opened_us > self._segment_age_us and not self._waiting and self.healthy:
+        if (
+            writer.size_bytes
+            and now_us - writer.opened_us > self._segment_age_us
+            and not self._waiting
+            and self.healthy
+        ):
             self._rotate()
 
     def _rotate(self) -> None:
-        """Go on in a new segment. Open intents are written there first: recovery then finds them with their worker."""
+        """Go on in a new segment; the old one is synced and closed in a thread, so that no call waits for the disk."""
         old = self._writer
         try:
-            self._writer = self._open_segment()
-            for intents in self._open_intents.values():
-                for intent in intents:
-                    self._writer.append(intent)
-            self._writer.flush(self._fsync)
-            old.close()
-        except (LedgerError, OSError) as error:
-            log.error("journal: cannot change segment: %s", error)  # the records stay; recovery closes the old one
+            self._writer = old.rotate(time.time_ns() // 1000)
+        except LedgerError as error:
+            log.error("journal: cannot change segment: %s", error)  # the old one stays in use
+            return
+        self._loop.run_in_executor(None, _close, old)
 
     def close(self) -> None:
         """Write what is pending and close the segment. Raises LedgerError where the disk refuses."""
         self._writer.close()
+
+
+def _close(writer: JournalWriter) -> None:
+    try:
+        writer.close()
+    except (LedgerError, OSError) as error:
+        log.error("journal: segment %s cannot be closed, recovery will: %s", writer.segment_id, error)
 
 
 def _unavailable() -> Unavailable:

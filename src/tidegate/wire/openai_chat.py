@@ -95,6 +95,9 @@ class Reply(Struct, frozen=True):
     usage: WireUsage | None = None
     error: Raw | None = None
 
+    def read_usage(self) -> Usage | None:
+        return usage_from_wire(self.usage) if self.usage else None
+
     @property
     def tool_calls(self) -> int:
         return sum(len(c.message.tool_calls or ()) for c in self.choices or () if c.message)

@@ -1,0 +1,413 @@
+"""The life of one call: decode head, plan, record the intent, forward, relay, settle, record the outcome, finish.
+
+One object per call, driven by callbacks of the listener, the pool and the recorder; no task, no lock. Whatever
+happens, exactly one outcome is recorded and the caller's last byte is written after it.
+"""
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+from tidegate.core.errors import (
+    ClientGone,
+    GatewayError,
+    Unavailable,
+    UpstreamError,
+    UpstreamTimeout,
+)
+from tidegate.core.facts import Endpoint
+from tidegate.core.ids import generation_id
+from tidegate.core.price import Price
+from tidegate.core.row import Attempt, Intent, Outcome
+from tidegate.gateway.http import EVENT_STREAM, JSON, Request, error_reply
+from tidegate.gateway.meter import NOTHING_SPENT, UNKNOWN_SPENT, Settlement, settle
+from tidegate.gateway.relay import StreamRelay
+from tidegate.gateway.replies import PASSED_THROUGH, failure_of
+from tidegate.gateway.rows import attempt_of, identity_row, outcome_row
+from tidegate.wire.openai_chat import Reply, decode_reply, decode_request, edit_request, stream_error
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from tidegate.accounts.keys import Key
+    from tidegate.core.usage import Usage
+    from tidegate.gateway.listener import ClientConnection
+    from tidegate.gateway.server import Server
+    from tidegate.gateway.upstream import UpstreamConnection
+    from tidegate.wire.openai_chat import RequestHead
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS_MAX = 2  # the first, and one more where a warm connection turned out to be dead
+AFTER_DONE_S = 1.0  # how long a provider may keep its connection after [DONE] before we hang up
+REQUEST_ID_BYTES_MAX = 128
+NEVER = float("inf")
+
+
+class Exchange:
+    """One call of one caller."""
+
+    def __init__(self, server: "Server", client: "ClientConnection", request: Request, key: "Key") -> None:
+        self.server, self.client, self.request, self.key = server, client, request, key
+        now_ms = request.arrived_us // 1000
+        self.generation_id = generation_id(
+            now_ms, server.next_sequence(), server.tag, server.worker, int.from_bytes(os.urandom(5), "big")
+        )
+        self.head: RequestHead | None = None
+        self.endpoint: Endpoint | None = None
+        self.price: Price | None = None
+        self.relay: StreamRelay | None = None
+        self.reply: Reply | None = None
+        self.settlement: Settlement | None = None
+        self.error: GatewayError | None = None
+        self.status = 0
+        self.dispatched = self.upstream_ended = self.first_chunk = 0.0
+        self.deadline = self.deadline_total = NEVER
+        self.reply_started = self.client_gone = False
+        self._attempts: list[Attempt] = []
+        self._attempt_started = (0, 0.0)
+        self._upstream: UpstreamConnection | None = None
+        self._upstream_status = 0
+        self._dialling: asyncio.Task[None] | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._pieces: tuple[bytes | memoryview, ...] = ()
+        self._content_type = JSON
+        self._retry_after = b""
+        self._is_finished = False
+
+    # -- from request to provider -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Decide, and record the intent; the bytes leave when it is in the kernel."""
+        self.server.exchanges.add(self)
+        try:
+            self.head = decode_request(self.request.body)
+            route = self.server.table.route(self.head.model)
+            self.endpoint, self.price = route.endpoint, route.price
+            if self.server.is_draining:
+                raise Unavailable("The gateway is shutting down; call again in a moment.", retry_after_s=1)
+            pieces = edit_request(self.request.body, self.head, route.endpoint.upstream_model)
+        except GatewayError as error:
+            self.refuse(error)
+            return
+        self.request.body = b""  # the pieces hold it from here on
+        self._pieces = (route.target.chat_head(sum(map(len, pieces))), *pieces)
+        self._attempt()
+
+    def _attempt(self) -> None:
+        assert self.endpoint is not None
+        now_us = time.time_ns() // 1000
+        self._attempt_started = (now_us, time.monotonic())
+        self._upstream_status = 0
+        intent = Intent(
+            generation_id=self.generation_id,
+            attempt_no=len(self._attempts) + 1,
+            ts=now_us,
+            endpoint_id=self.endpoint.endpoint_id,
+            row=identity_row(self),
+        )
+        self.server.recorder.record(intent, self._dispatch, self.refuse)
+
+    def _dispatch(self) -> None:
+        if self.client_gone:
+            self._end_attempt(ClientGone("the caller left before dispatch"))
+            self._settle(NOTHING_SPENT)
+            return
+        assert self.endpoint is not None
+        target = self.server.table.target_of(self.endpoint)
+        self.deadline_total = time.monotonic() + target.total_s
+        self._dialling = self.server.pool.acquire(target, self, fresh=bool(self._attempts))
+
+    def on_connected(self, connection: "UpstreamConnection") -> None:
+        if self.settlement is not None:  # the caller left while we dialled
+            self.server.pool.release(connection)
+            return
+        self._upstream = connection
+        now = time.monotonic()
+        if not self.dispatched:
+            self.dispatched = now
+        self.deadline = min(now + connection.target.first_byte_s, self.deadline_total)
+        connection.send(self, self._pieces)
+
+    def on_connect_failed(self, error: GatewayError) -> None:
+        if self.settlement is None:
+            self._end_attempt(error)
+            self.fail(error, NOTHING_SPENT)
+
+    # -- from provider to caller ------------------------------------------------------------------------------------
+
+    def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
+        self._upstream_status = status
+        self._touch()
+        assert self.head is not None
+        content_type = headers.get(b"content-type", b"").lower()
+        if status == 200 and self.head.is_stream and content_type.startswith(EVENT_STREAM):
+            self._start_stream()
+            return
+        self._content_type = headers.get(b"content-type", JSON)
+        self._retry_after = headers.get(b"retry-after", b"")
+
+    def _start_stream(self) -> None:
+        assert self.head is not None
+        self.relay = StreamRelay(
+            strip_usage=not self.head.wants_usage, event_bytes_max=self.server.limits.event_bytes_max
+        )
+        self.status = 200
+        if not self.client_gone:
+            self.reply_started = True
+            self.client.begin_stream(EVENT_STREAM, self._extra_headers() + b"cache-control: no-cache\r\n")
+
+    def on_upstream_data(self, data: bytes) -> None:
+        if not self.first_chunk:
+            self.first_chunk = time.monotonic()
+        self._touch()
+        if self.relay is None:
+            self._collect(data)
+            return
+        try:
+            out = self.relay.feed(data)
+        except GatewayError as error:
+            self._drop_upstream()
+            self.on_upstream_lost(error, answered=True)
+            return
+        if out and not self.client_gone:
+            self.client.write_stream(out)
+        if self.relay.is_done and self.settlement is None:
+            self._end_of_stream()
+
+    def _collect(self, data: bytes) -> None:
+        self._body_bytes += len(data)
+        if self._body_bytes > self.server.limits.response_bytes_max:
+            self._drop_upstream()
+            limit = self.server.limits.response_bytes_max
+            message = f"the provider's reply exceeds {limit} bytes (limits.response_bytes_max)"
+            self.on_upstream_lost(UpstreamError(message), answered=True)
+            return
+        self._body.append(data)
+
+    def on_upstream_end(self) -> None:
+        self._upstream = None
+        if self.settlement is not None:
+            self._let_go()
+            return
+        if not self.upstream_ended:
+            self.upstream_ended = time.monotonic()
+        if self.relay is None:
+            self._end_of_reply(b"".join(self._body))
+            return
+        out = self.relay.finish()
+        if out and not self.client_gone:
+            self.client.write_stream(out)
+        self._end_of_stream()
+
+    def on_upstream_lost(self, error: GatewayError, *, answered: bool) -> None:
+        connection, self._upstream = self._upstream, None
+        if self.settlement is not None:
+            self._let_go()
+            return
+        self.upstream_ended = time.monotonic()
+        stale = connection is not None and connection.is_reused and not answered
+        self._end_attempt(error)
+        if stale and len(self._attempts) < ATTEMPTS_MAX and not self.client_gone:
+            self._attempt()  # the provider had closed a warm connection: once more, on a fresh one
+            return
+        usage = self.relay.usage if self.relay else None
+        self.fail(error, self._settled(usage) if usage else UNKNOWN_SPENT)
+
+    # -- ends -------------------------------------------------------------------------------------------------------
+
+    def _end_of_stream(self) -> None:
+        """The provider finished its stream, by [DONE] or by its end."""
+        assert self.relay is not None
+        self.upstream_ended = self.upstream_ended or time.monotonic()
+        self.deadline = self.upstream_ended + AFTER_DONE_S
+        settlement = self._settled(self.relay.usage)
+        if self.relay.is_finished or self.relay.error_seen:
+            error = UpstreamError("the provider reported an error inside its stream") if self.relay.error_seen else None
+            self._end_attempt(error)
+            self.error = error
+            self._settle(settlement)
+        else:
+            error = UpstreamError("the provider's stream ended before the answer did")
+            self._end_attempt(error)
+            self.fail(error, settlement)
+
+    def _end_of_reply(self, body: bytes) -> None:
+        """The provider finished an unstreamed reply."""
+        status = self._upstream_status
+        if 200 <= status < 300:
+            self.reply = decode_reply(body)
+            self._body = [body]
+            self.status = status
+            self._end_attempt(None)
+            self._settle(self._settled(self.reply.read_usage() if self.reply else None))
+            return
+        assert self.endpoint is not None
+        error = failure_of(status, self.endpoint.provider)
+        self._end_attempt(error)
+        if status in PASSED_THROUGH and body:
+            self._body, self.status, self.error = [body], status, error
+            self._settle(NOTHING_SPENT)
+        else:
+            self.fail(error, NOTHING_SPENT)
+
+    def refuse(self, error: GatewayError) -> None:
+        """End a call that was not dispatched."""
+        self.fail(error, NOTHING_SPENT)
+
+    def fail(self, error: GatewayError, settlement: Settlement) -> None:
+        """End a call with an error of ours."""
+        if self.settlement is not None:
+            return
+        self.error = error
+        self.server.totals.count_upstream_failure(error.code) if self._attempts else None
+        if not self.reply_started:
+            self.status = error.status
+            self._body = []
+        self._settle(settlement)
+
+    def on_client_gone(self) -> None:
+        """The caller hung up. What was dispatched goes on or is cancelled, as policy says, and is settled."""
+        self.client_gone = True
+        if self.settlement is not None or not self._pieces:
+            return
+        if not self.reply_started:
+            self.status = 499
+        if self.server.on_disconnect == "drain" and (self._upstream is not None or self._dialling is None):
+            self.deadline_total = min(self.deadline_total, time.monotonic() + self.server.drain_s)
+            self.resume()
+            return
+        if self._dialling is not None and self._upstream is None:
+            self._dialling.cancel()
+            self._end_attempt(ClientGone("the caller left before dispatch"))
+            self._settle(NOTHING_SPENT)
+        elif self._upstream is not None:
+            self._cancel(ClientGone("the caller left"))
+
+    def _cancel(self, error: GatewayError) -> None:
+        self._drop_upstream()
+        self._end_attempt(error)
+        usage = self.relay.usage if self.relay else None
+        self.fail(error, self._settled(usage) if usage else UNKNOWN_SPENT)
+
+    def on_deadline(self) -> None:
+        """A time-out of the ladder has passed; called by the worker's sweep."""
+        if self.settlement is not None:
+            self._drop_upstream()  # the provider kept its connection after [DONE]
+            self._let_go()
+            return
+        if self._upstream is None:
+            return  # dialling has a time-out of its own
+        target = self._upstream.target
+        if self.client_gone:
+            self._cancel(ClientGone("the caller left, and the provider did not finish in time"))
+            return
+        if time.monotonic() >= self.deadline_total:
+            text = f"did not finish within {target.total_s:g} s (total_s)"
+        elif self._upstream.answered:
+            text = f"was silent for {target.idle_s:g} s in the middle of its reply (idle_s)"
+        else:
+            text = f"did not begin to answer within {target.first_byte_s:g} s (first_byte_s)"
+        answered = self._upstream.answered
+        self._drop_upstream()
+        self.on_upstream_lost(UpstreamTimeout(f"provider {target.provider} {text}"), answered=answered)
+
+    # -- settling ---------------------------------------------------------------------------------------------------
+
+    def _settled(self, usage: "Usage | None") -> Settlement:
+        assert self.price is not None
+        return settle(usage, self.price)
+
+    def cost_of(self, usage: "Usage") -> int | None:
+        return self._settled(usage).upstream_cost_nano_usd
+
+    def _end_attempt(self, error: GatewayError | None) -> None:
+        number = len(self._attempts) + 1
+        self._attempts.append(attempt_of(self, self._attempt_started, self._upstream_status or None, error, number))
+
+    def _settle(self, settlement: Settlement) -> None:
+        """Record the outcome; the caller's last bytes follow when it is in the kernel."""
+        self.settlement = settlement
+        row = outcome_row(self, self._attempts)
+        self.server.recorder.record(Outcome(row=row, attempts=tuple(self._attempts)), self._finish, self._unrecorded)
+        self.server.totals.count_call(self.status, settlement, row.overhead_us or 0, row.time_to_first_chunk_us)
+
+    def _unrecorded(self, error: Unavailable) -> None:
+        """The outcome could not be written: the caller must not take the call as acknowledged."""
+        self._drop_upstream()
+        self._is_finished = True
+        self._let_go()
+        if self.client_gone:
+            return
+        if self.reply_started:
+            self.client.abort()
+        else:
+            self.client.finish(self._error_reply(error))
+
+    def _finish(self) -> None:
+        self._is_finished = True
+        self._let_go()
+        if self.client_gone:
+            return
+        if self.reply_started:
+            self.client.end_stream(self._last_event())
+        elif self.error is not None and not self._body:
+            self.client.finish(self._error_reply(self.error))
+        else:
+            body = self._body[0] if self._body else b""
+            self.client.reply(self.status, self._content_type, body, self._extra_headers())
+
+    def _let_go(self) -> None:
+        """Forget the call once it is finished and the provider's connection is back or gone."""
+        if self._is_finished and self._upstream is None:
+            self.server.exchanges.discard(self)
+
+    def _last_event(self) -> bytes:
+        assert self.relay is not None
+        if self.error is not None and not self.relay.error_seen:
+            return stream_error(self.error.message, self.error.code)
+        return self.relay.held
+
+    def _error_reply(self, error: GatewayError) -> bytes:
+        provider = self.endpoint.provider if self.endpoint and self._attempts else ""
+        keep_alive, date = self.client.keeps_alive, self.server.date
+        return error_reply(error, extra=self._extra_headers(), keep_alive=keep_alive, date=date, provider_name=provider)
+
+    def _extra_headers(self) -> bytes:
+        ids = b"x-generation-id: %b\r\nx-request-id: %b\r\n" % (
+            self.generation_id.encode(),
+            self.request_id.encode("latin-1"),
+        )
+        if self._retry_after:
+            ids += b"retry-after: %b\r\n" % self._retry_after
+        return ids
+
+    @property
+    def request_id(self) -> str:
+        """The caller's own id of the request, else ours."""
+        given = self.request.headers.get(b"x-request-id")
+        return given[:REQUEST_ID_BYTES_MAX].decode("latin-1") if given else self.generation_id
+
+    # -- flow -------------------------------------------------------------------------------------------------------
+
+    def _touch(self) -> None:
+        if self._upstream is not None:
+            self.deadline = min(time.monotonic() + self._upstream.target.idle_s, self.deadline_total)
+
+    def _drop_upstream(self) -> None:
+        connection, self._upstream = self._upstream, None
+        if connection is not None:
+            connection.abort()
+
+    def pause(self) -> None:
+        """The caller is slower than the provider."""
+        if self._upstream is not None and not self.client_gone:
+            self._upstream.pause_reading()
+            self.deadline = self.deadline_total  # the silence is ours
+
+    def resume(self) -> None:
+        if self._upstream is not None:
+            self._upstream.resume_reading()
+            self._touch()

@@ -1,0 +1,70 @@
+"""What the head of a request must be, beyond what llhttp demands; pure."""
+
+import zlib
+from typing import Final
+from urllib.parse import urlsplit
+
+from tidegate.config import Limits
+from tidegate.core.errors import HeadersTooLarge, InvalidRequest, PayloadTooLarge, UnsupportedEncoding
+from tidegate.gateway.http import Headers
+
+SINGLE: Final = frozenset(
+    (b"host", b"authorization", b"content-length", b"content-type", b"content-encoding", b"x-api-key")
+)
+"""Headers that may stand once: two of them are two readings of one request."""
+
+ACCEPTED_ENCODINGS: Final = frozenset((b"identity", b"gzip", b"x-gzip", b"deflate"))
+
+
+def split_target(target: bytes, headers: Headers) -> tuple[str, bytes]:
+    """Path and query of a request target, origin-form or absolute-form. Raises InvalidRequest."""
+    if target[:1] != b"/":
+        target = _origin_form(target, headers)
+    if b"#" in target:
+        raise InvalidRequest("The request target holds a fragment (#), which no request may.")
+    path, _, query = target.partition(b"?")
+    return path.decode("latin-1"), query
+
+
+def _origin_form(target: bytes, headers: Headers) -> bytes:
+    """The path of an absolute-form target, whose host must be the one in the Host header."""
+    url = urlsplit(target.decode("latin-1"))
+    host = headers.get(b"host", b"").decode("latin-1")
+    if url.scheme not in ("http", "https") or url.netloc.lower() != host.lower():
+        raise InvalidRequest("The request target must be a path, or a URL whose host is the Host header's.")
+    return (url.path or "/").encode("latin-1") + (b"?" + url.query.encode("latin-1") if url.query else b"")
+
+
+def check_headers(headers: Headers, limits: Limits, *, is_http_11: bool) -> None:
+    """Raises InvalidRequest, PayloadTooLarge or UnsupportedEncoding for what its headers already forbid."""
+    if is_http_11 and b"host" not in headers:
+        raise InvalidRequest("The header Host is missing; HTTP/1.1 requires it.")
+    length = headers.get(b"content-length")
+    if length is not None and int(length) > limits.body_bytes_max:
+        raise body_too_large(limits)
+    if headers.get(b"content-encoding", b"identity").lower() not in ACCEPTED_ENCODINGS:
+        raise UnsupportedEncoding("The request's content-encoding is not supported; send identity, gzip or deflate.")
+
+
+def decompress(body: bytes, headers: Headers, limits: Limits) -> bytes:
+    """The plain body; the limit holds for the decompressed bytes, so a bomb costs no more than a large body."""
+    if headers.get(b"content-encoding", b"identity").lower() == b"identity":
+        return body
+    inflate = zlib.decompressobj(wbits=47)
+    try:
+        plain = inflate.decompress(body, limits.body_bytes_max + 1)
+    except zlib.error:
+        raise InvalidRequest("The request body is not what its content-encoding says.") from None
+    if len(plain) > limits.body_bytes_max:
+        raise body_too_large(limits)
+    if not inflate.eof:
+        raise InvalidRequest("The compressed request body is cut off.")
+    return plain
+
+
+def body_too_large(limits: Limits) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body exceeds {limits.body_bytes_max:,} bytes (limits.body_bytes_max).")
+
+
+def headers_too_large(limits: Limits) -> HeadersTooLarge:
+    return HeadersTooLarge(f"The request's headers exceed {limits.header_bytes_max:,} bytes (limits.header_bytes_max).")

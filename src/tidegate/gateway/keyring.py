@@ -1,0 +1,39 @@
+"""The keys of a worker: a snapshot in memory, renewed within two seconds of a change in the database."""
+
+import logging
+import time
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from tidegate.accounts.keys import Accounts, Key, hash_secret
+
+log = logging.getLogger(__name__)
+
+
+class KeyRing:
+    """Finds a key by its secret. A request never touches the database."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self.pepper = accounts.pepper
+        self._version = accounts.version()
+        self._keys = accounts.snapshot()
+
+    def find(self, secret: bytes) -> Key | None:
+        """The valid key with this secret; None for an unknown, expired or revoked one."""
+        key = self._keys.get(hash_secret(self.pepper, secret))
+        if key is None:
+            return None
+        if key.expires_us is not None and not key.is_valid(time.time_ns() // 1000):
+            return None
+        return key
+
+    def refresh(self) -> None:
+        """Read the keys again if another process has written. A failing database leaves the last snapshot in force."""
+        try:
+            version = self._accounts.version()
+            if version != self._version:
+                self._keys = self._accounts.snapshot()
+                self._version = version
+        except SQLAlchemyError as error:
+            log.error("keys: the accounts database cannot be read, the last snapshot stays: %s", error)

@@ -1,0 +1,357 @@
+"""Callers' connections: bytes to requests, requests in order, replies back.
+
+One protocol over llhttp. What llhttp accepts and this project does not (or the other way round) is decided here and
+in `tests/gateway/test_hardness.py`. Requests of one connection are served one after the other; what a caller sends
+ahead waits, within limits.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import httptools
+
+from tidegate.core.errors import (
+    GatewayError,
+    HeadersTooLarge,
+    InternalError,
+    InvalidRequest,
+    RequestTimeout,
+    Unauthenticated,
+    Unavailable,
+)
+from tidegate.gateway.exchange import NEVER, Exchange
+from tidegate.gateway.head import SINGLE, body_too_large, check_headers, decompress, headers_too_large, split_target
+from tidegate.gateway.http import LAST_CHUNK, Request, bearer_token, chunk, error_reply, reply_head
+
+if TYPE_CHECKING:
+    from tidegate.accounts.keys import Key
+    from tidegate.gateway.server import Server
+
+log = logging.getLogger(__name__)
+
+PIPELINE_REQUESTS_MAX: Final = 32  # whole requests waiting behind the one being served
+PIPELINE_BYTES_MAX: Final = 64 * 1024  # unread bytes kept before the connection is no longer read
+LINGER_S: Final = 5.0  # after an early refusal: how long the caller may go on sending, unread
+LINGER_BYTES_MAX: Final = 64 * 1024 * 1024
+
+
+class ClientConnection(asyncio.Protocol):
+    """One connection of a caller."""
+
+    def __init__(self, server: "Server") -> None:
+        self.server = server
+        self.transport: Any = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Request] = deque()
+        self._backlog: list[bytes] = []
+        self._backlog_bytes = 0
+        self._exchange: Any = None  # an Exchange, or a Relay to the console
+        self._lingering = self._in_headers = self._is_http_11 = self._serves_http_11 = False
+        self.keeps_alive = self._wants_keep_alive = False
+        self._linger_bytes = 0
+        self.peer = ""
+        self._country: str | None = None
+        self.forwarder_is_trusted = False
+        self.deadline = NEVER
+        self._new_request()
+
+    def _new_request(self) -> None:
+        self._headers: dict[bytes, bytes] = {}
+        self._header_bytes = self._header_count = 0
+        self._target = b""
+        self._path, self._query = "", b""
+        self._key: Key | None = None
+        self._refused: GatewayError | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._started = False
+        self._arrived = 0.0
+        self._arrived_us = 0
+
+    # -- asyncio ----------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        server = self.server
+        self.transport.set_write_buffer_limits(high=server.limits.write_buffer_bytes_max)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0] if isinstance(peer, tuple) else ""
+        self.forwarder_is_trusted = server.trusts(self.peer)
+        self.deadline = time.monotonic() + server.limits.idle_s
+        server.connections.add(self)
+        if len(server.connections) > server.limits.connections_max:
+            limit = server.limits.connections_max
+            self._refuse_early(Unavailable(f"This worker serves {limit} connections already.", retry_after_s=1))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.server.connections.discard(self)
+        self.deadline = NEVER
+        exchange, self._exchange = self._exchange, None
+        self._queue.clear()
+        if exchange is not None:
+            exchange.on_client_gone()
+
+    def eof_received(self) -> bool:
+        return False  # a caller that closes its side has left
+
+    def pause_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            self._linger_bytes += len(data)
+            if self._linger_bytes > LINGER_BYTES_MAX:
+                self.abort()
+        elif self._exchange is not None:  # sent ahead: waits for the reply before it
+            self._backlog.append(data)
+            self._backlog_bytes += len(data)
+            if self._backlog_bytes > PIPELINE_BYTES_MAX:
+                self.transport.pause_reading()
+        else:
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        if not self._started:
+            self._begin()
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refused = InvalidRequest("This server does not change protocols; send plain HTTP/1.1.")
+        except httptools.HttpParserCallbackError as error:
+            log.error("listener: a callback failed", exc_info=error.__context__ or error)
+            self._refused = InternalError("The gateway failed on this request; its log says why.")
+        except httptools.HttpParserError as error:
+            self.server.totals.unparsable += 1
+            self._refuse_early(InvalidRequest(f"The request is not valid HTTP/1.1: {error}."))
+            return
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > self.server.limits.header_bytes_max:
+                self._refused = headers_too_large(self.server.limits)
+        if self._refused is not None:
+            self._refuse_early(self._refused)
+
+    def _begin(self) -> None:
+        """The first byte of a request."""
+        self._started = self._in_headers = True
+        self._arrived = time.monotonic()
+        self._arrived_us = time.time_ns() // 1000
+        self.deadline = self._arrived + self.server.limits.header_s
+
+    # -- llhttp -----------------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if not self._started:  # a second request in the same bytes
+            self._begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_count += 1
+        limits = self.server.limits
+        if self._header_count > limits.header_count_max:
+            self._refused = HeadersTooLarge(f"More than {limits.header_count_max} headers (limits.header_count_max).")
+            return
+        name = name.lower()
+        old = self._headers.get(name)
+        if old is not None and name in SINGLE:
+            self._refused = InvalidRequest(f"The header {name.decode('latin-1')} stands twice in the request.")
+            return
+        self._headers[name] = value if old is None else old + b", " + value
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        if self._refused is not None:
+            return
+        parser, headers, limits = self._parser, self._headers, self.server.limits
+        if len(self._target) + sum(map(len, headers)) + sum(map(len, headers.values())) > limits.header_bytes_max:
+            self._refused = headers_too_large(self.server.limits)
+            return
+        self.deadline = time.monotonic() + limits.body_s
+        self._wants_keep_alive = parser.should_keep_alive()
+        self._is_http_11 = parser.get_http_version() == "1.1"
+        try:
+            self._path, self._query = split_target(self._target, headers)
+            if self.server.needs_key(self._path):
+                self._key = self._authenticate()
+            check_headers(headers, limits, is_http_11=self._is_http_11)
+        except GatewayError as error:
+            self._refused = error
+            return
+        if headers.get(b"expect", b"").lower() == b"100-continue":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        if self._refused is not None:
+            return
+        self._body_bytes += len(body)
+        if self._body_bytes > self.server.limits.body_bytes_max:
+            self._body = []
+            self._refused = body_too_large(self.server.limits)
+            return
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._refused is not None:
+            return
+        request = Request(self._parser.get_method(), self._path, self._query, self._headers)
+        request.keep_alive, request.is_http_11 = self._wants_keep_alive, self._is_http_11
+        request.arrived, request.arrived_us, request.complete = self._arrived, self._arrived_us, time.monotonic()
+        body = self._body
+        try:
+            request.body = decompress(body[0] if len(body) == 1 else b"".join(body), self._headers, self.server.limits)
+        except GatewayError as error:
+            self._refused = error
+            return
+        key = self._key
+        self._new_request()
+        if self._exchange is None and not self._queue:
+            self._serve(request, key)
+        elif len(self._queue) < PIPELINE_REQUESTS_MAX:
+            request.key = key
+            self._queue.append(request)
+        else:
+            self._refused = InvalidRequest(f"More than {PIPELINE_REQUESTS_MAX} requests sent ahead on one connection.")
+
+    # -- checks -----------------------------------------------------------------------------------------------------
+
+    def _authenticate(self) -> "Key":
+        token = bearer_token(self._headers)
+        key = self.server.keys.find(token) if token else None
+        if key is not None:
+            return key
+        self.server.totals.unauthenticated += 1
+        if token is None:
+            raise Unauthenticated(
+                "No API key was sent. Send `Authorization: Bearer KEY`; `tidegate keys create --name NAME` makes one."
+            )
+        raise Unauthenticated(
+            "This API key is not valid here: unknown, expired or revoked. `tidegate keys list` shows all."
+        )
+
+    # -- serving ----------------------------------------------------------------------------------------------------
+
+    def _serve(self, request: Request, key: "Key | None") -> None:
+        self.deadline = NEVER  # from here on the exchange keeps the time
+        self.keeps_alive = request.keep_alive and not self.server.is_draining
+        self._serves_http_11 = request.is_http_11
+        try:
+            self._exchange = self.server.exchange_for(self, request, key)
+            self._exchange.start()
+        except GatewayError as error:
+            self.finish(error_reply(error, keep_alive=self.keeps_alive, date=self.server.date))
+
+    def _refuse_early(self, error: GatewayError) -> None:
+        """Answer before the request is whole, then read on for a while unheard: an unread body would reset the
+        connection before the caller has seen the answer."""
+        if self._lingering:
+            return
+        self._lingering = True
+        self.keeps_alive = False
+        self.deadline = time.monotonic() + LINGER_S
+        if self._exchange is not None or self._queue:  # an earlier request is being served: its reply comes first
+            self._queue.clear()
+            return
+        if self._key is not None:
+            request = Request(b"POST", self._path, self._query, self._headers)
+            request.arrived, request.arrived_us, request.complete = self._arrived, self._arrived_us, time.monotonic()
+            self._exchange = Exchange(self.server, self, request, self._key)
+            self.server.exchanges.add(self._exchange)
+            self._exchange.refuse(error)
+        else:
+            self.finish(error_reply(error, keep_alive=False, date=self.server.date))
+
+    def on_deadline(self) -> None:
+        """Too slow, too idle, or lingering too long; called by the worker's sweep."""
+        limits = self.server.limits
+        if self._lingering or not self._started:
+            self.deadline = NEVER
+            self.transport.close()
+        elif self._in_headers:
+            self._refuse_early(
+                RequestTimeout(f"The headers were not complete after {limits.header_s:g} s (limits.header_s).")
+            )
+        else:
+            self._refuse_early(RequestTimeout(f"The body was not complete after {limits.body_s:g} s (limits.body_s)."))
+
+    # -- replies ----------------------------------------------------------------------------------------------------
+
+    def begin_stream(self, content_type: bytes, extra: bytes) -> None:
+        """Send the head of a streamed 200."""
+        keep_alive = self.keeps_alive = self.keeps_alive and self._serves_http_11
+        head = reply_head(200, content_type, None, extra=extra, keep_alive=keep_alive, date=self.server.date)
+        if not self._serves_http_11:  # no chunks before 1.1: the end of the connection is the end of the body
+            head = head.replace(b"transfer-encoding: chunked\r\n", b"")
+        self.transport.write(head)
+
+    def write_stream(self, data: bytes) -> None:
+        self.transport.write(chunk(data) if self._serves_http_11 else data)
+
+    def end_stream(self, last: bytes) -> None:
+        """Send the last event and the end of the body, in one write."""
+        if self._serves_http_11:
+            self.finish((chunk(last) if last else b"") + LAST_CHUNK)
+        else:
+            self.finish(last)
+
+    def reply(self, status: int, content_type: bytes, body: bytes, extra: bytes) -> None:
+        """Send a whole reply."""
+        date, length = self.server.date, len(body)
+        self.finish(
+            reply_head(status, content_type, length, extra=extra, keep_alive=self.keeps_alive, date=date) + body
+        )
+
+    def finish(self, data: bytes) -> None:
+        """Send the last bytes of a reply; then the next request, or the end of the connection."""
+        transport = self.transport
+        self._exchange = None
+        if transport.is_closing():
+            return
+        transport.write(data)
+        if self._lingering:
+            if transport.can_write_eof():
+                transport.write_eof()
+        elif not self.keeps_alive:
+            transport.close()
+        elif self._queue or self._backlog:
+            self.server.loop.call_soon(self._next)
+        elif not self._started:
+            self.deadline = time.monotonic() + self.server.limits.idle_s
+
+    def _next(self) -> None:
+        if self._exchange is not None or self.transport.is_closing():
+            return
+        if self._queue:
+            request = self._queue.popleft()
+            self._serve(request, request.key)
+        elif self._backlog:
+            data, self._backlog, self._backlog_bytes = b"".join(self._backlog), [], 0
+            self.transport.resume_reading()
+            self._feed(data)
+
+    def abort(self) -> None:
+        """End the connection so that the caller cannot take the reply for whole."""
+        self.transport.abort()
+
+    def drain(self) -> None:
+        """The worker stops: close when idle, or after the reply being written."""
+        self.keeps_alive = False
+        if self._exchange is None and not self._started and not self._queue:
+            self.transport.close()
+
+    def ip_country(self, request: Request) -> str | None:
+        """Where the caller's address is registered; a trusted forwarder's word on the address is believed."""
+        if self.forwarder_is_trusted and (forwarded := request.headers.get(b"x-forwarded-for")):
+            return self.server.country_of(self.server.forwarded_client(forwarded) or self.peer)
+        if self._country is None:
+            self._country = self.server.country_of(self.peer) or ""
+        return self._country or None

@@ -1,0 +1,92 @@
+"""The meter: what a finished attempt cost, and the worker's running totals.
+
+`settle` decides what a call is charged and on what basis; `Totals` are plain integers that `/metrics` renders.
+"""
+
+from bisect import bisect_left
+from typing import Final
+
+from tidegate.core.price import Price, cost
+from tidegate.core.row import CostBasis
+from tidegate.core.usage import NO_USAGE, Usage
+
+
+class Settlement:
+    """Usage, cost and basis of a call. `usage` None: the provider never said."""
+
+    __slots__ = ("basis", "cost_nano_usd", "upstream_cost_nano_usd", "usage")
+
+    def __init__(self, usage: Usage | None, cost_nano_usd: int, upstream: int | None, basis: CostBasis) -> None:
+        self.usage = usage
+        self.cost_nano_usd = cost_nano_usd
+        self.upstream_cost_nano_usd = upstream
+        self.basis: CostBasis = basis
+
+
+NOTHING_SPENT: Final = Settlement(NO_USAGE, 0, 0, "metered")
+"""Nothing was dispatched, or the provider refused: an exact zero."""
+
+UNKNOWN_SPENT: Final = Settlement(None, 0, None, "unknown")
+"""The provider may have worked and never said how much: the caller is charged nothing, and the row says so."""
+
+
+def settle(usage: Usage | None, price: Price) -> Settlement:
+    """What reported usage costs at a price; unknown without usage."""
+    if usage is None:
+        return UNKNOWN_SPENT
+    amount = cost(usage, price)
+    return Settlement(usage, amount, amount, "metered")
+
+
+BUCKETS_S: Final = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+)
+
+
+class Totals:
+    """Counters of one worker since it started; all monotonic but `open_calls` and `connections`."""
+
+    def __init__(self) -> None:
+        self.calls: dict[int, int] = {}  # by HTTP status
+        self.upstream_failures: dict[str, int] = {}  # by error code
+        self.unauthenticated = self.unparsable = self.unknown_cost = 0
+        self.input_tokens = self.output_tokens = self.cost_nano_usd = 0
+        self.open_calls = self.connections = 0
+        self.overhead = [0] * (len(BUCKETS_S) + 1)
+        self.first_chunk = [0] * (len(BUCKETS_S) + 1)
+        self.overhead_sum_us = self.first_chunk_sum_us = 0
+
+    def count_call(self, status: int, settlement: Settlement, overhead_us: int, first_chunk_us: int | None) -> None:
+        """Add one finished call."""
+        self.calls[status] = self.calls.get(status, 0) + 1
+        if settlement.usage is None:
+            self.unknown_cost += 1
+        else:
+            self.input_tokens += settlement.usage.input_tokens
+            self.output_tokens += settlement.usage.output_tokens
+            self.cost_nano_usd += settlement.cost_nano_usd
+        self.overhead[bisect_left(BUCKETS_S, overhead_us / 1e6)] += 1
+        self.overhead_sum_us += overhead_us
+        if first_chunk_us is not None:
+            self.first_chunk[bisect_left(BUCKETS_S, first_chunk_us / 1e6)] += 1
+            self.first_chunk_sum_us += first_chunk_us
+
+    def count_upstream_failure(self, code: str) -> None:
+        self.upstream_failures[code] = self.upstream_failures.get(code, 0) + 1

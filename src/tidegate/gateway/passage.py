@@ -1,0 +1,133 @@
+"""What is not a model call goes to the console's ASGI application over a Unix socket: one origin for users."""
+
+import time
+from typing import TYPE_CHECKING
+
+from tidegate.core.errors import GatewayError, Unavailable, UpstreamTimeout
+from tidegate.gateway.http import HOP_BY_HOP, Request, error_reply, reply_head
+
+if TYPE_CHECKING:
+    from tidegate.accounts.keys import Key
+    from tidegate.gateway.listener import ClientConnection
+    from tidegate.gateway.server import Server
+    from tidegate.gateway.upstream import UpstreamConnection
+
+NEVER = float("inf")
+OURS = b"x-tidegate-"  # headers that only we may set
+
+
+class Passage:
+    """One relayed request. The console learns the caller's tenant and address from headers that nobody else can set."""
+
+    def __init__(self, server: "Server", client: "ClientConnection", request: Request, key: "Key | None") -> None:
+        self._server, self._client, self._request, self._key = server, client, request, key
+        self._upstream: UpstreamConnection | None = None
+        self._body: list[bytes] = []
+        self._is_stream = self._is_gone = False
+        self.deadline = NEVER
+
+    def start(self) -> None:
+        self._server.exchanges.add(self)
+        self._server.pool.acquire(self._server.console, self)
+
+    def _head(self) -> bytes:
+        request = self._request
+        lines = [
+            b"%b %b%b HTTP/1.1"
+            % (request.method, request.path.encode("latin-1"), b"?" + request.query if request.query else b"")
+        ]
+        for name, value in request.headers.items():
+            if name not in HOP_BY_HOP and name not in STRIPPED and not name.startswith(OURS):
+                lines.append(b"%b: %b" % (name, value))
+        lines.append(b"x-tidegate-client: " + self._client.peer.encode())
+        if self._key is not None:
+            lines.append(b"x-tidegate-tenant: " + self._key.tenant_id.encode())
+            lines.append(b"x-tidegate-key: " + self._key.key_id.encode())
+        lines.append(b"content-length: %d" % len(request.body))
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def on_connected(self, connection: "UpstreamConnection") -> None:
+        if self._is_gone:
+            self._server.pool.release(connection)
+            return
+        self._upstream = connection
+        self.deadline = time.monotonic() + connection.target.idle_s
+        connection.send(self, (self._head(), self._request.body) if self._request.body else (self._head(),))
+
+    def on_connect_failed(self, error: GatewayError) -> None:
+        self._fail(Unavailable("The console is not running on this gateway; model calls are served all the same."))
+
+    def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
+        extra = b"".join(
+            b"%b: %b\r\n" % (name, value)
+            for name, value in headers.items()
+            if name not in HOP_BY_HOP and name not in (b"content-length", b"content-type", b"date", b"server")
+        )
+        self._is_stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
+        self._content_type = headers.get(b"content-type", b"application/octet-stream")
+        self._status, self._extra = status, extra
+        if self._is_stream and not self._is_gone:
+            self._client.begin_stream(self._content_type, extra)
+
+    def on_upstream_data(self, data: bytes) -> None:
+        self.deadline = time.monotonic() + self._server.console.idle_s
+        if self._is_stream:
+            if not self._is_gone:
+                self._client.write_stream(data)
+        else:
+            self._body.append(data)
+
+    def on_upstream_end(self) -> None:
+        self._server.exchanges.discard(self)
+        if self._is_gone:
+            return
+        if self._is_stream:
+            self._client.end_stream(b"")
+            return
+        body = b"".join(self._body)
+        keep_alive, date = self._client.keeps_alive, self._server.date
+        head = reply_head(
+            self._status, self._content_type, len(body), extra=self._extra, keep_alive=keep_alive, date=date
+        )
+        self._client.finish(head if self._request.method == b"HEAD" else head + body)
+
+    def on_upstream_lost(self, error: GatewayError, *, answered: bool) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None and upstream.is_reused and not answered and not self._is_gone:
+            self._server.pool.acquire(self._server.console, self, fresh=True)
+        else:
+            self._fail(Unavailable("The console closed the connection; its log says why."))
+
+    def on_deadline(self) -> None:
+        self.deadline = NEVER
+        if self._upstream is not None:
+            self._upstream.abort()
+            self._fail(UpstreamTimeout("The console did not answer in time."))
+
+    def _fail(self, error: GatewayError) -> None:
+        self._server.exchanges.discard(self)
+        if self._is_gone:
+            return
+        if self._is_stream:
+            self._client.abort()
+        else:
+            self._client.finish(error_reply(error, keep_alive=self._client.keeps_alive, date=self._server.date))
+
+    def on_client_gone(self) -> None:
+        self._is_gone = True
+        self._server.exchanges.discard(self)
+        if self._upstream is not None:
+            self._upstream.abort()
+
+    def pause(self) -> None:
+        if self._upstream is not None:
+            self._upstream.pause_reading()
+
+    def resume(self) -> None:
+        if self._upstream is not None:
+            self._upstream.resume_reading()
+
+
+STRIPPED = frozenset(
+    (b"authorization", b"x-api-key", b"x-goog-api-key", b"content-length", b"content-encoding", b"expect")
+)

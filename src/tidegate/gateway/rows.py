@@ -1,0 +1,169 @@
+"""Rows and attempts as an exchange writes them: at dispatch what is known, at the end everything."""
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tidegate.core.errors import GatewayError
+from tidegate.core.row import Attempt, Row
+
+if TYPE_CHECKING:
+    from tidegate.gateway.exchange import Exchange
+
+APP_CHARS_MAX = 128
+NAME_CHARS_MAX = 200  # of what a caller may put into a row
+
+
+def identity_row(exchange: "Exchange") -> Row:
+    """What is known at dispatch: enough for a row if this process dies now."""
+    head, endpoint, key, server = exchange.head, exchange.endpoint, exchange.key, exchange.server
+    assert head is not None and endpoint is not None
+    return Row(
+        generation_id=exchange.generation_id,
+        ts=exchange.request.arrived_us,
+        source_id="own",
+        request_id=exchange.request_id,
+        gateway_id=server.gateway_id,
+        tenant_id=key.tenant_id,
+        project_id=key.project_id,
+        key_id=key.key_id,
+        billing_country=key.billing_country,
+        ip_country=exchange.client.ip_country(exchange.request),
+        operation_name="chat",
+        dialect="openai-chat",
+        request_model=head.model[:NAME_CHARS_MAX],
+        response_model=endpoint.model,
+        provider_name=endpoint.provider,
+        endpoint_id=endpoint.endpoint_id,
+        is_stream=head.is_stream,
+        price_id=exchange.price.price_id if exchange.price else None,
+    )
+
+
+def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
+    """The row of a finished call, at the recorder's next position."""
+    head, endpoint, key, server = exchange.head, exchange.endpoint, exchange.key, exchange.server
+    request, settlement, relay, reply = exchange.request, exchange.settlement, exchange.relay, exchange.reply
+    assert settlement is not None
+    segment_id, segment_seq = server.recorder.position
+    usage, now = settlement.usage, time.monotonic()
+    seen = relay or reply
+    model, variant = split_variant(endpoint.model) if endpoint else (None, None)
+    return Row(
+        generation_id=exchange.generation_id,
+        ts=request.arrived_us,
+        source_id="own",
+        request_id=exchange.request_id,
+        session_id=_session(exchange),
+        gateway_id=server.gateway_id,
+        segment_id=segment_id,
+        segment_seq=segment_seq,
+        tenant_id=key.tenant_id,
+        project_id=key.project_id,
+        key_id=key.key_id,
+        user_hash=user_hash(server.pepper, key.tenant_id, head.user) if head and head.user else None,
+        app=_app(exchange),
+        billing_country=key.billing_country,
+        ip_country=exchange.client.ip_country(request),
+        operation_name="chat",
+        dialect="openai-chat",
+        request_model=head.model[:NAME_CHARS_MAX] if head else None,
+        response_model=model,
+        model_variant=variant,
+        provider_name=endpoint.provider if endpoint else None,
+        endpoint_id=endpoint.endpoint_id if endpoint else None,
+        endpoint_region=(endpoint.region or None) if endpoint else None,
+        route_reason=server.table.reason if endpoint else None,
+        attempt_count=len(attempts),
+        is_stream=head.is_stream if head else None,
+        is_cancelled=exchange.client_gone,
+        is_byok=False,
+        is_cached=False,
+        status_code=exchange.status,
+        finish_reason=seen.finish_reason if seen else None,
+        error_type=exchange.error.code if exchange.error else None,
+        tools_offered=len(head.tools or head.functions or ()) if head else None,
+        tool_calls=seen.tool_calls if seen else None,
+        usage_input_tokens=usage.input_tokens if usage else None,
+        usage_output_tokens=usage.output_tokens if usage else None,
+        usage_cache_read_input_tokens=usage.cache_read_input_tokens if usage else None,
+        usage_cache_creation_input_tokens=usage.cache_creation_input_tokens if usage else None,
+        usage_reasoning_output_tokens=usage.reasoning_output_tokens if usage else None,
+        requests=usage.requests if usage else None,
+        cost_nano_usd=settlement.cost_nano_usd,
+        upstream_cost_nano_usd=settlement.upstream_cost_nano_usd,
+        cost_basis=settlement.basis,
+        price_id=exchange.price.price_id if exchange.price else None,
+        duration_us=int((now - request.arrived) * 1e6),
+        time_to_first_chunk_us=int((exchange.first_chunk - request.arrived) * 1e6) if exchange.first_chunk else None,
+        overhead_us=int(_overhead_s(exchange, now) * 1e6),
+    )
+
+
+def _overhead_s(exchange: "Exchange", now: float) -> float:
+    """The request's last byte to dispatch, and what follows the provider's last; all of it if none was asked."""
+    ready, dispatched = exchange.request.complete, exchange.dispatched
+    if not dispatched:
+        return now - ready
+    return (dispatched - ready) + (now - (exchange.upstream_ended or now))
+
+
+def attempt_of(
+    exchange: "Exchange", started: tuple[int, float], status: int | None, error: GatewayError | None, number: int
+) -> Attempt:
+    """One finished attempt. started: UTC microseconds and monotonic seconds of its intent."""
+    relay, reply = exchange.relay, exchange.reply
+    usage = relay.usage if relay else None
+    if usage is None and reply is not None and reply.usage is not None:
+        usage = reply.read_usage()
+    assert exchange.endpoint is not None
+    first = exchange.first_chunk
+    return Attempt(
+        generation_id=exchange.generation_id,
+        attempt_no=number,
+        ts=started[0],
+        endpoint_id=exchange.endpoint.endpoint_id,
+        status_code=status,
+        error_type=error.code if error else None,
+        usage_input_tokens=usage.input_tokens if usage else None,
+        usage_output_tokens=usage.output_tokens if usage else None,
+        usage_cache_read_input_tokens=usage.cache_read_input_tokens if usage else None,
+        usage_cache_creation_input_tokens=usage.cache_creation_input_tokens if usage else None,
+        usage_reasoning_output_tokens=usage.reasoning_output_tokens if usage else None,
+        upstream_cost_nano_usd=exchange.cost_of(usage) if usage else None,
+        duration_us=int((time.monotonic() - started[1]) * 1e6),
+        time_to_first_chunk_us=int((first - started[1]) * 1e6) if first else None,
+    )
+
+
+def split_variant(model: str) -> tuple[str, str]:
+    """`author/model:free` as model and variant; the standard variant is empty."""
+    slug, _, variant = model.partition(":")
+    return slug, variant
+
+
+def user_hash(pepper: bytes, tenant_id: str, user: str) -> str:
+    """An end user as the ledger knows them: a keyed hash that cannot be compared across tenants."""
+    return hashlib.blake2b(f"{tenant_id}\0{user}".encode(), key=pepper, digest_size=16).hexdigest()
+
+
+def _session(exchange: "Exchange") -> str | None:
+    given = exchange.head.session_id if exchange.head else None
+    if given is None and (header := exchange.request.headers.get(b"x-session-id")):
+        given = header.decode("latin-1")
+    return given[:NAME_CHARS_MAX] if given else None
+
+
+def _app(exchange: "Exchange") -> str | None:
+    """`X-Title`, else the host of `HTTP-Referer` or `Referer`: how OpenRouter's clients name themselves."""
+    headers = exchange.request.headers
+    if title := headers.get(b"x-title"):
+        return title.decode("utf-8", "replace")[:APP_CHARS_MAX]
+    if referer := headers.get(b"http-referer") or headers.get(b"referer"):
+        try:
+            host = urlsplit(referer.decode("latin-1")).hostname
+        except ValueError:
+            return None
+        return host[:APP_CHARS_MAX] if host else None
+    return None

@@ -1,0 +1,136 @@
+"""What all connections of one worker share, and the sweep that keeps the time for them."""
+
+import asyncio
+import email.utils
+import ipaddress
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import iptocc
+
+from tidegate.config import Config
+from tidegate.core.errors import PathNotFound
+from tidegate.core.ids import gateway_tag
+from tidegate.gateway.connect import Target
+from tidegate.gateway.exchange import Exchange
+from tidegate.gateway.http import Request
+from tidegate.gateway.keyring import KeyRing
+from tidegate.gateway.local import LocalReply
+from tidegate.gateway.meter import Totals
+from tidegate.gateway.passage import Passage
+from tidegate.gateway.recorder import Recorder
+from tidegate.gateway.table import Table
+from tidegate.gateway.upstream import Pool
+
+if TYPE_CHECKING:
+    from tidegate.accounts.keys import Key
+    from tidegate.gateway.listener import ClientConnection
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 0.25
+CALL_PATHS = frozenset(("/v1/chat/completions", "/api/v1/chat/completions"))
+KEYED_PREFIXES = ("/v1/", "/api/v1/")
+
+
+class Server:
+    """State of one worker. Hot-path members are plain attributes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, config: Config, worker: int, keys: KeyRing, recorder: Recorder,
+                 console: Target) -> None:  # fmt: skip
+        self.loop, self.config, self.worker = loop, config, worker
+        self.keys, self.recorder = keys, recorder
+        self.limits = config.limits
+        self.gateway_id = config.gateway.gateway_id
+        self.tag = gateway_tag(self.gateway_id)
+        self.pepper = keys.pepper
+        self.on_disconnect, self.drain_s = config.gateway.on_disconnect, config.gateway.drain_s
+        self.pool = Pool(
+            loop,
+            connections_idle_max=config.upstream.connections_idle_max,
+            keep_alive_s=config.upstream.keep_alive_s,
+        )
+        self.console = console
+        self.table = Table((), {})
+        self.models_body = b""
+        self.totals = Totals()
+        self.metrics: Callable[[], bytes] = bytes
+        self.connections: set[ClientConnection] = set()
+        self.exchanges: set[Any] = set()  # everything with a deadline of its own: Exchange, Passage
+        self.is_draining = False
+        self.date = b""
+        self._sequence = 0
+        self._networks = [ipaddress.ip_network(network) for network in config.gateway.trusted_forwarders]
+        self._swept = 0.0
+
+    def next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    # -- routing of paths -------------------------------------------------------------------------------------------
+
+    def needs_key(self, path: str) -> bool:
+        return path.startswith(KEYED_PREFIXES)
+
+    def exchange_for(self, client: "ClientConnection", request: Request, key: "Key | None") -> Any:
+        """Who serves this request: a call, one of the gateway's own pages, or the console behind its socket."""
+        if request.path in CALL_PATHS and request.method == b"POST":
+            assert key is not None  # needs_key holds for every call path
+            return Exchange(self, client, request, key)
+        if request.path in LocalReply.PATHS or request.path in CALL_PATHS:
+            return LocalReply(self, client, request)
+        if not self.console.unix_path:
+            raise PathNotFound(f"Nothing is served at {request.path[:200]!r}, and this gateway runs without a console.")
+        return Passage(self, client, request, key)
+
+    # -- addresses --------------------------------------------------------------------------------------------------
+
+    def trusts(self, peer: str) -> bool:
+        """The peer is a forwarder whose word on the caller's address is believed."""
+        if not self._networks or not peer:
+            return False
+        address = ipaddress.ip_address(peer.partition("%")[0])
+        return any(address in network for network in self._networks)
+
+    def forwarded_client(self, forwarded: bytes) -> str:
+        """The caller in X-Forwarded-For: the last address that is not a trusted forwarder itself; '' if none."""
+        for part in reversed(forwarded.decode("latin-1").split(",")):
+            text = part.strip().strip("[]")
+            try:
+                ipaddress.ip_address(text)
+            except ValueError:
+                return ""
+            if not self.trusts(text):
+                return text
+        return ""
+
+    @staticmethod
+    def country_of(address: str) -> str | None:
+        """ISO 3166 alpha-2 of where an address is registered; None for private ones."""
+        country: str | None = iptocc.country_code(address) if address else None
+        return country
+
+    # -- time -------------------------------------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Every SWEEP_S: time-outs of connections and exchanges; once a second the pool, the segment, the keys."""
+        now = time.monotonic()
+        for connection in [c for c in self.connections if c.deadline < now]:
+            connection.on_deadline()
+        for exchange in [e for e in self.exchanges if e.deadline < now]:
+            exchange.on_deadline()
+        if now - self._swept >= 1.0:
+            self._swept = now
+            self.date = email.utils.formatdate(usegmt=True).encode()
+            self.pool.sweep()
+            self.recorder.sweep(time.time_ns() // 1000)
+            self.keys.refresh()
+        self.loop.call_later(SWEEP_S, self.sweep)
+
+    def drain(self) -> None:
+        """Take no more calls; finish those that run."""
+        self.is_draining = True
+        for connection in list(self.connections):
+            connection.drain()

@@ -1,0 +1,270 @@
+"""Connections to providers: one protocol over llhttp, and a pool that keeps them warm.
+
+A connection serves one exchange at a time and tells it five things: connected, head, data, end, lost. It goes back to
+the pool only after a whole reply; a caller that is no longer wanted aborts it, which the provider sees at once.
+"""
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import httptools
+
+from tidegate.core.errors import GatewayError, UpstreamError, UpstreamTimeout
+from tidegate.gateway.connect import ProxyRefused, Target, dial
+
+HEADER_COUNT_MAX = 200
+HEADER_BYTES_MAX = 64 * 1024
+
+
+class User(Protocol):
+    """What an exchange must be to use a connection. Exactly one of end and lost follows a send."""
+
+    def on_connected(self, connection: "UpstreamConnection") -> None: ...
+    def on_connect_failed(self, error: GatewayError) -> None: ...
+    def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None: ...
+    def on_upstream_data(self, data: bytes) -> None: ...
+    def on_upstream_end(self) -> None: ...
+    def on_upstream_lost(self, error: GatewayError, *, answered: bool) -> None: ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to a provider."""
+
+    __slots__ = (
+        "_complete", "_header_bytes", "_headers", "_inflate", "_keep_alive", "_parser", "_pool", "_poisoned", "_status",
+        "_until_close", "_user", "answered", "idle_since", "is_reused", "target", "transport",
+    )  # fmt: skip
+
+    def __init__(self, target: Target, pool: "Pool") -> None:
+        self.target = target
+        self._pool = pool
+        self.transport: asyncio.Transport | None = None
+        self._user: User | None = None
+        self._parser: Any = None
+        self.is_reused = False
+        self.idle_since = 0.0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._status = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._header_bytes = 0
+        self._complete = self._poisoned = self._until_close = False
+        self._keep_alive = True
+        self._inflate: Any = None
+        self.answered = False
+
+    # -- towards the exchange -------------------------------------------------------------------------------------
+
+    def send(self, user: User, pieces: Iterable[bytes | memoryview]) -> None:
+        """Write a whole request; the reply goes to `user`."""
+        assert self.transport is not None
+        self._reset()
+        self._user = user
+        self._parser = httptools.HttpResponseParser(self)
+        self.transport.writelines(pieces)
+
+    def abort(self) -> None:
+        """Hang up, tell nobody: the provider sees the connection close."""
+        self._user = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def pause_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    # -- asyncio --------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        user = self._user
+        if user is None:  # bytes that nobody asked for: whatever follows cannot be trusted
+            self.abort()
+            return
+        self.answered = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, zlib.error) as error:
+            self._lose(UpstreamError(f"provider {self.target.provider} sent what is not HTTP/1.1: {_cause(error)}"))
+            return
+        if self._complete:
+            self._finish()
+
+    def _finish(self) -> None:
+        user, self._user = self._user, None
+        if self._keep_alive and not self._poisoned and not self._until_close:
+            self._pool.release(self)
+        elif self.transport is not None:
+            self.transport.close()
+        if user is not None:
+            user.on_upstream_end()
+
+    def _lose(self, error: GatewayError) -> None:
+        user, self._user = self._user, None
+        if self.transport is not None:
+            self.transport.abort()
+        if user is not None:
+            user.on_upstream_lost(error, answered=self.answered)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        self._pool.forget(self)
+        if self._user is None:
+            return
+        if self._until_close and exc is None:
+            self._finish()
+        else:
+            when = "in the middle of its reply" if self.answered else "before it answered"
+            cause = f" ({exc})" if exc else ""
+            self._lose(UpstreamError(f"provider {self.target.provider} closed the connection {when}{cause}"))
+
+    # -- llhttp ---------------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._poisoned = True  # a second reply to one request
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > HEADER_BYTES_MAX or len(self._headers) >= HEADER_COUNT_MAX:
+            raise UpstreamError("its reply's headers are too many or too large")
+        name = name.lower()
+        old = self._headers.get(name)
+        self._headers[name] = value if old is None else old + b", " + value
+
+    def on_headers_complete(self) -> None:
+        if self._complete:
+            return
+        status = self._parser.get_status_code()
+        if 100 <= status < 200:
+            return
+        self._status = status
+        self._keep_alive = self._parser.should_keep_alive()
+        headers = self._headers
+        chunked = b"chunked" in headers.get(b"transfer-encoding", b"").lower()
+        self._until_close = not chunked and b"content-length" not in headers and status not in (204, 304)
+        encoding = headers.pop(b"content-encoding", b"identity").strip().lower()
+        if encoding in (b"gzip", b"deflate", b"x-gzip"):
+            self._inflate = zlib.decompressobj(wbits=47)
+        elif encoding not in (b"identity", b""):
+            raise UpstreamError("its reply is compressed in a way nobody asked for")
+        if self._user is not None:
+            self._user.on_upstream_head(status, headers)
+
+    def on_body(self, body: bytes) -> None:
+        if self._complete or self._user is None:
+            return
+        if self._inflate is None:
+            self._user.on_upstream_data(body)
+            return
+        while body and self._user is not None:
+            piece = self._inflate.decompress(body, INFLATE_BYTES)
+            if piece:
+                self._user.on_upstream_data(piece)
+            body = self._inflate.unconsumed_tail
+
+    def on_message_complete(self) -> None:
+        if self._status == 0:  # 100 Continue, 103 Early Hints: the reply follows
+            self._headers = {}
+            self._header_bytes = 0
+        else:
+            self._complete = True
+
+
+INFLATE_BYTES = 256 * 1024  # decompressed at a time, so that a bomb meets the exchange's own limit first
+
+
+class Pool:
+    """Warm connections by target. `acquire` is a plain call when one is warm, a task when one must be dialled."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, connections_idle_max: int, keep_alive_s: float) -> None:
+        self._loop = loop
+        self._idle_max, self._keep_alive_s = connections_idle_max, keep_alive_s
+        self._idle: dict[Target, list[UpstreamConnection]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def acquire(self, target: Target, user: User, *, fresh: bool = False) -> asyncio.Task[None] | None:
+        """A connection for `user`, told by `on_connected` or `on_connect_failed`; the dialling task, if one runs.
+
+        fresh: do not take a warm one (the last one turned out to be stale).
+        """
+        stack = self._idle.get(target)
+        while stack and not fresh:
+            connection = stack.pop()
+            if connection.transport is not None and not connection.transport.is_closing():
+                connection.is_reused = True
+                user.on_connected(connection)
+                return None
+        task = self._loop.create_task(self._dial(target, user))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _dial(self, target: Target, user: User) -> None:
+        connection = UpstreamConnection(target, self)
+        try:
+            async with asyncio.timeout(target.connect_s):
+                await dial(self._loop, target, connection)
+        except TimeoutError:
+            failure: GatewayError = UpstreamTimeout(
+                f"provider {target.provider} did not accept a connection within {target.connect_s:g} s (connect_s)"
+            )
+        except ssl.SSLError as error:
+            failure = UpstreamError(
+                f"TLS with provider {target.provider} failed: {error.reason or error}. "
+                f"A private authority is trusted by providers.{target.provider}.ca_file."
+            )
+        except ProxyRefused as error:
+            failure = UpstreamError(f"the proxy towards provider {target.provider} refused: {error}")
+        except OSError as error:
+            failure = UpstreamError(f"provider {target.provider} cannot be reached: {error.strerror or error}")
+        else:
+            user.on_connected(connection)
+            return
+        connection.abort()
+        user.on_connect_failed(failure)
+
+    def release(self, connection: UpstreamConnection) -> None:
+        """Keep a connection whose reply is whole, for the next call."""
+        stack = self._idle.setdefault(connection.target, [])
+        if len(stack) < self._idle_max:
+            connection.idle_since = self._loop.time()
+            stack.append(connection)
+        elif connection.transport is not None:
+            connection.transport.close()
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        stack = self._idle.get(connection.target)
+        if stack and connection in stack:
+            stack.remove(connection)
+
+    def sweep(self) -> None:
+        """Close what nobody has used for `keep_alive_s`. Called about once a second."""
+        oldest = self._loop.time() - self._keep_alive_s
+        for stack in self._idle.values():
+            while stack and stack[0].idle_since < oldest:
+                connection = stack.pop(0)
+                if connection.transport is not None:
+                    connection.transport.close()
+
+    def close(self) -> None:
+        for stack in self._idle.values():
+            for connection in list(stack):
+                connection.abort()
+        for task in self._tasks:
+            task.cancel()
+
+
+def _cause(error: Exception) -> str:
+    """What was wrong, in the words of the parser, or of ours where a callback raised."""
+    return str(error.__context__ or error)[:200]

@@ -1,0 +1,158 @@
+"""One gateway process: build the state, listen, serve until SIGTERM, drain, close the journal segment.
+
+    python -m tidegate.gateway --worker 0 --ready-fd 3
+
+Several workers share the port (SO_REUSEPORT); none knows of the others. Configuration comes from the environment,
+as `tidegate.config` says.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import uvloop
+
+from tidegate.accounts.keys import open_accounts
+from tidegate.config import Config
+from tidegate.core.errors import ConfigError
+from tidegate.gateway.connect import unix_target
+from tidegate.gateway.keyring import KeyRing
+from tidegate.gateway.listener import ClientConnection
+from tidegate.gateway.metrics import MetricsBoard
+from tidegate.gateway.recorder import Recorder
+from tidegate.gateway.server import Server
+from tidegate.gateway.serving import build_table
+from tidegate.gateway.table import models_body
+from tidegate.ledger.journal import JournalWriter
+
+log = logging.getLogger(__name__)
+
+LISTEN_BACKLOG = 2048
+DRAIN_POLL_S = 0.02
+
+
+def run(config: Config, worker: int, ready_fd: int | None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError before the first connection is accepted."""
+    logging.basicConfig(level=config.gateway.log_level.upper(), format=f"%(levelname)s worker {worker}: %(message)s")
+    uvloop.run(_serve(config, worker, ready_fd))
+
+
+async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
+    loop = asyncio.get_running_loop()
+    server = _build(loop, config, worker)
+    board = MetricsBoard(config.run_path, worker, server.totals)
+    server.metrics = board.render
+    listener = await loop.create_server(
+        lambda: ClientConnection(server), sock=_socket(config), ssl=_listener_tls(config), backlog=LISTEN_BACKLOG
+    )
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server.sweep()
+    chores = loop.create_task(_chores(server, board, config))
+    gc.collect()
+    gc.freeze()  # what lives as long as the process is not walked again
+    if ready_fd is not None:
+        os.write(ready_fd, b"ready\n")
+        os.close(ready_fd)
+    log.info("listening on %s:%d, %d models", config.gateway.host, config.gateway.port, len(server.table.models))
+    await stop.wait()
+    listener.close()
+    await _drain(server, config.gateway.drain_s)
+    chores.cancel()
+    board.withdraw()
+    server.pool.close()
+    server.recorder.close()
+
+
+def _build(loop: asyncio.AbstractEventLoop, config: Config, worker: int) -> Server:
+    config.run_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    accounts = open_accounts(config.home_path)
+    gateway_id, started_us = config.gateway.gateway_id, time.time_ns() // 1000
+    writer = JournalWriter(config.ledger_path / "journal", gateway_id, worker, now_us=started_us)
+    recorder = Recorder(loop, writer, config.ledger)
+    console = unix_target(config.run_path / "console.sock", "console", config.upstream)
+    server = Server(loop, config, worker, KeyRing(accounts), recorder, console)
+    _set_table(server, config)
+    return server
+
+
+def _set_table(server: Server, config: Config) -> str:
+    """Build the routing table of today; the day it holds for."""
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    server.table = build_table(config, os.environ, day)
+    server.models_body = models_body(server.table, created=int(time.time()))
+    return day
+
+
+async def _chores(server: Server, board: MetricsBoard, config: Config) -> None:
+    """Once a second: publish the totals, and take the new day's prices at midnight UTC."""
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    while True:
+        server.totals.connections = len(server.connections)
+        server.totals.open_calls = len(server.exchanges)
+        board.publish()
+        await asyncio.sleep(1.0)
+        if time.strftime("%Y-%m-%d", time.gmtime()) != day:
+            try:
+                day = _set_table(server, config)
+            except ConfigError as error:
+                log.error("the table of the new day cannot be built, yesterday's stays in force: %s", error)
+
+
+async def _drain(server: Server, drain_s: float) -> None:
+    """Finish the calls that run; after `drain_s` hang up on those that are left, which settles them too."""
+    server.drain()
+    deadline = time.monotonic() + drain_s
+    while (server.exchanges or server.connections) and time.monotonic() < deadline:  # noqa: ASYNC110 - it ends once
+        await asyncio.sleep(DRAIN_POLL_S)
+    server.on_disconnect = "cancel"
+    for connection in list(server.connections):
+        connection.abort()
+    give_up = time.monotonic() + 2.0
+    while (server.exchanges or server.connections) and time.monotonic() < give_up:
+        for exchange in list(server.exchanges):
+            exchange.on_client_gone()
+        await asyncio.sleep(DRAIN_POLL_S)
+
+
+def _socket(config: Config) -> socket.socket:
+    host, port = config.gateway.host, config.gateway.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise ConfigError(f"gateway.host {host!r} is no address of this machine: {error.strerror}") from error
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"port {port} on {host} cannot be used: {error.strerror}. Choose another: PORT=8081 make up, "
+            "or gateway.port in the configuration"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _listener_tls(config: Config) -> ssl.SSLContext | None:
+    if not config.gateway.tls_cert_file:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(Path(config.gateway.tls_cert_file), Path(config.gateway.tls_key_file))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"gateway.tls_cert_file and tls_key_file cannot be used: {error}") from error
+    return context
