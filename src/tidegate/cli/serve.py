@@ -26,10 +26,12 @@ def serve(port: int | None, workers: int | None, console: bool) -> None:
 
 
 async def _serve(config: Config, environ: Mapping[str, str], console: bool) -> None:
+    from tidegate.ledger.store import Ledger
     from tidegate.runtime.home import HomeLock
     from tidegate.runtime.supervisor import Options, Supervisor
 
     with HomeLock(config):
+        Ledger.create(config.ledger_path)
         async with Supervisor(config, environ, Options(console=console), announce) as supervisor:
             announce(f"serving at {supervisor.url} with {config.gateway.workers} worker(s); Ctrl-C drains and stops")
             await supervisor.stopped()

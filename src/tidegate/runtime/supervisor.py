@@ -197,7 +197,7 @@ class Supervisor:
     async def _seal(self, limit_s: float) -> None:
         """Recover and seal in a child. A failure is announced, and the journal keeps every row until the next try."""
         self._sealing = child = await asyncio.create_subprocess_exec(
-            *tied_command("tidegate", ("ledger", "seal", "--quiet")),
+            *tied_command("tidegate", ("ledger", "seal")),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
