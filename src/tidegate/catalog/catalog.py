@@ -172,9 +172,7 @@ class Catalog:
     def _amended(self, fact: ModelFact) -> Model:
         """The model as known so far with the fields that an overlay states."""
         known = self.models.get(fact.model) or self._by_rule(fact.model)
-        stated = {
-            name: value for name, value in msgspec.structs.asdict(fact).items() if value not in ("", 0, None, "unknown")
-        }
+        stated = {name: value for name, value in msgspec.structs.asdict(fact).items() if is_stated(value)}
         stated["aliases"] = tuple(dict.fromkeys((*known.aliases, *fact.aliases)))
         return msgspec.structs.replace(known, **stated)
 
@@ -237,6 +235,11 @@ class Catalog:
         """By ISO 3166-1 alpha-2."""
         rows = (line.split(",") for line in read_lines(DATA / "countries.csv", COUNTRY_COLUMNS))
         return {row[0]: Country(**dict(zip(COUNTRY_COLUMNS, row, strict=True))) for row in rows}
+
+
+def is_stated(value: object) -> bool:
+    """Whether a field of a fact says anything: not empty, not a zero count, not None, not `unknown`; False does."""
+    return value is False or value not in ("", 0, None, "unknown")
 
 
 def _author_aliases(authors: Sequence[AuthorFact]) -> dict[str, str]:

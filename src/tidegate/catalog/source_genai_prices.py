@@ -18,6 +18,7 @@ FIELDS: Final = {  # ours -> theirs, USD per million tokens
     "reasoning": "output_reasoning_mtok",
 }
 REQUESTS: Final = "requests_kcount"  # USD per thousand requests
+OTHER_OUTPUT: Final = ("output_image_mtok", "output_audio_mtok", "output_video_mtok")  # rates our tables cannot hold
 SAMPLES_PER_DAY: Final = 48
 
 
@@ -73,7 +74,9 @@ def _of_the_day(model: Any, day: date) -> tuple[Any, bool]:
 
 
 def _tiers(price: Any) -> tuple[SourceTier, ...]:
-    """Base first; empty where input or output has no price (embeddings, images, audio by the hour)."""
+    """Base first; empty where text is not all that is paid for (embeddings, images, audio)."""
+    if any(getattr(price, field) is not None for field in OTHER_OUTPUT):
+        return ()
     stated = {ours: value for ours, theirs in FIELDS.items() if (value := getattr(price, theirs)) is not None}
     if "input" not in stated or "output" not in stated:
         return ()

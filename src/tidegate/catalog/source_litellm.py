@@ -25,6 +25,7 @@ FIELDS: Final = {  # ours -> theirs, USD per token; tiers append `_above_200k_to
     "cache_creation": "cache_creation_input_token_cost",
     "reasoning": "output_cost_per_reasoning_token",
 }
+OTHER_OUTPUT: Final = ("output_cost_per_image_token", "output_cost_per_audio_token", "output_cost_per_image")
 _ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
 
 
@@ -75,7 +76,7 @@ def read_litellm(wheel: Path, providers: Mapping[str, str]) -> Iterator[SourceFa
 
 
 def _prices(entry: dict[str, Any]) -> tuple[SourcePrice, ...]:
-    if FIELDS["input"] not in entry or FIELDS["output"] not in entry:
+    if FIELDS["input"] not in entry or FIELDS["output"] not in entry or any(field in entry for field in OTHER_OUTPUT):
         return ()
     bounds = sorted(int(match[1]) for key in entry if (match := _ABOVE.fullmatch(key)))
     base = _rates(entry, "")
@@ -87,8 +88,9 @@ def _prices(entry: dict[str, Any]) -> tuple[SourcePrice, ...]:
 def _rates(entry: dict[str, Any], suffix: str) -> dict[str, int]:
     stated = {ours: entry.get(theirs + suffix) for ours, theirs in FIELDS.items()}
     rates = {ours: rate_per_unit(Decimal(value)) for ours, value in stated.items() if value is not None}
-    if not rates.get("cache_creation"):  # a zero there means "no charge of its own", not "free"
-        rates.pop("cache_creation", None)
+    for field in ("cache_read", "cache_creation"):
+        if entry[FIELDS["input"]] and not rates.get(field):  # a zero there means "no rate of its own", not "free"
+            rates.pop(field, None)
     return rates
 
 

@@ -48,7 +48,7 @@ def read_models_dev(providers: Mapping[str, str]) -> Iterator[SourceFact]:
 
 def _prices(model: dict[str, Any]) -> tuple[SourcePrice, ...]:
     cost = model.get("cost") or {}
-    if "text" not in model["modalities"]["output"] or "input" not in cost or "output" not in cost:
+    if model["modalities"]["output"] != ["text"] or "input" not in cost or "output" not in cost:
         return ()
     above = {
         tier["tier"]["size"]: _tier({**cost, **tier}, tier["tier"]["size"])
@@ -60,4 +60,7 @@ def _prices(model: dict[str, Any]) -> tuple[SourcePrice, ...]:
 
 def _tier(cost: dict[str, Any], bound: int) -> SourceTier:
     rates = {ours: rate_per_million(Decimal(cost[theirs])) for ours, theirs in FIELDS.items() if theirs in cost}
+    for field in ("cache_read", "cache_creation"):
+        if rates["input"] and not rates.get(field):  # a zero there means "no rate of its own", not "free"
+            rates.pop(field, None)
     return SourceTier(input_tokens_above=bound, **rates)

