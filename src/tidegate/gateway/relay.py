@@ -71,7 +71,7 @@ class StreamRelay:
                 if choice.delta is not None and choice.delta.tool_calls:
                     for call in choice.delta.tool_calls:
                         self._tools.add((choice.index, call.id if call.index is None else call.index))
-        if chunk.error is not None and bytes(chunk.error) != b"null":
+        if chunk.has_error:
             self.error_seen = True
         if chunk.usage is not None:
             self.usage = usage_from_wire(chunk.usage) or self.usage

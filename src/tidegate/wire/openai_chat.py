@@ -23,7 +23,6 @@ class RequestHead(Struct, frozen=True):
     """What the gateway reads of a request. Unknown fields are left alone."""
 
     model: str
-    messages: Raw | UnsetType = UNSET
     stream: bool | None = None
     stream_options: StreamOptions | UnsetType | None = UNSET
     tools: list[Raw] | None = None
@@ -93,7 +92,6 @@ class Reply(Struct, frozen=True):
     model: str | None = None
     choices: list[_Choice] | None = None
     usage: WireUsage | None = None
-    error: Raw | None = None
 
     def read_usage(self) -> Usage | None:
         return usage_from_wire(self.usage) if self.usage else None
@@ -112,7 +110,11 @@ class Chunk(Struct, frozen=True):
 
     choices: list[_ChunkChoice] | None = None
     usage: WireUsage | None = None
-    error: Raw | None = None
+    error: Raw = Raw(b"")
+
+    @property
+    def has_error(self) -> bool:
+        return bytes(self.error) not in (b"", b"null")
 
     @property
     def is_usage_only(self) -> bool:
