@@ -35,13 +35,14 @@ _GROUPS: Final = {
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One column. `required`: never null. `text`: its sentence in the reference."""
+    """One column. `required`: never null. `default`: stands for null, where there is one. `text`: its sentence."""
 
     name: str
     sql_type: str
     group: str
     text: str
     required: bool
+    default: int | None = None
 
 
 def _plain(kind: Any) -> Any:
@@ -67,8 +68,16 @@ def columns(table: Table) -> tuple[Column, ...]:
     """The columns of a table, in schema order."""
     struct = STRUCTS[table]
     required = {field.name for field in msgspec.structs.fields(struct) if field.required}
+    defaults = {field.name: field.default for field in msgspec.structs.fields(struct) if not field.required}
     return tuple(
-        Column(name=name, sql_type=_sql_type(kind), group=group, text=text, required=name in required)
+        Column(
+            name=name,
+            sql_type=_sql_type(kind),
+            group=group,
+            text=text,
+            required=name in required or defaults[name] is not None,
+            default=defaults.get(name),
+        )
         for name, kind, group, text in columns_of(struct)
     )
 
@@ -79,8 +88,13 @@ def canonical_bytes(record: Row | Attempt) -> bytes:
 
 
 def column_list(table: Table) -> str:
-    """`"a", "b", ...` for a SELECT."""
-    return ", ".join(f'"{column.name}"' for column in columns(table))
+    """`"a", "b", ...` for a SELECT; null becomes the default of columns that have one."""
+    return ", ".join(
+        f'"{column.name}"'
+        if column.default is None
+        else f'COALESCE("{column.name}", {column.default}) AS "{column.name}"'
+        for column in columns(table)
+    )
 
 
 def json_columns(table: Table) -> str:
