@@ -78,7 +78,8 @@ def start_gateway(home: Path, config: str, environ: dict[str, str] | None = None
     variables = {"PATH": os.environ["PATH"], "TIDEGATE_HOME": str(home), "TIDEGATE_CONFIG": str(path),
                  "TIDEGATE_GATEWAY_PORT": str(port), **(environ or {})}  # fmt: skip
     command = [sys.executable, "-m", "tidegate.gateway", "--worker", "0", "--ready-fd", str(writing)]
-    process = subprocess.Popen(command, env=variables, pass_fds=[writing], stderr=(home / "log").open("ab"))
+    with (home / "log").open("ab") as log:
+        process = subprocess.Popen(command, env=variables, pass_fds=[writing], stderr=log)
     os.close(writing)
     ready = os.read(reading, 16)
     os.close(reading)
