@@ -1,0 +1,1 @@
+"""The study: one file per question asked of the rollups. Returns tables, draws nothing."""

@@ -1,0 +1,231 @@
+"""The facts that figures read: rollups and public series of one ledger, one row per day, model and source.
+
+A source is what a `source_id` names: this installation's own calls, one import, or a public series shipped with the
+product. A figure reads one source at a time; sources are never added to each other.
+"""
+
+import datetime as dt
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import msgspec
+
+from tidegate.catalog import Catalog
+from tidegate.ledger.rollup import ListRates, attach, insert_columns
+from tidegate.ledger.store import Ledger
+from tidegate.study.authors import REST_OF_LIST, Makers, Overrides
+from tidegate.study.params import Measure, Params
+from tidegate.study.periods import ONE_DAY, Coverage, cover, period_sql
+from tidegate.study.result import NotComputable
+from tidegate.study.series import read_shipped
+
+if TYPE_CHECKING:
+    import duckdb
+
+Kind = Literal["calls", "daily", "weekly"]
+_KINDS: dict[Kind, str] = {
+    "calls": "rows of single calls",
+    "daily": "an aggregate by day and model",
+    "weekly": "an aggregate by Monday week and author",
+}
+_COLUMN_OF: dict[Measure, str] = {"tokens": "tokens", "calls": "calls", "spend": "spend"}
+_MISSING: dict[Measure, str] = {
+    "tokens": "it has no token counts (total_tokens)",
+    "calls": "it has no call counts (calls)",
+    "spend": "it has no costs (cost_nano_usd)",
+}
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """One source and what it holds.
+
+    kind: `calls` (every call is a row), `daily` or `weekly` (an aggregate published by somebody else).
+    names_models, names_authors: whether it says which model, or at least whose model, was used.
+    """
+
+    source_id: str
+    kind: Kind
+    first: dt.date
+    last: dt.date
+    names_models: bool
+    names_authors: bool
+    measures: tuple[Measure, ...]
+
+    def describe(self) -> str:
+        return f"Source {self.source_id}: {_KINDS[self.kind]}, {self.first} to {self.last}."
+
+
+class Facts:
+    """Table `facts` (source_id, day, model, variant, author, origin, weights, is_byok, tokens, calls, spend).
+
+    `connection` also has the views `daily_usage` and `length_histogram`.
+    """
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection", sources: Sequence[Source]) -> None:
+        self.connection = connection
+        self.sources = tuple(sources)
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self.connection.execute(sql, list(values)).fetchall()
+
+    def source(self, source_id: str) -> Source | None:
+        return next((source for source in self.sources if source.source_id == source_id), None)
+
+    def coverage(self, source: Source, params: Params) -> Coverage:
+        """Which periods the source covers, whatever the switches: leaving models out makes no day incomplete."""
+        if source.kind == "weekly" and (params.grain != "week" or params.anchor != "monday"):
+            raise NotComputable("the figure", source.source_id, "it holds whole Monday weeks only (no column day)")
+        counted = self.query(
+            "SELECT day, count(DISTINCT (model, variant)) FROM facts WHERE source_id = ? GROUP BY day",
+            [source.source_id],
+        )
+        days: dict[dt.date, int] = dict(counted)
+        if source.kind == "weekly":
+            days = {day + number * ONE_DAY: models for day, models in counted for number in range(7)}
+        return cover(days, params.window, params.grain, params.anchor, continuous=source.kind == "calls")
+
+
+def open_facts(
+    ledger: Ledger | None,
+    catalog: Catalog,
+    *,
+    overrides: Overrides | None = None,
+    shipped: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Facts:
+    """Read a ledger's rollups. shipped: add the public series that comes with the product as a source of its own."""
+    import duckdb
+
+    makers = Makers(catalog, overrides or {})
+    connection = ledger.connect() if ledger else duckdb.connect()
+    if ledger:
+        rates = list_rates(catalog)
+        attach(ledger, connection, "daily_usage", list_rates=rates, progress=progress)
+        attach(ledger, connection, "length_histogram", list_rates=rates)
+    _create_facts(connection)
+    if ledger:
+        _add_daily(connection, makers)
+    if shipped:
+        _add_series(connection, makers)
+    return Facts(connection, _sources(connection))
+
+
+def list_rates(catalog: Catalog) -> ListRates:
+    """List rates of every price the catalog knows, by price id."""
+    prices = (price for pair in catalog.priced() for price in catalog.prices_of(*pair))
+    return {price.price_id: (price.rates.input, price.rates.output) for price in prices}
+
+
+def _create_facts(connection: "duckdb.DuckDBPyConnection") -> None:
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE facts (source_id VARCHAR, kind VARCHAR, day DATE, model VARCHAR, "
+        "variant VARCHAR, author VARCHAR, origin VARCHAR, weights VARCHAR, is_byok BOOLEAN, tokens BIGINT, "
+        "calls BIGINT, spend DECIMAL(38,0))"
+    )
+
+
+def _add_daily(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> None:
+    names = connection.execute(
+        "SELECT DISTINCT response_model FROM daily_usage WHERE response_model IS NOT NULL ORDER BY 1"
+    ).fetchall()
+    models = [name for (name,) in names]
+    found = [makers.of_model(model) for model in models]
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE makers (name VARCHAR, author VARCHAR, origin VARCHAR, weights VARCHAR)"
+    )
+    columns: list[list[Any]] = [
+        models,
+        *([getattr(maker, field) for maker in found] for field in ("author", "origin", "weights")),
+    ]
+    insert_columns(connection, "makers", columns)
+    connection.execute(
+        "INSERT INTO facts SELECT source_id, CASE WHEN calls IS NULL THEN 'daily' ELSE 'calls' END, day, "
+        "response_model, coalesce(model_variant, ''), author, coalesce(origin, 'unknown'), "
+        "coalesce(weights, 'unknown'), is_byok, total_tokens, calls, cost_nano_usd "
+        "FROM daily_usage LEFT JOIN makers ON name = response_model"
+    )
+
+
+def _add_series(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> None:
+    series = read_shipped()
+    found = [makers.of_author(fact.author, fact.weights) for fact in series.facts]
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE series (week DATE, variant VARCHAR, author VARCHAR, origin VARCHAR, "
+        "weights VARCHAR, tokens BIGINT)"
+    )
+    columns: list[list[Any]] = [
+        [fact.week for fact in series.facts],
+        ["free" if fact.is_free else "" for fact in series.facts],
+        *([getattr(maker, field) for maker in found] for field in ("author", "origin", "weights")),
+        [fact.tokens for fact in series.facts],
+    ]
+    insert_columns(connection, "series", columns)
+    connection.execute(
+        "INSERT INTO facts SELECT ?, 'weekly', week, NULL, variant, author, origin, weights, NULL, tokens, NULL, NULL "
+        "FROM series",
+        [series.source_id],
+    )
+
+
+def _sources(connection: "duckdb.DuckDBPyConnection") -> list[Source]:
+    rows = connection.execute(
+        "SELECT source_id, CASE WHEN bool_or(kind = 'weekly') THEN 'weekly' WHEN bool_or(kind = 'daily') THEN 'daily' "
+        "ELSE 'calls' END, min(day), max(day), count(model) > 0, count(author) > 0, count(tokens) > 0, "
+        "count(calls) > 0, count(spend) > 0 FROM facts GROUP BY source_id ORDER BY source_id"
+    ).fetchall()
+    return [
+        Source(
+            source_id=source_id,
+            kind=kind,
+            first=first,
+            last=last + 6 * ONE_DAY if kind == "weekly" else last,
+            names_models=models,
+            names_authors=authors,
+            measures=tuple(itertools.compress(get_args(Measure), (tokens, calls, spend))),
+        )
+        for source_id, kind, first, last, models, authors, tokens, calls, spend in rows
+    ]
+
+
+def selected_sql(figure: str, source: Source, params: Params) -> tuple[str, list[Any]]:
+    """SQL of (period, model, variant, author, origin, weights, value) with filters and view applied, and its values.
+
+    Raises NotComputable naming the column that the source lacks.
+    """
+    if params.measure not in source.measures:
+        raise NotComputable(figure, source.source_id, _MISSING[params.measure])
+    if not source.names_authors:
+        raise NotComputable(figure, source.source_id, "it does not say which model was called (response_model)")
+    if params.top and not source.names_models:
+        raise NotComputable(
+            figure, source.source_id, "it names authors, not models (response_model), so none can be ranked"
+        )
+    where = ["source_id = ?"]
+    values: list[Any] = [source.source_id]
+    for side, day in ((">=", params.window.first), ("<=", params.window.last)):
+        if day:
+            where.append(f"day {side} ?")
+            values.append(day)
+    if not params.include_free:
+        where.append("variant <> 'free'")
+    if not params.include_cloaked:
+        where.append("origin <> 'cloaked'")
+    if not params.include_byok:
+        where.append("is_byok IS NOT TRUE")
+    rest = ", ".join(f"'{name}'" for name in sorted(REST_OF_LIST))
+    if params.top:
+        where.append(f"(model IS NULL OR model NOT IN ({rest}))")
+    period = period_sql("day", params.grain, params.anchor)
+    chosen = (
+        f"SELECT {period} AS period, model, variant, author, origin, weights, CAST(sum({_COLUMN_OF[params.measure]}) "
+        f"AS HUGEINT) AS value FROM facts WHERE {' AND '.join(where)} GROUP BY ALL"
+    )
+    if not params.top:
+        return chosen, values
+    ranked = (
+        f"WITH chosen AS ({chosen}), ranked AS (SELECT *, row_number() OVER (PARTITION BY period "
+        "ORDER BY value DESC NULLS LAST, model NULLS LAST, variant) AS place FROM chosen) "
+        f"SELECT period, model, variant, author, origin, weights, value FROM ranked WHERE place <= {params.top}"
+    )
+    return ranked, values

@@ -1,0 +1,45 @@
+"""What a study is asked for: window, grain, measure, view and switches."""
+
+from typing import Literal
+
+import msgspec
+
+from tidegate.study.periods import Anchor, Grain, Window
+from tidegate.study.result import StudyError
+
+Measure = Literal["tokens", "calls", "spend"]
+UNITS: dict[Measure, str] = {"tokens": "tokens", "calls": "calls", "spend": "nano-USD"}
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of every figure; a figure that cannot honour one says so.
+
+    top: None for all models, else only the N largest of each period, variants ranked apart (a leaderboard's view).
+    include_free: models under the variant `free`. include_byok: calls on the caller's own provider key.
+    """
+
+    window: Window = Window()
+    grain: Grain = "week"
+    anchor: Anchor = "monday"
+    measure: Measure = "tokens"
+    top: int | None = None
+    include_free: bool = True
+    include_cloaked: bool = True
+    include_byok: bool = True
+
+    def switches(self) -> list[str]:
+        """Which switches were used: every output carries them."""
+        weeks = f"weeks begin on {self.anchor.capitalize()}" if self.grain == "week" else "calendar months"
+        kept = {"free variants": self.include_free, "cloaked models": self.include_cloaked, "BYOK": self.include_byok}
+        used = "; ".join(f"{name} {'in' if value else 'out'}" for name, value in kept.items())
+        return [f"Measure {self.measure}; {weeks}, UTC; {used}."]
+
+
+def parse_view(text: str) -> int | None:
+    """`all` -> None, `top:9` -> 9."""
+    if text == "all":
+        return None
+    word, _, number = text.partition(":")
+    if word != "top" or not number.isdecimal() or int(number) < 1:
+        raise StudyError(f"view {text!r}: write `all`, or `top:9` for the nine largest models of each period")
+    return int(number)

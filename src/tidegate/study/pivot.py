@@ -1,0 +1,55 @@
+"""A result as a table for people: periods down, groups across; authors down where a figure ranks them."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+import msgspec
+
+from tidegate.study.params import UNITS
+from tidegate.study.quantity import percent, quantity
+from tidegate.study.result import Cell, Result
+
+
+class Pivot(msgspec.Struct, frozen=True):
+    """Texts: `columns` is the header, its first cell names what goes down."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def pivot(result: Result) -> Pivot:
+    """The cells of a result arranged for reading."""
+    ranked = any("author" in cell.groups for cell in result.rows)
+    down = "author" if ranked else ("week of" if result.grain == "week" else "month of")
+    lines: dict[str, dict[str, str]] = {}
+    across: dict[str, None] = {}
+    for cell in result.rows:
+        name = cell.groups.get("author", cell.period)
+        column = " ".join(value for key, value in cell.groups.items() if key != "author")
+        across[column] = None
+        lines.setdefault(name, {})[column] = cell_text(cell, result.unit)
+    rows = tuple((name, *(values.get(column, "") for column in across)) for name, values in lines.items())
+    return Pivot((down, *across), rows)
+
+
+def cell_text(cell: Cell, unit: str) -> str:
+    """`9.28 T (46.6 %)`; an absent value is empty."""
+    if cell.value is None:
+        return ""
+    measure = next((measure for measure, name in UNITS.items() if name == unit), None)
+    value = f"{cell.value:,}" if measure is None else quantity(int(cell.value), measure)
+    return value if cell.share is None else f"{value} ({percent(cell.share)})"
+
+
+def as_csv(results: Sequence[Result]) -> str:
+    """Long form, one line per cell; several figures share the union of their grouping columns."""
+    groups = list(dict.fromkeys(name for result in results for cell in result.rows for name in cell.groups))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["figure", "source_id", "period", *groups, "value", "share"])
+    for result in results:
+        for cell in result.rows:
+            named = [cell.groups.get(name, "") for name in groups]
+            writer.writerow([result.figure, result.source_id, cell.period, *named, cell.value, cell.share])
+    return out.getvalue()
