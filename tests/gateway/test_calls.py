@@ -45,7 +45,13 @@ async def until_close(call: Call) -> None:
     call.writer.close()
 
 
-SCRIPTS = {"refuse": refuse, "tools": call_tools, "compressed": compressed, "hints": early_hints, "until-close": until_close}
+SCRIPTS = {
+    "refuse": refuse,
+    "tools": call_tools,
+    "compressed": compressed,
+    "hints": early_hints,
+    "until-close": until_close,
+}
 MODELS = ["plain", *SCRIPTS]
 
 
@@ -92,7 +98,9 @@ def test_a_call_passes_byte_for_byte_and_is_metered(gateway: Gateway, provider: 
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_a_stream_is_always_metered_but_shows_usage_only_if_asked(gateway: Gateway, provider, post, asked: bool) -> None:
+def test_a_stream_is_always_metered_but_shows_usage_only_if_asked(
+    gateway: Gateway, provider, post, asked: bool
+) -> None:
     """The provider is always asked for usage; the caller sees what the caller asked for."""
     options = {"stream_options": {"include_usage": True}} if asked else {}
     reply = post(BODY | {"stream": True} | options)
@@ -113,7 +121,9 @@ def test_parallel_tool_calls_are_counted(gateway: Gateway, post) -> None:
     assert (row.tools_offered, row.tool_calls, row.finish_reason) == (3, 2, "tool_calls")
 
 
-@pytest.mark.parametrize(("sent", "status"), [("400", 400), ("404", 404), ("422", 422), ("429 retry-after: 7\r\n", 429)])
+@pytest.mark.parametrize(
+    ("sent", "status"), [("400", 400), ("404", 404), ("422", 422), ("429 retry-after: 7\r\n", 429)]
+)
 def test_a_providers_word_on_the_request_reaches_the_caller(gateway: Gateway, post, sent: str, status: int) -> None:
     """Status, body and Retry-After as they came; the row says that nothing was spent."""
     reply = post({"model": "acme/refuse", "messages": [], "refuse": sent})
