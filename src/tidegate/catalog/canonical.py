@@ -11,9 +11,9 @@ from tidegate.core.facts import Model
 
 AGGREGATOR = "openrouter"  # its `author/name` slugs are the spelling that public usage data uses, and ours
 NOT_A_CALL_PRICE = frozenset({"batch", "flex", "priority", "fast"})  # variants that an ordinary call does not get
-NOT_CHAT = re.compile(  # sold beside chat models, but not called through chat completions, or a size class of a price list
+NOT_CHAT = re.compile(  # sold beside chat models but called otherwise, or a size class of a price list
     r"embed|-tts|tts-|transcribe|realtime|livetranslate|-live|live-|asr|whisper|rerank|moderation|speech|image|lyria|veo|"
-    r"ft:|\.ft-|^together-ai-|^fireworks-ai-|flux|-guard|guard-|davinci|babbage|curie|^ada$|instruct-gpt|@"
+    r"ft:|\.ft-|^together-ai-|^fireworks-ai-|flux|-guard|guard-|davinci|babbage|curie|^ada$|^gpt-3.5-turbo-instruct|@"
 )
 _DOT_AS_P = re.compile(r"(?<=\d)p(?=\d)")
 
@@ -39,7 +39,7 @@ class Canonical:
         self._catalog = Catalog(models, (), overlay)
 
     def slug_of(self, fact: SourceFact) -> str:
-        """The slug (with date and variant) of what a package lists; empty where it is no chat price of a known author."""
+        """The slug, with date and variant, of what a package lists; empty where nobody can tell the author."""
         name, own = fact.name, self._own_author.get(fact.provider, "")
         if fact.provider == AGGREGATOR and not _is_slug(name):
             return ""

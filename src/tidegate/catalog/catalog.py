@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from tidegate.catalog.names import dated_spellings, spelling_key, take_apart
-from tidegate.catalog.overlay import BAKED, AuthorFact, ModelFact, Overlay, Rule, read_baked, read_overlay
+from tidegate.catalog.overlay import BAKED, AuthorFact, ModelFact, Overlay, Rule, joined, read_baked, read_overlay
 from tidegate.catalog.tables import (
     MODEL_COLUMNS,
     PRICE_COLUMNS,
@@ -49,7 +49,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def slug(self) -> str:
-        """What was asked for, in one spelling: the dated permaslug if the name carried a date, else the model, with suffix."""
+        """What was asked for, in one spelling: the dated permaslug if there is one, else the model, with suffix."""
         return (self.dated or self.model) + self.suffix
 
 
@@ -83,14 +83,14 @@ class Catalog:
             provider, model, _ = line.split(",", 2)
             self._price_lines.setdefault((provider, model), []).append(line)
         self._names: dict[str, str] = {}
-        for slug, model in self.models.items():
-            for alias in model.aliases:
+        for slug, known in self.models.items():
+            for alias in known.aliases:
                 self._names.setdefault(alias, slug)
         self.resolve = lru_cache(NAMES_CACHED_MAX)(self._resolve)
         self.prices_of = lru_cache(None)(self._prices_of)
 
     def _resolve(self, name: str) -> Resolved:
-        """What `name` means: slug, alias, bare vendor name, `:variant`, dated permaslug, other spelling. Never raises."""
+        """What `name` means: slug, alias, bare vendor name, variant, dated permaslug, other spelling. Never raises."""
         parts = take_apart(name)
         author = self._author_aliases.get(parts.author, parts.author)
         for stem in dated_spellings(parts.stem, parts.date) if parts.date else ():
@@ -264,7 +264,7 @@ def load_catalog(folders: Sequence[Path] = ()) -> Catalog:
             own.setdefault((provider, model), []).append(line)
         prices.update(own)
         if folder != DATA:
-            overlay = _joined(overlay, read_overlay(folder))
+            overlay = joined(overlay, read_overlay(folder))
     return Catalog(models, (line for lines in prices.values() for line in lines), overlay)
 
 
@@ -276,12 +276,3 @@ def _models(folder: Path) -> list[Model]:
         except (ValueError, KeyError) as error:
             raise CatalogError(f"{path}:{number}: {error}. `tidegate catalog sync` writes this table.") from error
     return found
-
-
-def _joined(first: Overlay, second: Overlay) -> Overlay:
-    return Overlay(
-        authors=tuple({entry.author: entry for entry in (*first.authors, *second.authors)}.values()),
-        rules=tuple({rule.prefix: rule for rule in (*first.rules, *second.rules)}.values()),
-        models=(*first.models, *second.models),
-        providers=tuple({entry.provider: entry for entry in (*first.providers, *second.providers)}.values()),
-    )

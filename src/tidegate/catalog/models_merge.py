@@ -39,13 +39,14 @@ def merged_models(
         packaged = _of_packages(slug, facts.get(slug, []), day)
         rows[slug] = _ruled(packaged, rules, day)
         if rows[slug].weights != packaged.weights and "unknown" not in (rows[slug].weights, packaged.weights):
-            values = ((packaged.source, packaged.weights), (rows[slug].source.rpartition("; ")[2], rows[slug].weights))
+            said = next(fact.source for fact in facts[slug] if fact.weights == packaged.weights)
+            values = ((said, packaged.weights), (rows[slug].source.rpartition("; ")[2], rows[slug].weights))
             kept = rows[slug].weights
             disagreements.append({"model": slug, "provider": "", "field": "weights", "values": values, "kept": kept})
-    stated = {fact.model: fact for fact in overlay.models}
+    by_hand = {fact.model: fact for fact in overlay.models}
     amended = Catalog(rows.values(), (), overlay).models
-    for slug, fact in stated.items():
-        source = "; ".join(part for part in (rows[slug].source if slug in rows else "", fact.source) if part)
+    for slug, entry in by_hand.items():
+        source = "; ".join(part for part in (rows[slug].source if slug in rows else "", entry.source) if part)
         rows[slug] = msgspec.structs.replace(amended[slug], source=source, checked=day)
     for model in before:
         if model.model not in taken:

@@ -8,7 +8,22 @@ import re
 from typing import Final, NamedTuple
 
 VARIANTS: Final = frozenset(
-    "free beta thinking extended exacto nitro floor online batch flex priority fast standard self-moderated".split()
+    [
+        "free",
+        "beta",
+        "thinking",
+        "extended",
+        "exacto",
+        "nitro",
+        "floor",
+        "online",
+        "batch",
+        "flex",
+        "priority",
+        "fast",
+        "standard",
+        "self-moderated",
+    ]
 )
 """Suffixes after `:` that name a way of serving a model, not another model (OpenRouter's and their kin)."""
 
@@ -47,7 +62,7 @@ def take_apart(name: str) -> Parts:
 
 
 def dated_spellings(stem: str, date: str) -> tuple[str, ...]:
-    """How a dated snapshot may be listed as a model of its own: `x-20260731` also goes by `x-0731`, `x-07-31`, `x-2607`.
+    """How a dated snapshot may be listed as a model of its own: `x-20260731` as `x-0731`, `x-07-31` or `x-2607`.
 
     date: `20260731` or `2026-07-31`. The most exact spelling comes first; the bare stem is not among them.
     """

@@ -142,3 +142,13 @@ def read_baked(path: Path) -> Overlay:
         return msgspec.json.decode(path.read_bytes(), type=Overlay)
     except (OSError, msgspec.DecodeError) as error:
         raise CatalogError(f"{path} cannot be read: {error}. Install Tidegate again, or restore the file.") from error
+
+
+def joined(first: Overlay, second: Overlay) -> Overlay:
+    """Both overlays as one; where they speak of the same entry, the second holds."""
+    return Overlay(
+        authors=tuple({entry.author: entry for entry in (*first.authors, *second.authors)}.values()),
+        rules=tuple({rule.prefix: rule for rule in (*first.rules, *second.rules)}.values()),
+        models=(*first.models, *second.models),
+        providers=tuple({entry.provider: entry for entry in (*first.providers, *second.providers)}.values()),
+    )

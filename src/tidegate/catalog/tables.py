@@ -15,13 +15,15 @@ from tidegate.core.facts import Model, Weights
 from tidegate.core.price import Price, Rates, Tier
 
 MODEL_COLUMNS: Final = (
-    "model,author,name,weights,parameters_total,parameters_active,context_tokens,is_reasoning,released,aliases,source,"
-    "checked"
-).split(",")
+    *("model", "author", "name", "weights", "parameters_total", "parameters_active", "context_tokens", "is_reasoning"),
+    *("released", "aliases", "source", "checked"),
+)
 RATE_COLUMNS: Final = ("input", "output", "cache_read", "cache_creation", "reasoning", "request")
 PRICE_COLUMNS: Final = (
-    "provider,model,valid_from,input_tokens_above,upstream_model,basis," + ",".join(RATE_COLUMNS) + ",source,checked"
-).split(",")
+    *("provider", "model", "valid_from", "input_tokens_above", "upstream_model", "basis"),
+    *RATE_COLUMNS,
+    *("source", "checked"),
+)
 _BOOL: Final = {"": None, "true": True, "false": False}
 
 
@@ -140,7 +142,9 @@ def read_lines(path: Path, columns: Sequence[str]) -> list[str]:
     except (OSError, ValueError) as error:  # ValueError: an empty file, or one that is not UTF-8
         raise CatalogError(f"{path} cannot be read as a table: {error}. `tidegate catalog sync` writes it.") from error
     if head != ",".join(columns):
-        raise CatalogError(f"{path} has columns {head!r}, not {','.join(columns)!r}. `tidegate catalog sync` writes it.")
+        raise CatalogError(
+            f"{path} has columns {head!r}, not {','.join(columns)!r}. `tidegate catalog sync` writes it."
+        )
     return lines
 
 
