@@ -35,6 +35,14 @@ def _origin_form(target: bytes, headers: Headers) -> bytes:
     return (url.path or "/").encode("latin-1") + (b"?" + url.query.encode("latin-1") if url.query else b"")
 
 
+def check_protocol(version: str, *, upgrade: bool) -> None:
+    """Raises InvalidRequest for anything but plain HTTP/1.0 and 1.1."""
+    if version not in ("1.0", "1.1"):
+        raise InvalidRequest(f"HTTP version {version} is not served; send HTTP/1.1.")
+    if upgrade:
+        raise InvalidRequest("This server does not change protocols; send the request without `Upgrade`.")
+
+
 def check_headers(headers: Headers, limits: Limits, *, is_http_11: bool) -> None:
     """Raises InvalidRequest, PayloadTooLarge or UnsupportedEncoding for what its headers already forbid."""
     if is_http_11 and b"host" not in headers:

@@ -23,7 +23,15 @@ from tidegate.core.errors import (
     Unavailable,
 )
 from tidegate.gateway.exchange import NEVER, Exchange
-from tidegate.gateway.head import SINGLE, body_too_large, check_headers, decompress, headers_too_large, split_target
+from tidegate.gateway.head import (
+    SINGLE,
+    body_too_large,
+    check_headers,
+    check_protocol,
+    decompress,
+    headers_too_large,
+    split_target,
+)
 from tidegate.gateway.http import LAST_CHUNK, Request, bearer_token, chunk, error_reply, reply_head
 
 if TYPE_CHECKING:
@@ -124,7 +132,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refused = InvalidRequest("This server does not change protocols; send plain HTTP/1.1.")
+            pass  # refused in on_headers_complete
         except httptools.HttpParserCallbackError as error:
             log.error("listener: a callback failed", exc_info=error.__context__ or error)
             self._refused = InternalError("The gateway failed on this request; its log says why.")
@@ -178,8 +186,10 @@ class ClientConnection(asyncio.Protocol):
             return
         self.deadline = time.monotonic() + limits.body_s
         self._wants_keep_alive = parser.should_keep_alive()
-        self._is_http_11 = parser.get_http_version() == "1.1"
+        version = parser.get_http_version()
+        self._is_http_11 = version == "1.1"
         try:
+            check_protocol(version, upgrade=parser.should_upgrade())
             self._path, self._query = split_target(self._target, headers)
             if self.server.needs_key(self._path):
                 self._key = self._authenticate()
