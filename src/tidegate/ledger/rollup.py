@@ -14,6 +14,7 @@ record, named in the manifest); new data costs only its own units.
 import functools
 import hashlib
 import importlib.resources
+import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,14 +118,14 @@ def canonical_csv(connection: "duckdb.DuckDBPyConnection", rollup: Rollup, relat
 
 
 def attach(
-    ledger: "Ledger",
+    ledger: "Ledger | None",
     connection: "duckdb.DuckDBPyConnection",
     name: str,
     *,
     list_rates: ListRates | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Make the whole ledger's rollup `name` a view of that name on `connection` (one of `ledger.connect()`).
+    """Make the whole ledger's rollup `name` a view of that name on `connection` . Without a ledger the view is empty.
 
     list_rates: what `list_cost_nano_usd` is computed from; a row whose price is not in it has none.
     progress: called with (units done, units to do).
@@ -132,13 +133,16 @@ def attach(
     rollup = load_rollup(name)
     columns = ", ".join(f"{column} {rollup.type_of(column)}" for column in rollup.columns)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_units ({columns})")
-    files = ledger.row_files()
-    _load_rates(connection, list_rates or {})
-    units = [*_computed_units(ledger, connection, rollup, files, list_rates or {}), *_imported(ledger, name)]
-    for done, source in enumerate(units, 1):
-        connection.execute(f"INSERT INTO {name}_units BY NAME {source}")
-        if progress:
-            progress(done, len(units))
+    if ledger:
+        _load_rates(connection, list_rates or {})
+        files, imported = ledger.row_files(), ledger.rollup_files(name)
+        units = itertools.chain(
+            _computed_units(ledger, connection, rollup, files, list_rates or {}), map(_read_unit, imported)
+        )
+        for done, source in enumerate(units, 1):
+            connection.execute(f"INSERT INTO {name}_units BY NAME {source}")
+            if progress:
+                progress(done, len(files) + len(imported))
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {merge_sql(rollup, name + '_units')}")
 
 
@@ -166,7 +170,7 @@ def _computed_units(
             if not _cache(connection, query, unit):
                 yield f"SELECT * FROM ({query})"
                 continue
-        yield f"SELECT * FROM read_parquet({sql_text(str(unit))})"
+        yield _read_unit(unit)
 
 
 def _cache(connection: "duckdb.DuckDBPyConnection", query: str, unit: Path) -> bool:
@@ -187,9 +191,8 @@ def _cache(connection: "duckdb.DuckDBPyConnection", query: str, unit: Path) -> b
     return True
 
 
-def _imported(ledger: "Ledger", name: str) -> Iterator[str]:
-    for file in ledger.rollup_files(name):
-        yield f"SELECT * FROM read_parquet({sql_text(str(file))})"
+def _read_unit(file: Path) -> str:
+    return f"SELECT * FROM read_parquet({sql_text(str(file))}, hive_partitioning = false)"
 
 
 def _prepared_rows(files: Sequence[Path]) -> str:

@@ -142,12 +142,14 @@ def _answer_notes(facts: Facts, source: Source, params: Params, table: Table) ->
 def _verdict(found: Sequence[Answer], params: Params) -> str:
     periods = sorted({answer.first.period for answer in found if answer.first})
     nowhere = sum(answer.first is None for answer in found)
+    ways = f"({len(found)} ways)"
     if not periods:
-        return f"First Chinese lead: none in the window, however counted ({len(found)} ways)."
-    days = f"{params.grain}{'s' * (len(periods) > 1)} of {', '.join(map(str, periods))}"
-    never = f"; none in {nowhere} of {len(found)} ways" if nowhere else ""
-    one = len(periods) == 1 and not nowhere
-    return f"First Chinese lead, {len(found)} ways of counting: {'always the ' if one else 'the '}{days}{never}."
+        return f"However one counts {ways}, there is no Chinese lead in the window."
+    never = f"; in {nowhere} of them there is none" if nowhere else ""
+    if len(periods) == 1:
+        return f"However one counts {ways}, the first Chinese lead is the {params.grain} of {periods[0]}{never}."
+    days = f"{', '.join(map(str, periods[:-1]))} or {periods[-1]}"
+    return f"Depending on how one counts {ways}, the first Chinese lead is the {params.grain} of {days}{never}."
 
 
 def _counting(answer: Answer, params: Params) -> str:

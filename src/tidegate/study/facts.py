@@ -99,13 +99,10 @@ def open_facts(
 
     makers = Makers(catalog, overrides or {})
     connection = ledger.connect() if ledger else duckdb.connect()
-    if ledger:
-        rates = list_rates(catalog)
-        attach(ledger, connection, "daily_usage", list_rates=rates, progress=progress)
-        attach(ledger, connection, "length_histogram", list_rates=rates)
+    attach(ledger, connection, "daily_usage", list_rates=list_rates(catalog) if ledger else None, progress=progress)
+    attach(ledger, connection, "length_histogram")
     _create_facts(connection)
-    if ledger:
-        _add_daily(connection, makers)
+    _add_daily(connection, makers)
     if shipped:
         _add_series(connection, makers)
     return Facts(connection, _sources(connection))

@@ -113,7 +113,7 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
         for period, present, days_total in self.dropped:
             told.append(f"Incomplete {self.grain} {period} dropped: {present} of {days_total} days.")
         if self.partial:
-            told.append(f"No complete {self.grain} in the window: what is shown is partial, and no lead is stated.")
+            told.append(f"No complete {self.grain} in the window: what is shown is partial.")
         for period, present, days_total in self.gaps:
             told.append(f"{self.grain.capitalize()} {period} has data on {present} of its {days_total} days.")
         return told

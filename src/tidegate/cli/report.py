@@ -1,0 +1,45 @@
+"""`tidegate report`: the static page."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--ledger", "ledger_path", type=click.Path(path_type=Path), help="Default: the installation's own.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("report"), show_default=True)
+@click.option("--window", help="Days A:B, both included. Default: all.")
+@click.option(
+    "--public/--no-public", default=None, help="The shipped public series. Default: unless a daily one is imported."
+)
+@click.option("--png", is_flag=True, help="Also each chart as PNG.")
+@click.option("--svg", is_flag=True, help="Also each chart as SVG.")
+@click.option(
+    "--author-country",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV author,organisation,iso3,confidence,note that wins over the catalog's countries.",
+)
+def report(
+    ledger_path: Path | None, out: Path, window: str | None, public: bool | None, png: bool, svg: bool, **more: object
+) -> None:
+    """Write one static page of figures that opens from disk, with no network.
+
+    Without rows of your own it shows the public series that comes with Tidegate; with them, both, never mixed.
+
+    \b
+    Example:
+      tidegate report --out report && xdg-open report/index.html
+      tidegate report --ledger L --out DIR --png
+    """
+    from tidegate.report.command import write_report
+
+    country = more["author_country"]
+    for file in write_report(
+        ledger_path,
+        out,
+        window=window,
+        public=public,
+        author_country=country if isinstance(country, Path) else None,
+        forms=[form for form, wanted in (("png", png), ("svg", svg)) if wanted],
+    ):
+        click.echo(file)
