@@ -74,7 +74,7 @@ def test_an_outcome_must_know_its_place(tmp_path):
     writer = open_writer(tmp_path)
     late = make_outcome(1, writer)
     writer.append(make_outcome(0, writer))
-    with pytest.raises(ValueError, match="next one here is .* seq 1"):
+    with pytest.raises(ValueError, match=r"next one here is .* seq 1"):
         writer.append(late)
     writer.append(make_outcome(1, writer))
     assert writer.next_seq == 2
@@ -106,7 +106,7 @@ def test_a_gateway_id_must_be_a_file_name(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "journal").write_text("a file in the way")
-    with pytest.raises(LedgerError, match="journal.* cannot be created"):
+    with pytest.raises(LedgerError, match=r"journal.* cannot be created"):
         open_writer(tmp_path / "journal")
 
 
@@ -122,7 +122,7 @@ def test_a_full_disk_damages_no_line(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
         for _ in range(2):
-            with pytest.raises(LedgerError, match="cannot be written.*kept"):
+            with pytest.raises(LedgerError, match=r"cannot be written.*kept"):
                 writer.flush()
             assert writer.pending_bytes == pending - 100
     finally:

@@ -153,15 +153,11 @@ class PartWriter:
 
         try:
             copy_records(self.connection, table, records, target)
-        except duckdb.ConversionException:  # an integer beyond 64 bits: one absurd count must not stop the rest
-            fitted = [self._fit(table, record) for record in records]
-            try:
-                copy_records(self.connection, table, fitted, target)
-            except duckdb.Error as error:
-                raise LedgerError(f"{self.unit}: DuckDB cannot write {table}: {error}") from error
-            return fitted
         except duckdb.Error as error:
-            raise LedgerError(f"{self.unit}: DuckDB cannot write {table}: {error}") from error
+            fitted = [self._fit(table, record) for record in records]
+            if fitted == records:
+                raise LedgerError(f"{self.unit}: DuckDB cannot write {table}: {error}") from error
+            return self._copy(table, fitted, target)  # one absurd count must not stop the rest
         return records
 
     def _fit(self, table: Table, held: Held) -> Held:
