@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import httpx2 as httpx
 import pytest
 
-from conftest import Gateway, configuration
-from provider import Call, FakeProvider, completion, delta, usage_event
+from rig.gateway import Gateway, configuration
+from rig.provider import Call, FakeProvider, completion, delta, usage_event
 from tidegate.ledger.schema import canonical_bytes
 
 BODY = {"model": "acme/plain", "messages": [{"role": "user", "content": "2+2?"}], "x_vendor": {"keep": [1, 2]}}
@@ -63,7 +63,7 @@ def provider() -> Iterator[FakeProvider]:
 
 @pytest.fixture(scope="module")
 def gateway(provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    from conftest import start_gateway
+    from rig.gateway import start_gateway
 
     config = configuration(provider, MODELS, provider_extra='api_key_env = "MOCK_KEY"\nregion = "eu-test"')
     config += '[[endpoints]]\nprovider = "mock"\nmodel = "acme/unpriced"\n'

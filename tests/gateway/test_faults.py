@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import httpx2 as httpx
 import pytest
 
-from conftest import Gateway, configuration, start_gateway
-from provider import Call, FakeProvider, completion, delta, usage_event
+from rig.gateway import Gateway, configuration, start_gateway
+from rig.provider import Call, FakeProvider, completion, delta, usage_event
 
 SLOW_S = 0.6  # time-outs of this file's gateway
 

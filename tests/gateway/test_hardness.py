@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import Gateway, configuration, start_gateway
-from provider import Call, FakeProvider, answer
+from rig.gateway import Gateway, configuration, start_gateway
+from rig.provider import Call, FakeProvider, answer
 
 EXTRA = "[limits]\nheader_s = 0.5\nbody_s = 0.6\nidle_s = 0.7\nconnections_max = 20"
 BODY = b'{"model":"acme/ok","messages":[]}'

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider import USAGE, delta, usage_event
+from rig.provider import USAGE, delta, usage_event
 from tidegate.core.usage import Usage
 from tidegate.gateway.relay import StreamRelay
 

@@ -1,15 +1,28 @@
 """The gateway's own small pages: models, health, metrics."""
 
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import unquote
 
 import msgspec
 
 from tidegate.core.errors import MethodNotAllowed, ModelNotFound
-from tidegate.gateway.http import JSON, Request, error_reply
+from tidegate.gateway.http import JSON, Request
+from tidegate.gateway.table import model_body
 
 if TYPE_CHECKING:
     from tidegate.gateway.listener import ClientConnection
     from tidegate.gateway.server import Server
+
+
+MODELS_PREFIXES = ("/v1/models/", "/api/v1/models/")
+
+
+def model_in(path: str) -> str:
+    """The model that a path like /v1/models/AUTHOR/NAME asks for; '' for any other path."""
+    for prefix in MODELS_PREFIXES:
+        if path.startswith(prefix) and not path.endswith("/endpoints"):
+            return unquote(path.removeprefix(prefix))
+    return ""
 
 
 class LocalReply:
@@ -31,6 +44,11 @@ class LocalReply:
         self._client.reply(status, content_type, body, b"")
 
     def _content(self, path: str) -> tuple[int, bytes, bytes]:
+        if name := model_in(path):
+            endpoint = self._server.table.models.get(name)
+            if endpoint is None:
+                raise ModelNotFound(name, self._server.table.models.keys())
+            return 200, JSON, model_body(endpoint, self._server.started_s)
         if path.endswith("/models"):
             return 200, JSON, self._server.models_body
         if path == "/healthz":
@@ -54,8 +72,3 @@ class LocalReply:
     def on_client_gone(self) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
-
-
-def model_not_found(server: "Server", name: str, keep_alive: bool) -> bytes:
-    """The reply for GET /v1/models/NAME where nothing is served under that name."""
-    return error_reply(ModelNotFound(name, server.table.models.keys()), keep_alive=keep_alive, date=server.date)

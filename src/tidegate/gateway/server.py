@@ -17,7 +17,7 @@ from tidegate.gateway.connect import Target
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import Request
 from tidegate.gateway.keyring import KeyRing
-from tidegate.gateway.local import LocalReply
+from tidegate.gateway.local import LocalReply, model_in
 from tidegate.gateway.meter import Totals
 from tidegate.gateway.passage import Passage
 from tidegate.gateway.recorder import Recorder
@@ -61,6 +61,7 @@ class Server:
         self.exchanges: set[Any] = set()  # everything with a deadline of its own: Exchange, Passage
         self.is_draining = False
         self.date = b""
+        self.started_s = int(time.time())
         self._sequence = 0
         self._networks = [ipaddress.ip_network(network) for network in config.gateway.trusted_forwarders]
         self._swept = 0.0
@@ -79,7 +80,7 @@ class Server:
         if request.path in CALL_PATHS and request.method == b"POST":
             assert key is not None  # needs_key holds for every call path
             return Exchange(self, client, request, key)
-        if request.path in LocalReply.PATHS or request.path in CALL_PATHS:
+        if request.path in LocalReply.PATHS or request.path in CALL_PATHS or model_in(request.path):
             return LocalReply(self, client, request)
         if not self.console.unix_path:
             raise PathNotFound(f"Nothing is served at {request.path[:200]!r}, and this gateway runs without a console.")

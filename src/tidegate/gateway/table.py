@@ -58,8 +58,14 @@ class Table:
 
 def models_body(table: Table, created: int) -> bytes:
     """The reply of GET /v1/models, as OpenAI lists them."""
-    data = [
-        {"id": name, "object": "model", "created": created, "owned_by": endpoint.provider}
-        for name, endpoint in sorted(table.models.items())
-    ]
+    data = [_listing(endpoint, created) for _, endpoint in sorted(table.models.items())]
     return msgspec.json.encode({"object": "list", "data": data})
+
+
+def model_body(endpoint: Endpoint, created: int) -> bytes:
+    """The reply of GET /v1/models/NAME."""
+    return msgspec.json.encode(_listing(endpoint, created))
+
+
+def _listing(endpoint: Endpoint, created: int) -> dict[str, str | int]:
+    return {"id": endpoint.model, "object": "model", "created": created, "owned_by": endpoint.provider}

@@ -87,7 +87,7 @@ def _set_table(server: Server, config: Config) -> str:
     """Build the routing table of today; the day it holds for."""
     day = time.strftime("%Y-%m-%d", time.gmtime())
     server.table = build_table(config, os.environ, day)
-    server.models_body = models_body(server.table, created=int(time.time()))
+    server.models_body = models_body(server.table, created=server.started_s)
     return day
 
 
