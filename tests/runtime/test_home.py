@@ -1,5 +1,6 @@
 """One supervisor a home, and a port that is really free."""
 
+import os
 import socket
 
 import pytest
@@ -20,11 +21,8 @@ from tidegate.runtime.home import (
 
 def test_two_supervisors_do_not_share_a_home(config: Config) -> None:
     """They would seal each other's journals and fight over the console's socket."""
-    import os
-
-    with HomeLock(config):
-        with pytest.raises(ConfigError, match=rf"already running in .* \(pid {os.getpid()}\)"):
-            HomeLock(config).__enter__()
+    with HomeLock(config), pytest.raises(ConfigError, match=rf"already running in .* \(pid {os.getpid()}\)"):
+        HomeLock(config).__enter__()
     with HomeLock(config):
         pass  # free again
 
@@ -59,19 +57,15 @@ def test_a_wildcard_address_is_reached_on_loopback() -> None:
 
 def test_what_runs_is_known_only_while_it_runs(config: Config) -> None:
     """A file left by a killed supervisor must not send callers nowhere."""
-    import os
-    import subprocess
-
+    running = Running(pid=os.getpid(), url="http://127.0.0.1:8080")
+    assert read_running(config) is None
     with HomeLock(config):
-        assert read_running(config) is None
-        running = Running(pid=os.getpid(), url="http://127.0.0.1:8080")
+        assert read_running(config) is None, "held, but not serving yet"
         write_running(config, running)
         assert read_running(config) == running
+    assert read_running(config) is None, "its supervisor is gone, its file is not"
 
-        gone = subprocess.Popen(["true"])
-        gone.wait()
-        write_running(config, Running(pid=gone.pid, url="http://127.0.0.1:8080"))
+    with HomeLock(config):
+        forget_running(config)
+        forget_running(config)
         assert read_running(config) is None
-
-        forget_running(config)
-        forget_running(config)

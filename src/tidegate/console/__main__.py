@@ -56,6 +56,7 @@ async def _tell_when_listening(socket_path: Path, ready_fd: int | None) -> None:
                 continue
             writer.close()
             break
+    os.chmod(socket_path, 0o600)  # noqa: PTH101 - one system call
     if ready_fd is not None:
         os.write(ready_fd, b"ready\n")
 

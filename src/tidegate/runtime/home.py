@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import socket
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +13,9 @@ import msgspec
 from tidegate.config import Config
 from tidegate.core.errors import ConfigError
 
+LOCK_NAME = "supervisor.lock"
+LOCK_TRIES = 10
+LOCK_TRY_S = 0.02
 PORT_TRIES = 50
 
 
@@ -29,7 +33,7 @@ class HomeLock:
     """Holds an installation for one supervisor. The lock is the kernel's: it ends with the process that held it."""
 
     def __init__(self, config: Config) -> None:
-        self._path = config.run_path / "supervisor.lock"
+        self._path = config.run_path / LOCK_NAME
         self._fd = -1
 
     def __enter__(self) -> "HomeLock":
@@ -38,18 +42,27 @@ class HomeLock:
         private_folder(self._path.parent)
         self._path.parent.chmod(0o700)  # sockets live here
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._taken():
             holder = os.read(self._fd, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(self._fd)
             raise ConfigError(
                 f"Tidegate is already running in {self._path.parent.parent} (pid {holder}). "
                 "Stop it first, or use another home: TIDEGATE_HOME=FOLDER"
-            ) from None
+            )
         os.ftruncate(self._fd, 0)
         os.write(self._fd, f"{os.getpid()}\n".encode())
         return self
+
+    def _taken(self) -> bool:
+        """Tries for a moment: `read_running` of another command holds the lock for an instant."""
+        for _ in range(LOCK_TRIES):
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(LOCK_TRY_S)
+            else:
+                return True
+        return False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -130,13 +143,25 @@ def write_running(config: Config, running: Running) -> None:
 
 
 def read_running(config: Config) -> Running | None:
-    """What runs in this home, or None where nothing does."""
-    try:
-        running = msgspec.json.decode((config.run_path / "running.json").read_bytes(), type=Running)
-        os.kill(running.pid, 0)
-    except (OSError, msgspec.DecodeError):  # no file, a torn one, or a process that is gone: nothing runs
+    """What runs in this home, or None where no supervisor holds its lock."""
+    if not _is_held(config.run_path / LOCK_NAME):
         return None
-    return running
+    try:
+        return msgspec.json.decode((config.run_path / "running.json").read_bytes(), type=Running)
+    except (OSError, msgspec.DecodeError):  # held, but not serving yet
+        return None
+
+
+def _is_held(lock_path: Path) -> bool:
+    """Asks the kernel rather than a pid in a file: pids are used again, and a zombie still has one."""
+    try:
+        with lock_path.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def forget_running(config: Config) -> None:
