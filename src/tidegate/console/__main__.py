@@ -4,11 +4,13 @@ import argparse
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tidegate.config import Config, load_config
 from tidegate.console.app import create_app
+from tidegate.core.errors import ConfigError, TidegateError
 
 SOCKET_NAME = "console.sock"
 UNIX_PATH_BYTES_MAX = 100  # the kernel's limit is 108 on Linux, 104 elsewhere
@@ -34,8 +36,6 @@ async def serve(config: Config, ready_fd: int | None) -> None:
 
 def _make_room(socket_path: Path) -> None:
     """A folder that only its owner may enter, and no socket of an earlier run in it. Raises ConfigError."""
-    from tidegate.core.errors import ConfigError
-
     if len(os.fsencode(socket_path)) > UNIX_PATH_BYTES_MAX:
         raise ConfigError(
             f"{socket_path} is too long for a Unix socket (at most {UNIX_PATH_BYTES_MAX} bytes). "
@@ -66,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--ready-fd", type=int, help="file descriptor that learns `ready`")
     options = parser.parse_args(arguments)
     os.umask(0o077)  # the socket is for its owner only
-    asyncio.run(serve(load_config(), options.ready_fd))
+    try:
+        asyncio.run(serve(load_config(), options.ready_fd))
+    except TidegateError as error:
+        sys.exit(f"tidegate: {error}")
 
 
 if __name__ == "__main__":

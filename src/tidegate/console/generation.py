@@ -13,12 +13,14 @@ US_PER_MS: Final = 1000
 
 
 class ProviderResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at one endpoint; `provider_name` is known for the one that answered."""
+    """One attempt at one endpoint. `latency` is left out where the attempt had no answer to time.
+
+    OpenRouter's `provider_name` is a closed list of its own spellings; here the endpoint's id names the provider.
+    """
 
     endpoint_id: str
-    provider_name: str | None
     status: int | None
-    latency: float | None
+    latency: float | msgspec.UnsetType
     is_byok: bool
 
 
@@ -121,9 +123,8 @@ def generation_of(row: Row, attempts: Sequence[Attempt]) -> Generation:
 def _response(row: Row, attempt: Attempt) -> ProviderResponse:
     return ProviderResponse(
         endpoint_id=attempt.endpoint_id,
-        provider_name=row.provider_name if attempt.endpoint_id == row.endpoint_id else None,
         status=attempt.status_code,
-        latency=_ms(attempt.duration_us),
+        latency=msgspec.UNSET if attempt.duration_us is None else attempt.duration_us / US_PER_MS,
         is_byok=bool(row.is_byok),
     )
 
