@@ -127,7 +127,7 @@ class _FileChecker:
             return
         if seen != file.sha256:
             self.wrong.append((entry, file, seen))
-        elif not self.quick and file.rows_root and (difference := self._row_difference(entry, file)):
+        elif not self.quick and file.rows_root and (difference := self._row_difference(entry, file, self.connection)):
             expected = f"{file.rows} rows with root {file.rows_root[:16]} (manifest entry {entry.number})"
             self._find(file.path, "rows", expected, difference)
 
@@ -146,25 +146,31 @@ class _FileChecker:
         waiting = {segment_of(path) for path in journal_files(self.ledger.journal_path)}
         for orphan in orphans:
             unit = Path(orphan).name.removesuffix(".parquet").partition("~")[0]
-            why = "left by a crash: `tidegate ledger seal` finishes it" if unit in waiting else "nobody sealed it"
+            why = (
+                "left by a crash: `tidegate ledger seal` finishes it"
+                if unit in waiting
+                else "no entry that can be read"
+            )
             self._find(orphan, "orphan", "a file that a manifest entry names", why)
         return self.findings
 
     def _explain(self, entry: Entry, file: SealedFile) -> str:
         if not file.rows_root:
             return "its rows are not in the evidence, only its bytes"
-        return self._row_difference(entry, file) or "its rows are the same: the file was written anew"
+        with contextlib.closing(open_engine()) as connection:  # its own: damaged bytes may leave an engine unusable
+            difference = self._row_difference(entry, file, connection)
+        return difference or "its rows are the same: the file was written anew"
 
-    def _row_difference(self, entry: Entry, file: SealedFile) -> str:
+    def _row_difference(self, entry: Entry, file: SealedFile, connection: "duckdb.DuckDBPyConnection") -> str:
         """What is wrong with a file's rows, in words; empty where they are the sealed ones."""
         import duckdb
 
         table: Table = "attempts" if file.table == "attempts" else "rows"
         path = self.ledger.path / file.path
         try:
-            if strange := unknown_columns(self.connection, table, path):
+            if strange := unknown_columns(connection, table, path):
                 return f"columns that this version does not know ({', '.join(strange)}): update it to verify them"
-            rows = _Rows(self.connection, table, path)
+            rows = _Rows(connection, table, path)
         except (duckdb.Error, msgspec.MsgspecError, UnicodeDecodeError) as error:
             return f"its rows cannot be read: {str(error).splitlines()[0]}"
         if rows.count == file.rows and rows.root == file.rows_root:
