@@ -1,0 +1,206 @@
+"""`tidegate up`: from nothing to a real answer of a real model, its row, and nothing left running."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tidegate.config import Config
+from tidegate.ledger.store import Ledger
+from tidegate.runtime import local_model
+from tidegate.runtime.home import free_port
+
+from .test_supervisor import children_of, until_gone
+
+UP = [sys.executable, "-m", "tidegate", "up", "--port", "0"]
+needs_local = pytest.mark.skipif(
+    bool(local_model.missing_packages()), reason=f"the extra `local` lacks {local_model.missing_packages()}"
+)
+
+
+def run(command: list[str], environ: dict[str, str], limit_s: float = 110) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=limit_s)
+
+
+def sealed_rows(config: Config) -> list[tuple[object, ...]]:
+    connection = Ledger.open(config.ledger_path).connect()
+    try:
+        found: list[tuple[object, ...]] = connection.execute(
+            "SELECT response_model, provider_name, status_code, cost_nano_usd, usage_output_tokens, key_id FROM rows"
+        ).fetchall()
+        return found
+    finally:
+        connection.close()
+
+
+@needs_local
+def test_a_real_model_answers_and_leaves_its_row(environ: dict[str, str], config: Config) -> None:
+    """The first minute of a newcomer: one command, a true answer, its price, and a ledger with one row in it."""
+    ended = run([*UP, "--model", "local", "--exit-after-call"], environ)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "gravitational pull of the moon" in ended.stdout
+    assert "openai SDK" in ended.stdout, "the call was made with the unchanged SDK"
+    assert "USD 0.000000000 (metered)" in ended.stdout
+    assert re.search(r"For comparison, not charged: .* would cost USD 0\.0000\d+", ended.stdout)
+    assert "price 0: it runs on this machine" in ended.stderr and "Gemma Terms of Use" in ended.stderr
+    [(model, provider, status, cost, output_tokens, _)] = sealed_rows(config)
+    assert (model, provider, status, cost) == (local_model.MODEL, "local", 200, 0)
+    assert isinstance(output_tokens, int) and output_tokens > 5
+
+
+@needs_local
+def test_while_it_runs_the_next_commands_work_and_ctrl_c_ends_it_all(environ: dict[str, str], config: Config) -> None:
+    """Each printed command is one that works; afterwards no process and no secret is left."""
+    with subprocess.Popen(
+        [*UP, "--model", "local"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as running:
+        try:
+            assert running.stdout is not None
+            shown = ""
+            while "Ctrl-C stops everything" not in shown:
+                line = running.stdout.readline()
+                assert line, shown
+                shown += line
+            children = children_of(running.pid)
+            assert len(children) == 3, "a worker, the console, the local model"
+            secret = re.findall(r"OPENAI_API_KEY=(sk-tg-\S+)", shown)[0]
+
+            called = run(
+                [sys.executable, "-m", "tidegate", "call", local_model.MODEL, "Name a river.", "--stream"],
+                {**environ, "OPENAI_API_KEY": secret},
+            )
+            assert called.returncode == 0 and local_model.MODEL in called.stdout, called.stderr
+            own = run(
+                [sys.executable, "-m", "tidegate", "call", local_model.MODEL, "Name a sea.", "--format", "json"],
+                environ,
+            )
+            assert json.loads(own.stdout)[0]["cost_nano_usd"] == 0, own.stderr
+            again = run([*UP, "--no-call"], environ)
+            assert again.returncode == 1 and f"pid {running.pid}" in again.stderr
+
+            running.send_signal(signal.SIGINT)
+            running.communicate(timeout=60)
+        finally:
+            running.kill()
+
+    assert running.returncode == 0
+    assert until_gone(children) == []
+    assert len(sealed_rows(config)) == 3
+    found = [path for path in Path(environ["TIDEGATE_HOME"]).rglob("*") if path.is_file()]
+    assert not any(secret.encode() in path.read_bytes() for path in found), "the secret was shown, never written"
+
+
+@contextmanager
+def provider() -> Iterator[tuple[str, list[str]]]:
+    """A provider that answers one sentence; its base URL and the keys it was sent."""
+    keys: list[str] = []
+    answer = {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "small",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "The moon."}}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            keys.append(self.headers["authorization"])
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/v1", keys
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_paid_model_is_named_with_its_price_before_the_call(
+    environ: dict[str, str], config: Config, tmp_path: Path
+) -> None:
+    """What it will cost is said first; what it did cost stands in the row to the nano-dollar."""
+    with provider() as (base_url, keys):
+        (tmp_path / "tidegate.toml").write_text(
+            f'[providers.mine]\nbase_url = "{base_url}"\napi_key_env = "MINE_KEY"\n'
+            '[[endpoints]]\nprovider = "mine"\nmodel = "mine/small"\nupstream_model = "small"\n'
+            'price = { input = "0.15", output = "0.60" }\n'
+        )
+        environ |= {"TIDEGATE_CONFIG": str(tmp_path / "tidegate.toml"), "MINE_KEY": "sk-mine"}
+
+        ended = run([*UP, "--exit-after-call"], environ)
+
+    assert ended.returncode == 0, ended.stderr
+    named = "mine/small at mine (your configuration lists it); USD 0.15 in and 0.60 out per million tokens"
+    assert named in ended.stderr
+    assert keys == ["Bearer sk-mine"]
+    assert "The moon." in ended.stdout and "USD 0.000003300 (metered)" in ended.stdout
+    assert "For comparison" not in ended.stdout
+    assert sealed_rows(config)[0][3] == 3300, "10 x 0.15 + 3 x 0.60 micro-dollars"
+
+
+def test_a_key_of_ours_is_never_sent_to_a_provider(environ: dict[str, str]) -> None:
+    """After `export OPENAI_API_KEY=<key of ours>` the next start must not take it for OpenAI's."""
+    from tidegate.cli.serve import with_settings
+
+    ours = {**environ, "OPENAI_API_KEY": "sk-tg-abc", "GROQ_API_KEY": "gsk-x"}
+
+    seen = with_settings(ours, port=8081, workers=2)
+
+    assert "OPENAI_API_KEY" not in seen and seen["GROQ_API_KEY"] == "gsk-x"
+    assert (seen["TIDEGATE_GATEWAY_PORT"], seen["TIDEGATE_GATEWAY_WORKERS"]) == ("8081", "2")
+
+
+def test_a_failing_provider_is_an_error_of_the_command(environ: dict[str, str], tmp_path: Path) -> None:
+    """`--exit-after-call` tells scripts the truth: non-zero, one line with the reason."""
+    port = free_port("127.0.0.1")
+    (tmp_path / "tidegate.toml").write_text(
+        f'[providers.mine]\nbase_url = "http://127.0.0.1:{port}/v1"\n'
+        '[[endpoints]]\nprovider = "mine"\nmodel = "mine/small"\nprice = { input = "0", output = "0" }\n'
+    )
+    ended = run([*UP, "--exit-after-call"], {**environ, "TIDEGATE_CONFIG": str(tmp_path / "tidegate.toml")})
+
+    assert ended.returncode == 1
+    assert "tidegate: the call failed" in ended.stderr
+
+
+def test_calling_where_nothing_runs_says_how_to_start(environ: dict[str, str]) -> None:
+    """One line, no traceback."""
+    ended = run([sys.executable, "-m", "tidegate", "call", "m", "hello"], environ)
+
+    assert ended.returncode == 1
+    assert "no gateway runs in" in ended.stderr and "tidegate up" in ended.stderr and ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["up", "serve", "call"])
+def test_every_command_has_help_with_an_example(command: str, environ: dict[str, str]) -> None:
+    """And without loading a query engine: it is what a newcomer types first."""
+    ended = run([sys.executable, "-X", "importtime", "-m", "tidegate", command, "--help"], environ)
+
+    assert ended.returncode == 0 and "Example:" in ended.stdout
+    assert not re.search(r"\| +(duckdb|altair|openai|aiohttp)$", ended.stderr, re.MULTILINE)
+    assert os.environ.get("TIDEGATE_HOME") != environ["TIDEGATE_HOME"]
