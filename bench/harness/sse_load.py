@@ -1,17 +1,20 @@
 """Readers of many streams at once; counts events and the CPU that a subject spends on them in a window.
 
-Run as a script with one JSON argument (`Job`); prints one JSON line (`Streams`). CPU and events are taken at the same
+Run as a module with one JSON argument (`Job`); prints one JSON line (`Streams`). CPU and events are taken at the same
 two moments, when every stream is under way, so that neither the opening nor the closing of streams is counted.
+
+Most streams are read by the clock (each socket every SWEEP_S), not when data arrives: otherwise each write of the
+subject would also pay for waking the sleeping reader on the other core, which on a real network it never does, and
+which on a virtual machine costs as much as the relay itself. A few probe streams are read at once; they give the delay.
 """
 
-import asyncio
-import functools
+import select
+import socket
 import sys
 import time
-from typing import cast
+from collections.abc import Sequence
 
 import msgspec
-import uvloop
 
 from harness.bodies import stream_body
 from harness.process import cpu_s, rss_mb, tree
@@ -19,8 +22,11 @@ from harness.process import cpu_s, rss_mb, tree
 EVENT = b"data: {"
 CONTENT = b'"content":"'
 DONE = b"data: [DONE]"
-DELAY_EVERY = 8  # one delay sample in so many reads
+PROBES = 4
+SWEEP_S, SLICES = 0.01, 10
+READ_BYTES = 256 * 1024
 CLOSE_S = 60.0
+START_APART_S = 0.0013  # streams start apart, so that their clocks are apart
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -42,95 +48,138 @@ class Streams(msgspec.Struct, frozen=True):
     events: int
     done: int  # streams that ended with [DONE]
     bad_heads: int  # streams whose status was not 200
-    delay_p50_us: float
+    delay_p50_us: float  # of the probes, in the window
     delay_p99_us: float
     rss_mb: float
 
 
-class Counters:
-    def __init__(self) -> None:
-        self.events = self.done = self.bad_heads = self.reads = 0
-        self.delays_ns: list[int] = []
-        self.timing = False
+class Stream:
+    """One stream; looks for markers across reads by keeping the last bytes."""
 
+    def __init__(self, port: int, request: bytes) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket.sendall(request)
+        self.socket.setblocking(False)
+        self.events, self.is_done, self.is_open, self.bad_head = 0, False, True, False
+        self._tail, self._head_seen = b"", False
 
-class Reader(asyncio.Protocol):
-    """One stream; looks for markers across reads by keeping the last bytes, and closes at [DONE]."""
-
-    def __init__(self, request: bytes, counters: Counters, finished: asyncio.Future[None]) -> None:
-        self._request, self._counters, self._finished = request, counters, finished
-        self._tail = b""
-        self._head_seen = False
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own type, no subclass
-        self._transport.write(self._request)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._finished.done():
-            self._finished.set_result(None)
-
-    def data_received(self, data: bytes) -> None:
-        counters = self._counters
+    def read(self) -> bytes:
+        """Read what is there and count it; empty when there is nothing."""
+        try:
+            data = self.socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return b""
+        except ConnectionError:
+            data = b""
         if not self._head_seen:
-            self._head_seen = True
-            counters.bad_heads += not data.startswith(b"HTTP/1.1 200")
-        counters.events += (self._tail[-len(EVENT) + 1 :] + data).count(EVENT)
-        counters.reads += 1
-        if counters.timing and counters.reads % DELAY_EVERY == 0:
-            self._time(data)
-        if DONE in self._tail[-len(DONE) + 1 :] + data and self._transport:
-            counters.done += 1
-            self._transport.close()
+            self._head_seen, self.bad_head = True, not data.startswith(b"HTTP/1.1 200")
+        self.events += (self._tail[-len(EVENT) + 1 :] + data).count(EVENT)
+        self.is_done = DONE in self._tail[-len(DONE) + 1 :] + data
         self._tail = data[-len(DONE) :]
-
-    def _time(self, data: bytes) -> None:
-        at = data.rfind(CONTENT) + len(CONTENT)
-        stamp = data[at : at + 20]
-        if at >= len(CONTENT) and stamp.isdigit() and len(stamp) == 20:
-            self._counters.delays_ns.append(time.monotonic_ns() - int(stamp))
+        if self.is_done or not data:
+            self.is_open = False
+            self.socket.close()
+        return data
 
 
-def quantile_us(samples_ns: list[int], share: float) -> float:
+class Readers:
+    """All streams of a job: `run_until` reads them until a moment of the monotonic clock."""
+
+    def __init__(self, job: Job) -> None:
+        body = stream_body(job.events)
+        request = (
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: %b\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            % (job.port, job.authorization.encode(), len(body), body)
+        )
+        self.delays_ns: list[int] = []
+        self.streams: list[Stream] = []
+        self._slice = 0
+        for _ in range(job.streams):
+            self.streams.append(Stream(job.port, request))
+            time.sleep(START_APART_S)
+        self._probes = {stream.socket.fileno(): stream for stream in self.streams[:PROBES]}
+        self._swept = self.streams[PROBES:]
+        self._poll = select.poll()
+        for descriptor in self._probes:
+            self._poll.register(descriptor, select.POLLIN)
+
+    @property
+    def events(self) -> int:
+        return sum(stream.events for stream in self.streams)
+
+    def run_until(self, moment: float, *, timing: bool = False) -> None:
+        """Read until `moment`, or until every stream has ended."""
+        step = SWEEP_S / SLICES
+        due = time.monotonic()
+        while (now := time.monotonic()) < moment and any(stream.is_open for stream in self.streams):
+            self._read_probes(max(0.0, due - now), timing)
+            if time.monotonic() >= due:
+                self._sweep_slice()
+                due = max(due + step, time.monotonic())
+
+    def sweep(self) -> None:
+        """Read every socket once, so that the count is of this moment."""
+        for stream in self.streams:
+            if stream.is_open:
+                stream.read()
+
+    def _sweep_slice(self) -> None:
+        self._slice = (self._slice + 1) % SLICES
+        for stream in self._swept[self._slice :: SLICES]:
+            if stream.is_open:
+                stream.read()
+
+    def _read_probes(self, wait_s: float, timing: bool) -> None:
+        for descriptor, _ in self._poll.poll(round(wait_s * 1000 + 0.499)):
+            stream = self._probes[descriptor]
+            if not stream.is_open:  # closed in a sweep: poll reports its descriptor as invalid once
+                self._poll.unregister(descriptor)
+                continue
+            data = stream.read()
+            if timing and (delay_ns := delay_of(data)) is not None:
+                self.delays_ns.append(delay_ns)
+            if not stream.is_open:
+                self._poll.unregister(descriptor)
+
+
+def delay_of(data: bytes) -> int | None:
+    """How long the last content event of `data` was under way (ns), by the clock it carries; None without one."""
+    at = data.rfind(CONTENT)
+    stamp = data[at + len(CONTENT) : at + len(CONTENT) + 20]
+    return time.monotonic_ns() - int(stamp) if at >= 0 and len(stamp) == 20 and stamp.isdigit() else None
+
+
+def quantile_us(samples_ns: Sequence[int], share: float) -> float:
     """The sample below which `share` of the samples lie; 0 without samples."""
     ordered = sorted(samples_ns)
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 1000, 1) if ordered else 0.0
 
 
-async def read_streams(job: Job) -> Streams:
-    loop = asyncio.get_running_loop()
-    body, counters = stream_body(job.events), Counters()
-    request = (
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: %b\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-        % (job.port, job.authorization.encode(), len(body), body)
-    )
-    finished = [loop.create_future() for _ in range(job.streams)]
-    for future in finished:
-        await loop.create_connection(functools.partial(Reader, request, counters, future), "127.0.0.1", job.port)
-        await asyncio.sleep(0.0013)  # streams start apart, so that their clocks are apart
-    await asyncio.sleep(job.settle_s)
+def read_streams(job: Job) -> Streams:
+    readers = Readers(job)
     pids = tree(job.pid)
-    counters.timing = True
-    events, cpu, began = counters.events, cpu_s(pids), time.monotonic()
-    await asyncio.sleep(job.window_s)
-    window = (time.monotonic() - began, counters.events - events, cpu_s(pids) - cpu)
-    counters.timing, memory = False, rss_mb(pids)
-    await asyncio.wait(finished, timeout=CLOSE_S)
+    readers.run_until(time.monotonic() + job.settle_s)
+    readers.sweep()
+    events, cpu, began = readers.events, cpu_s(pids), time.monotonic()
+    readers.run_until(began + job.window_s, timing=True)
+    readers.sweep()
+    window = (time.monotonic() - began, readers.events - events, cpu_s(pids) - cpu)
+    memory = rss_mb(pids)
+    readers.run_until(time.monotonic() + CLOSE_S)
     return Streams(
         window_s=window[0],
         window_events=window[1],
         window_cpu_s=window[2],
-        events=counters.events,
-        done=counters.done,
-        bad_heads=counters.bad_heads,
-        delay_p50_us=quantile_us(counters.delays_ns, 0.5),
-        delay_p99_us=quantile_us(counters.delays_ns, 0.99),
+        events=readers.events,
+        done=sum(stream.is_done for stream in readers.streams),
+        bad_heads=sum(stream.bad_head for stream in readers.streams),
+        delay_p50_us=quantile_us(readers.delays_ns, 0.5),
+        delay_p99_us=quantile_us(readers.delays_ns, 0.99),
         rss_mb=memory,
     )
 
 
 if __name__ == "__main__":
-    seen = uvloop.run(read_streams(msgspec.json.decode(sys.argv[1], type=Job)))
+    seen = read_streams(msgspec.json.decode(sys.argv[1], type=Job))
     sys.stdout.write(msgspec.json.encode(seen).decode() + "\n")
