@@ -36,15 +36,13 @@ class Canonical:
             Model(model=slug, author=slug.partition("/")[0], aliases=aliases.get(slug, ()))
             for slug in sorted(slugs - taken)
         ]
-        self._catalog = Catalog(models, (), overlay)
+        self._catalog = Catalog(models, {}, overlay)
 
     def slug_of(self, fact: SourceFact) -> str:
         """The slug, with date and variant, of what a package lists; empty where nobody can tell the author."""
         name, own = fact.name, self._own_author.get(fact.provider, "")
-        if fact.provider == AGGREGATOR and not _is_slug(name):
-            return ""
         parts = take_apart(name)
-        if parts.variant in NOT_A_CALL_PRICE:
+        if _is_pointer(fact) or parts.variant in NOT_A_CALL_PRICE:
             return ""
         spellings = [name, _DOT_AS_P.sub(".", name)]
         if own and "/" not in name:
@@ -77,8 +75,14 @@ class Canonical:
 
 
 def is_chat(fact: SourceFact) -> bool:
-    """Whether a listed model answers chat completions in text, as far as its name tells."""
-    return not NOT_CHAT.search(fact.name.lower().rpartition("/")[2])
+    """Whether an entry is the price of an ordinary chat call, as far as its name tells: no batch, no embedding."""
+    name = fact.name.lower().rpartition("/")[2]
+    return not (_is_pointer(fact) or take_apart(name).variant in NOT_A_CALL_PRICE or NOT_CHAT.search(name))
+
+
+def _is_pointer(fact: SourceFact) -> bool:
+    """The aggregator's bare names (of old) and `~author/model-latest` say nothing of a model of their own."""
+    return fact.provider == AGGREGATOR and not _is_slug(fact.name)
 
 
 def _is_slug(name: str) -> bool:

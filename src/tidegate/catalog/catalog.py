@@ -3,7 +3,8 @@
 Loading is cheap, because each gateway worker does it: models are parsed at once, prices when they are asked for.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
@@ -12,19 +13,13 @@ import msgspec
 
 from tidegate.catalog.names import dated_spellings, spelling_key, take_apart
 from tidegate.catalog.overlay import BAKED, AuthorFact, ModelFact, Overlay, Rule, joined, read_baked, read_overlay
-from tidegate.catalog.tables import (
-    MODEL_COLUMNS,
-    PRICE_COLUMNS,
-    model_of_line,
-    price_line_of,
-    prices_of_lines,
-    read_lines,
-)
+from tidegate.catalog.tables import price_line_of, prices_of_lines, read_lines, read_models, read_price_lines
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Author, Endpoint, Model, Provider
 from tidegate.core.price import Price
 
 DATA: Final = Path(__file__).resolve().parent.parent / "data"
+MONTH_DAY: Final = re.compile(r"-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")  # a snapshot that leaves its year out
 NAMES_CACHED_MAX: Final = 8192  # names come from callers: what is remembered of them is bounded
 COUNTRY_COLUMNS: Final = ("country", "alpha3", "name", "continent", "region", "source", "checked")
 
@@ -68,8 +63,8 @@ class Country(msgspec.Struct, frozen=True, kw_only=True):
 class Catalog:
     """All facts. `models`, `authors` and `providers` are by slug and stay as loaded; lookups accept any spelling."""
 
-    def __init__(self, models: Iterable[Model], prices: Iterable[str], overlay: Overlay) -> None:
-        """models: later entries win. prices: lines of `prices.csv`; a later (provider, model) replaces an earlier."""
+    def __init__(self, models: Iterable[Model], prices: Mapping[tuple[str, str], list[str]], overlay: Overlay) -> None:
+        """models: later entries win. prices: unparsed lines of `prices.csv` by (provider, model)."""
         self.models: dict[str, Model] = {model.model: model for model in models}
         self.authors: dict[str, Author] = {entry.author: entry.fact() for entry in overlay.authors}
         self.providers: dict[str, Provider] = {entry.provider: entry.fact() for entry in overlay.providers}
@@ -78,10 +73,7 @@ class Catalog:
         self._rule_lengths = sorted({len(prefix) for prefix in self._rules}, reverse=True)
         for fact in overlay.models:
             self.models[fact.model] = self._amended(fact)
-        self._price_lines: dict[tuple[str, str], list[str]] = {}
-        for line in prices:
-            provider, model, _ = line.split(",", 2)
-            self._price_lines.setdefault((provider, model), []).append(line)
+        self._price_lines = prices
         self._names: dict[str, str] = {}
         for slug, known in self.models.items():
             for alias in known.aliases:
@@ -98,6 +90,9 @@ class Catalog:
                 dated = f"{slug.partition('/')[0]}/{parts.stem}-{parts.date}"
                 return Resolved(model=slug, variant=parts.variant, dated=dated)
         slug = self._lookup(author, parts.stem)
+        month_day = None if slug else MONTH_DAY.search(parts.stem)
+        if month_day and (slug := self._lookup(author, parts.stem[: month_day.start()])):
+            return Resolved(model=slug, variant=parts.variant, dated=f"{slug}{month_day[0]}")
         model = slug or (f"{author}/{parts.stem}" if author else parts.stem)
         dated = f"{model}-{parts.date}" if parts.date else ""
         return Resolved(model=model, variant=parts.variant, dated=dated, known=bool(slug))
@@ -257,22 +252,8 @@ def load_catalog(folders: Sequence[Path] = ()) -> Catalog:
     models: list[Model] = []
     prices: dict[tuple[str, str], list[str]] = {}
     for folder in (DATA, *folders):
-        models.extend(_models(folder))
-        own: dict[tuple[str, str], list[str]] = {}
-        for line in read_lines(folder / "prices.csv", PRICE_COLUMNS):
-            provider, model, _ = line.split(",", 2)
-            own.setdefault((provider, model), []).append(line)
-        prices.update(own)
+        models.extend(read_models(folder))
+        prices.update(read_price_lines(folder))
         if folder != DATA:
             overlay = joined(overlay, read_overlay(folder))
-    return Catalog(models, (line for lines in prices.values() for line in lines), overlay)
-
-
-def _models(folder: Path) -> list[Model]:
-    path, found = folder / "models.csv", []
-    for number, line in enumerate(read_lines(path, MODEL_COLUMNS), start=2):
-        try:
-            found.append(model_of_line(line))
-        except (ValueError, KeyError) as error:
-            raise CatalogError(f"{path}:{number}: {error}. `tidegate catalog sync` writes this table.") from error
-    return found
+    return Catalog(models, prices, overlay)

