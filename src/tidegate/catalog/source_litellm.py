@@ -25,7 +25,7 @@ FIELDS: Final = {  # ours -> theirs, USD per token; tiers append `_above_200k_to
     "cache_creation": "cache_creation_input_token_cost",
     "reasoning": "output_cost_per_reasoning_token",
 }
-OTHER_OUTPUT: Final = ("output_cost_per_image_token", "output_cost_per_audio_token", "output_cost_per_image")
+OTHER_OUTPUT = re.compile(r"output_cost_per_(image|audio|video|second)")  # rates our tables cannot hold
 _ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
 
 
@@ -76,7 +76,7 @@ def read_litellm(wheel: Path, providers: Mapping[str, str]) -> Iterator[SourceFa
 
 
 def _prices(entry: dict[str, Any]) -> tuple[SourcePrice, ...]:
-    if FIELDS["input"] not in entry or FIELDS["output"] not in entry or any(field in entry for field in OTHER_OUTPUT):
+    if FIELDS["input"] not in entry or FIELDS["output"] not in entry or any(map(OTHER_OUTPUT.match, entry)):
         return ()
     bounds = sorted(int(match[1]) for key in entry if (match := _ABOVE.fullmatch(key)))
     base = _rates(entry, "")
