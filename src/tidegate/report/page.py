@@ -3,6 +3,7 @@
 import datetime as dt
 import importlib.resources
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -122,15 +123,20 @@ def render(report: Report) -> str:
         report=report,
         version=__version__,
         style=(importlib.resources.files("tidegate.report") / "page.css").read_text("utf-8"),
-        bundle=_inline(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")),
-        charts=_inline(json.dumps(charts, separators=(",", ":"))),
-        themes=_inline(json.dumps({ground: config(ground) for ground in ("light", "dark")})),
+        bundle=_code(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")),
+        charts=_json(charts),
+        themes=_json({ground: config(ground) for ground in ("light", "dark")}),
     )
 
 
-def _inline(code: str) -> str:
-    """Code or JSON that may stand inside a script element: nothing in it can end the element."""
-    return code.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+def _json(value: object) -> str:
+    """JSON that may stand inside a script element: no name in the data can end the element."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _code(script: str) -> str:
+    """Code that may stand inside a script element."""
+    return re.sub("</(script)", r"<\\/\1", script, flags=re.IGNORECASE).replace("<!--", "<\\!--")
 
 
 def write(report: Report, folder: Path, forms: Sequence[str] = ()) -> list[Path]:

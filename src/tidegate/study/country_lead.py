@@ -131,7 +131,10 @@ def _answer_notes(facts: Facts, source: Source, params: Params, table: Table) ->
         yield f"- {_counting(answer, params)}: {_sentence(answer, params)}"
     here = [answer for answer in found if answer.anchor == params.anchor and answer.cloaked == "apart"]
     if here and here[0].first:
-        yield from _around(here[0].first, _races(table), params)
+        yield from _before(here[0].first, _races(table), params)
+    for race in _races(table):
+        if race.china == race.us and race.china:
+            yield f"A tie in {race.period} ({race.scores(params.measure)}): a lead of nobody."
     for side, name in (("CN", "Chinese"), ("US", "US")):
         if not table.total(side):
             yield f"The source has nothing from {name} models in the window: the other side leads over nobody."
@@ -171,8 +174,8 @@ def _sentence(answer: Answer, params: Params) -> str:
     return text
 
 
-def _around(first: Race, races: Sequence[Race], params: Params) -> Iterator[str]:
-    """The period before the first lead, where the answer hangs on the cloaked models; and ties."""
+def _before(first: Race, races: Sequence[Race], params: Params) -> Iterator[str]:
+    """The period before the first lead, where the answer hangs on the cloaked models."""
     before = [race for race in races if race.period < first.period]
     if before and before[-1].cloaked:
         last = before[-1]
@@ -181,6 +184,3 @@ def _around(first: Race, races: Sequence[Race], params: Params) -> Iterator[str]
             f"The {params.grain} before, {last.period}: {last.scores(params.measure)}, and cloaked models "
             f"{quantity(last.cloaked, params.measure)} ({part} of the three)."
         )
-    for race in races:
-        if race.china == race.us and race.china:
-            yield f"A tie in {race.period} ({race.scores(params.measure)}): a lead of nobody."
