@@ -79,22 +79,27 @@ def cost(usage: Usage, price: Price) -> NanoUSD:
     of a call never depends on the order or number of its parts.
     """
     rates = price.rates_for(usage.input_tokens)
-    fresh = usage.input_tokens - usage.cache_read_input_tokens - usage.cache_creation_input_tokens
-    visible = usage.output_tokens - usage.reasoning_output_tokens
-    exact = fresh * rates.input + visible * rates.output
-    for count, rate, fallback in (
-        (usage.cache_read_input_tokens, rates.cache_read, rates.input),
-        (usage.cache_creation_input_tokens, rates.cache_creation, rates.input),
-        (usage.reasoning_output_tokens, rates.reasoning, rates.output),
-        (usage.images, rates.image, 0),
-        (usage.audio_input_s, rates.audio_input_s, 0),
-        (usage.audio_output_s, rates.audio_output_s, 0),
-        (usage.video_output_s, rates.video_output_s, 0),
-        (usage.requests, rates.request, 0),
-    ):
-        if count:
-            exact += count * (fallback if rate is None else rate)
+    exact = usage.input_tokens * rates.input + usage.output_tokens * rates.output
+    if rates.cache_read is not None:
+        exact += usage.cache_read_input_tokens * (rates.cache_read - rates.input)
+    if rates.cache_creation is not None:
+        exact += usage.cache_creation_input_tokens * (rates.cache_creation - rates.input)
+    if rates.reasoning is not None:
+        exact += usage.reasoning_output_tokens * (rates.reasoning - rates.output)
+    if rates.request is not None:
+        exact += usage.requests * rates.request
+    if usage.images or usage.audio_input_s or usage.audio_output_s or usage.video_output_s:
+        exact += _media(usage, rates)
     return NanoUSD(round_half_even(exact, UNITS_PER_RATE))
+
+
+def _media(usage: Usage, rates: Rates) -> int:
+    return (
+        usage.images * (rates.image or 0)
+        + usage.audio_input_s * (rates.audio_input_s or 0)
+        + usage.audio_output_s * (rates.audio_output_s or 0)
+        + usage.video_output_s * (rates.video_output_s or 0)
+    )
 
 
 def round_half_even(numerator: int, denominator: int) -> int:

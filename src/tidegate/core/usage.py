@@ -46,9 +46,9 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 f"reasoning_output_tokens ({self.reasoning_output_tokens}) cannot exceed "
                 f"output_tokens ({self.output_tokens})"
             )
-        for name in self.__struct_fields__:
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} ({getattr(self, name)}) cannot be negative")
+        if min(msgspec.structs.astuple(self)) < 0:
+            counts = msgspec.structs.asdict(self).items()
+            raise ValueError(f"counts cannot be negative: {', '.join(f'{k} ({v})' for k, v in counts if v < 0)}")
 
     @property
     def total_tokens(self) -> int:

@@ -5,7 +5,6 @@ happens, exactly one outcome is recorded and the caller's last byte is written a
 """
 
 import logging
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -17,21 +16,20 @@ from tidegate.core.errors import (
     UpstreamTimeout,
 )
 from tidegate.core.facts import Endpoint
-from tidegate.core.ids import generation_id
 from tidegate.core.price import Price
 from tidegate.core.row import Attempt, Intent, Outcome
+from tidegate.core.usage import Usage
 from tidegate.gateway.http import EVENT_STREAM, JSON, Request, error_reply
 from tidegate.gateway.meter import NOTHING_SPENT, UNKNOWN_SPENT, Settlement, settle
 from tidegate.gateway.relay import StreamRelay
-from tidegate.gateway.replies import PASSED_THROUGH, failure_of
+from tidegate.gateway.replies import PASSED_THROUGH, call_headers, failure_of, request_id_of
 from tidegate.gateway.rows import attempt_of, identity_row, outcome_row
-from tidegate.wire.openai_chat import Reply, decode_reply, decode_request, edit_request, stream_error
+from tidegate.wire.openai_chat import Reply, decode_reply, decode_request, edit_request, stream_error, usage_from_wire
 
 if TYPE_CHECKING:
     import asyncio
 
     from tidegate.accounts.keys import Key
-    from tidegate.core.usage import Usage
     from tidegate.gateway.listener import ClientConnection
     from tidegate.gateway.server import Server
     from tidegate.gateway.upstream import UpstreamConnection
@@ -41,7 +39,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 2  # the first, and one more where a warm connection turned out to be dead
 AFTER_DONE_S = 1.0  # how long a provider may keep its connection after [DONE] before we hang up
-REQUEST_ID_BYTES_MAX = 128
+JOIN_BYTES_MAX = 16 * 1024  # below it one copy is cheaper than a gathered write
 NEVER = float("inf")
 
 
@@ -51,13 +49,13 @@ class Exchange:
     def __init__(self, server: "Server", client: "ClientConnection", request: Request, key: "Key") -> None:
         self.server, self.client, self.request, self.key = server, client, request, key
         now_ms = request.arrived_us // 1000
-        self.generation_id = generation_id(
-            now_ms, server.next_sequence(), server.tag, server.worker, int.from_bytes(os.urandom(5), "big")
-        )
+        self.generation_id = server.new_generation_id(now_ms)
+        self.request_id = request_id_of(request.headers, self.generation_id)
         self.head: RequestHead | None = None
         self.endpoint: Endpoint | None = None
         self.price: Price | None = None
         self.relay: StreamRelay | None = None
+        self.usage: Usage | None = None  # of an unstreamed reply
         self.reply: Reply | None = None
         self.settlement: Settlement | None = None
         self.error: GatewayError | None = None
@@ -66,9 +64,9 @@ class Exchange:
         self.deadline = self.deadline_total = NEVER
         self.reply_started = self.client_gone = False
         self._attempts: list[Attempt] = []
-        self._attempt_started = (0, 0.0)
+        self.attempt_started = (0, 0.0)
         self._upstream: UpstreamConnection | None = None
-        self._upstream_status = 0
+        self.upstream_status = 0
         self._dialling: asyncio.Task[None] | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -93,14 +91,16 @@ class Exchange:
             self.refuse(error)
             return
         self.request.body = b""  # the pieces hold it from here on
-        self._pieces = (route.target.chat_head(sum(map(len, pieces))), *pieces)
+        length = sum(map(len, pieces))
+        head = route.target.chat_head(length)
+        self._pieces = (b"".join((head, *pieces)),) if length < JOIN_BYTES_MAX else (head, *pieces)
         self._attempt()
 
     def _attempt(self) -> None:
         assert self.endpoint is not None
         now_us = time.time_ns() // 1000
-        self._attempt_started = (now_us, time.monotonic())
-        self._upstream_status = 0
+        self.attempt_started = (now_us, time.monotonic())
+        self.upstream_status = 0
         intent = Intent(
             generation_id=self.generation_id,
             attempt_no=len(self._attempts) + 1,
@@ -139,7 +139,7 @@ class Exchange:
     # -- from provider to caller ------------------------------------------------------------------------------------
 
     def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
-        self._upstream_status = status
+        self.upstream_status = status
         self._touch()
         assert self.head is not None
         content_type = headers.get(b"content-type", b"").lower()
@@ -213,8 +213,7 @@ class Exchange:
         if stale and len(self._attempts) < ATTEMPTS_MAX and not self.client_gone:
             self._attempt()  # the provider had closed a warm connection: once more, on a fresh one
             return
-        usage = self.relay.usage if self.relay else None
-        self.fail(error, self._settled(usage) if usage else UNKNOWN_SPENT)
+        self.fail(error, self._settled())
 
     # -- ends -------------------------------------------------------------------------------------------------------
 
@@ -223,26 +222,29 @@ class Exchange:
         assert self.relay is not None
         self.upstream_ended = self.upstream_ended or time.monotonic()
         self.deadline = self.upstream_ended + AFTER_DONE_S
-        settlement = self._settled(self.relay.usage)
+        settlement = self._settled()
         if self.relay.is_finished or self.relay.error_seen:
             error = UpstreamError("the provider reported an error inside its stream") if self.relay.error_seen else None
-            self._end_attempt(error)
+            self._end_attempt(error, settlement)
             self.error = error
             self._settle(settlement)
         else:
             error = UpstreamError("the provider's stream ended before the answer did")
-            self._end_attempt(error)
+            self._end_attempt(error, settlement)
             self.fail(error, settlement)
 
     def _end_of_reply(self, body: bytes) -> None:
         """The provider finished an unstreamed reply."""
-        status = self._upstream_status
+        status = self.upstream_status
         if 200 <= status < 300:
             self.reply = decode_reply(body)
             self._body = [body]
             self.status = status
-            self._end_attempt(None)
-            self._settle(self._settled(self.reply.read_usage() if self.reply else None))
+            if self.reply is not None and self.reply.usage is not None:
+                self.usage = usage_from_wire(self.reply.usage)
+            settlement = self._settled()
+            self._end_attempt(None, settlement)
+            self._settle(settlement)
             return
         assert self.endpoint is not None
         error = failure_of(status, self.endpoint.provider)
@@ -289,8 +291,7 @@ class Exchange:
     def _cancel(self, error: GatewayError) -> None:
         self._drop_upstream()
         self._end_attempt(error)
-        usage = self.relay.usage if self.relay else None
-        self.fail(error, self._settled(usage) if usage else UNKNOWN_SPENT)
+        self.fail(error, self._settled())
 
     def on_deadline(self) -> None:
         """A time-out of the ladder has passed; called by the worker's sweep."""
@@ -316,16 +317,13 @@ class Exchange:
 
     # -- settling ---------------------------------------------------------------------------------------------------
 
-    def _settled(self, usage: "Usage | None") -> Settlement:
+    def _settled(self) -> Settlement:
+        """What the provider has reported so far, and what that costs."""
         assert self.price is not None
-        return settle(usage, self.price)
+        return settle(self.relay.usage if self.relay is not None else self.usage, self.price)
 
-    def cost_of(self, usage: "Usage") -> int | None:
-        return self._settled(usage).upstream_cost_nano_usd
-
-    def _end_attempt(self, error: GatewayError | None) -> None:
-        number = len(self._attempts) + 1
-        self._attempts.append(attempt_of(self, self._attempt_started, self._upstream_status or None, error, number))
+    def _end_attempt(self, error: GatewayError | None, settlement: Settlement = UNKNOWN_SPENT) -> None:
+        self._attempts.append(attempt_of(self, len(self._attempts) + 1, error, settlement))
 
     def _settle(self, settlement: Settlement) -> None:
         """Record the outcome; the caller's last bytes follow when it is in the kernel."""
@@ -376,19 +374,7 @@ class Exchange:
         return error_reply(error, extra=self._extra_headers(), keep_alive=keep_alive, date=date, provider_name=provider)
 
     def _extra_headers(self) -> bytes:
-        ids = b"x-generation-id: %b\r\nx-request-id: %b\r\n" % (
-            self.generation_id.encode(),
-            self.request_id.encode("latin-1"),
-        )
-        if self._retry_after:
-            ids += b"retry-after: %b\r\n" % self._retry_after
-        return ids
-
-    @property
-    def request_id(self) -> str:
-        """The caller's own id of the request, else ours."""
-        given = self.request.headers.get(b"x-request-id")
-        return given[:REQUEST_ID_BYTES_MAX].decode("latin-1") if given else self.generation_id
+        return call_headers(self.generation_id, self.request_id, self._retry_after)
 
     # -- flow -------------------------------------------------------------------------------------------------------
 

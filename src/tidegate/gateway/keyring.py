@@ -16,7 +16,7 @@ class KeyRing:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
         self.pepper = accounts.pepper
-        self._version = accounts.version()
+        self.version = accounts.version()
         self._keys = accounts.snapshot()
 
     def find(self, secret: bytes) -> Key | None:
@@ -32,8 +32,8 @@ class KeyRing:
         """Read the keys again if another process has written. A failing database leaves the last snapshot in force."""
         try:
             version = self._accounts.version()
-            if version != self._version:
+            if version != self.version:
                 self._keys = self._accounts.snapshot()
-                self._version = version
+                self.version = version
         except SQLAlchemyError as error:
             log.error("keys: the accounts database cannot be read, the last snapshot stays: %s", error)

@@ -62,6 +62,8 @@ class ClientConnection(asyncio.Protocol):
         self._linger_bytes = 0
         self.peer = ""
         self._country: str | None = None
+        self._last_token: tuple[bytes | None, int] = (None, 0)
+        self._last_key: Key | None = None
         self.forwarder_is_trusted = False
         self.deadline = NEVER
         self._new_request()
@@ -236,8 +238,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _authenticate(self) -> "Key":
         token = bearer_token(self._headers)
-        key = self.server.keys.find(token) if token else None
+        ring = self.server.keys
+        if token is not None and (token, ring.version) == self._last_token and self._last_key is not None:
+            return self._last_key  # the usual case on a kept connection
+        key = ring.find(token) if token else None
         if key is not None:
+            if key.expires_us is None:
+                self._last_token, self._last_key = (token, ring.version), key
             return key
         self.server.totals.unauthenticated += 1
         if token is None:

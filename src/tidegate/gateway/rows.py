@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from tidegate.core.errors import GatewayError
 from tidegate.core.row import Attempt, Row
+from tidegate.gateway.meter import Settlement
 
 if TYPE_CHECKING:
     from tidegate.gateway.exchange import Exchange
@@ -109,14 +110,9 @@ def _overhead_s(exchange: "Exchange", now: float) -> float:
     return (dispatched - ready) + (now - (exchange.upstream_ended or now))
 
 
-def attempt_of(
-    exchange: "Exchange", started: tuple[int, float], status: int | None, error: GatewayError | None, number: int
-) -> Attempt:
-    """One finished attempt. started: UTC microseconds and monotonic seconds of its intent."""
-    relay, reply = exchange.relay, exchange.reply
-    usage = relay.usage if relay else None
-    if usage is None and reply is not None and reply.usage is not None:
-        usage = reply.read_usage()
+def attempt_of(exchange: "Exchange", number: int, error: GatewayError | None, settlement: Settlement) -> Attempt:
+    """The attempt that has just ended, and what the provider charges for it."""
+    usage, started = settlement.usage, exchange.attempt_started
     assert exchange.endpoint is not None
     first = exchange.first_chunk
     return Attempt(
@@ -124,14 +120,14 @@ def attempt_of(
         attempt_no=number,
         ts=started[0],
         endpoint_id=exchange.endpoint.endpoint_id,
-        status_code=status,
+        status_code=exchange.upstream_status or None,
         error_type=error.code if error else None,
         usage_input_tokens=usage.input_tokens if usage else None,
         usage_output_tokens=usage.output_tokens if usage else None,
         usage_cache_read_input_tokens=usage.cache_read_input_tokens if usage else None,
         usage_cache_creation_input_tokens=usage.cache_creation_input_tokens if usage else None,
         usage_reasoning_output_tokens=usage.reasoning_output_tokens if usage else None,
-        upstream_cost_nano_usd=exchange.cost_of(usage) if usage else None,
+        upstream_cost_nano_usd=settlement.upstream_cost_nano_usd,
         duration_us=int((time.monotonic() - started[1]) * 1e6),
         time_to_first_chunk_us=int((first - started[1]) * 1e6) if first else None,
     )

@@ -4,6 +4,8 @@ import asyncio
 import email.utils
 import ipaddress
 import logging
+import os
+import random
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ import iptocc
 
 from tidegate.config import Config
 from tidegate.core.errors import PathNotFound
-from tidegate.core.ids import gateway_tag
+from tidegate.core.ids import gateway_tag, generation_id
 from tidegate.gateway.connect import Target
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import Request
@@ -63,12 +65,13 @@ class Server:
         self.date = b""
         self.started_s = int(time.time())
         self._sequence = 0
+        self._random = random.Random(os.urandom(16))  # makes ids unique, keeps no secret
         self._networks = [ipaddress.ip_network(network) for network in config.gateway.trusted_forwarders]
         self._swept = 0.0
 
-    def next_sequence(self) -> int:
+    def new_generation_id(self, unix_ms: int) -> str:
         self._sequence += 1
-        return self._sequence
+        return generation_id(unix_ms, self._sequence, self.tag, self.worker, self._random.getrandbits(36))
 
     # -- routing of paths -------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LISTEN_BACKLOG = 2048
 DRAIN_POLL_S = 0.02
+GC_THRESHOLDS = (20_000, 20, 50)  # calls make no cycles: collecting often finds nothing
 
 
 def run(config: Config, worker: int, ready_fd: int | None) -> None:
@@ -58,6 +59,7 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     chores = loop.create_task(_chores(server, board, config))
     gc.collect()
     gc.freeze()  # what lives as long as the process is not walked again
+    gc.set_threshold(*GC_THRESHOLDS)
     if ready_fd is not None:
         os.write(ready_fd, b"ready\n")
         os.close(ready_fd)

@@ -93,9 +93,6 @@ class Reply(Struct, frozen=True):
     choices: list[_Choice] | None = None
     usage: WireUsage | None = None
 
-    def read_usage(self) -> Usage | None:
-        return usage_from_wire(self.usage) if self.usage else None
-
     @property
     def tool_calls(self) -> int:
         return sum(len(c.message.tool_calls or ()) for c in self.choices or () if c.message)
