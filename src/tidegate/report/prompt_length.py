@@ -42,6 +42,10 @@ def chart(result: Result) -> Drawing:
         detail="length_of:N",
         tooltip=tooltip,
     )
-    dash = alt.StrokeDash("length_of:N", scale=alt.Scale(domain=["input", "output"], range=[[1, 0], [5, 4]]))
+    dash = alt.StrokeDash(
+        "length_of:N",
+        scale=alt.Scale(domain=["input", "output"], range=[[1, 0], [5, 4]]),
+        legend=alt.Legend(symbolType="stroke", symbolStrokeWidth=3),
+    )
     lines = base.mark_line(strokeWidth=2.5).encode(strokeDash=dash)
     return alt.layer(lines, base.mark_point(filled=True, size=36, opacity=1)).properties(height=HEIGHT_PX)
