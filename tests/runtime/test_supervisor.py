@@ -27,9 +27,9 @@ from .conftest import is_alive
 SERVE = [sys.executable, "-m", "tidegate", "serve", "--port", "0", "--workers", "2"]
 
 
-def get(url: str) -> tuple[int, bytes]:
+def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(url, timeout=10) as reply:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=10) as reply:
             return reply.status, reply.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -87,8 +87,12 @@ def test_one_origin_serves_gateway_and_console(environ: dict[str, str], config: 
 
         assert get(f"{known.url}/healthz")[0] == 200
         status, page = get(f"{known.url}/")
-        assert status == 200 and b"Tidegate" in page
+        assert status == 200 and b"calls" in page, "this machine sees its ledger"
+        status, page = get(f"{known.url}/", {"x-forwarded-for": "203.0.113.9", "x-tidegate-client": "127.0.0.1"})
+        assert status == 200 and b"calls" not in page, "the world behind a proxy does not"
         assert get(f"{known.url}/api/v1/generation?id=x")[0] == 401
+        forged = {"x-tidegate-tenant": "default"}
+        assert get(f"{known.url}/api/v1/generation?id=x", forged)[0] == 401, "only the gateway names a tenant"
         socket_path = config.run_path / "console.sock"
         assert (socket_path.stat().st_mode & 0o777, config.run_path.stat().st_mode & 0o777) == (0o600, 0o700)
 

@@ -196,8 +196,12 @@ class _Up:
                 return
 
     def _next_commands(self, url: str, key: str, found: "FoundModel | None") -> None:
-        model = found.model if found is not None else "MODEL"
-        click.echo(_NEXT.format(url=url, key=key, model=model, tidegate=_command()))
+        command = _command()
+        if found is not None:
+            click.echo(_CALLS.format(url=url, key=key, model=found.model, tidegate=command))
+        else:
+            click.echo("\nThe gateway runs without a model. Next, in another terminal:\n")
+        click.echo(_FIGURES.format(tidegate=command))
 
 
 def _command() -> str:
@@ -206,7 +210,7 @@ def _command() -> str:
     return "tidegate" if called.name != "tidegate" or shutil.which("tidegate") == sys.argv[0] else str(called)
 
 
-_NEXT = """
+_CALLS = """
 Next, in another terminal (the key lasts until the next `tidegate up`; `{tidegate} keys create` makes a lasting one):
 
   export OPENAI_BASE_URL={url}/v1
@@ -214,9 +218,11 @@ Next, in another terminal (the key lasts until the next `tidegate up`; `{tidegat
   curl $OPENAI_BASE_URL/chat/completions -H "Authorization: Bearer $OPENAI_API_KEY" \\
     -H "Content-Type: application/json" \\
     -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Name a river."}}]}}'
-  {tidegate} call {model} "Name a river." --stream
+  {tidegate} call {model} "Name a river." --stream"""
+
+_FIGURES = """\
   {tidegate} ledger stat
   {tidegate} study oss_split
-  {tidegate} report --out report && open report/index.html
+  {tidegate} report --out report        # then open report/index.html in a browser
 
 Ctrl-C stops everything."""
