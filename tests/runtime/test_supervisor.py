@@ -119,6 +119,25 @@ async def test_a_killed_worker_is_replaced_and_the_other_serves_on(environ: dict
     assert until_gone(list(before.values())) == []
 
 
+async def test_a_second_ctrl_c_kills_at_once(environ: dict[str, str], make_program) -> None:
+    """The first one drains, as long as it takes; whoever asks again does not want to wait."""
+    program = make_program("signal.signal(15, signal.SIG_IGN)\ntell('ready')\ntime.sleep(60)", drain_s=60.0)
+    config = load_config(environ={**environ, "TIDEGATE_GATEWAY_PORT": "0"})
+    Ledger.create(config.ledger_path)
+    said: list[str] = []
+    options = Options(quiet_logs=True, console=False, extra=(program,))
+    with HomeLock(config):
+        async with Supervisor(config, environ, options, said.append) as supervisor:
+            children = list(supervisor.processes().values())
+            os.kill(os.getpid(), signal.SIGINT)
+            await supervisor.stopped()
+            asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), signal.SIGINT)
+            asked = time.monotonic()
+    assert time.monotonic() - asked < 30
+    assert "asked twice: killing what still runs" in said
+    assert until_gone(children) == []
+
+
 async def test_a_program_that_may_fail_does_not_stop_the_rest(environ: dict[str, str], make_program) -> None:
     """Without its packages there is no local model, but there is a gateway."""
     program = make_program("sys.exit('the local model needs xllamacpp')")
