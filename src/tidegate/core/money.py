@@ -12,7 +12,7 @@ NanoUSD = NewType("NanoUSD", int)
 NANO_PER_USD = 1_000_000_000
 UNITS_PER_RATE = 1_000_000  # a rate is the price of this many units
 
-_DECIMAL = re.compile(r"([+-]?)(\d{0,15})(?:\.(\d{0,40}))?(?:[eE]([+-]?\d{1,2}))?")
+_DECIMAL = re.compile(r"([+-]?)(\d{0,15})(?:\.(\d{0,40}))?(?:[eE]([+-]?\d{1,2}))?", re.ASCII)
 
 
 class InvalidMoney(ValueError):
