@@ -15,7 +15,7 @@ from tidegate.ledger.store import Ledger
 from tidegate.ledger.verify import verify
 
 SEED = 20260323
-KILLS = 10
+KILLS = 7
 
 
 def run_and_kill(directory: Path, now_us: int, chance: random.Random) -> list[str]:

@@ -95,7 +95,7 @@ def test_export_writes_the_rows_of_the_days_asked_for(ledger, tmp_path, file_for
     assert output.startswith("4 rows written to")
     if file_format == "csv":
         found = list(csv.DictReader(io.StringIO(out.read_text())))
-        assert [name for name in found[0]] == list(Row.__struct_fields__)
+        assert list(found[0]) == list(Row.__struct_fields__)
         assert json.loads(found[-1]["task_tags"]) == [{"path": 'code/"debug"', "confidence_ppm": 900_000}]
         assert found[-1]["app"] == "a,b\nc"
     else:

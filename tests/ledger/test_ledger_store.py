@@ -85,7 +85,7 @@ def test_the_same_unit_again_changes_nothing(ledger):
 
 def test_other_rows_under_a_known_unit_are_refused(ledger):
     ledger.add_rows([make_row(1)], (), unit="u", origin="x")
-    with pytest.raises(LedgerError, match="'u' is in the ledger already .* Import under another unit name"):
+    with pytest.raises(LedgerError, match=r"'u' is in the ledger already .* Import under another unit name"):
         ledger.add_rows([make_row(1, app="edited")], (), unit="u", origin="x")
     assert query(ledger, "SELECT count(*), count(app) FROM rows") == [(1, 0)]
 
@@ -102,7 +102,7 @@ def test_a_call_is_never_in_the_ledger_twice(ledger):
 @pytest.mark.parametrize("ts", [-1, 10**18])
 def test_a_time_that_is_no_day_is_refused(ledger, ts):
     """Seconds taken for microseconds land in 1970; nanoseconds land here."""
-    with pytest.raises(LedgerError, match="u: .* microseconds since 1970"):
+    with pytest.raises(LedgerError, match=r"u: .* microseconds since 1970"):
         ledger.add_rows([make_row(1, ts=NOW_US), msgspec.structs.replace(make_row(2), ts=ts)], (), unit="u", origin="x")
     assert ledger.entries() == []
 

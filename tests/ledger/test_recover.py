@@ -37,7 +37,7 @@ def outcomes_of(path: Path) -> list[Outcome]:
     return [item for item in read_journal(path) if isinstance(item, Outcome)]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(st.integers(1, len(CONTENT)))
 def test_a_journal_cut_at_any_byte_becomes_whole(cut):
     """A crash of the machine may keep any prefix of what was written."""
@@ -67,7 +67,7 @@ def test_a_journal_cut_at_any_byte_becomes_whole(cut):
         assert closed.read_bytes() == content
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.data())
 def test_a_recovery_that_dies_itself_is_finished_by_the_next(data):
     """Cut the file that recovery wrote, as its own death would, and recover again."""

@@ -5,7 +5,7 @@ import datetime
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,9 @@ from tidegate.ledger.manifest import SealedFile
 from tidegate.ledger.parquet import open_engine, read_records
 from tidegate.ledger.schema import Table, sql_text
 from tidegate.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class Generation(NamedTuple):
@@ -72,28 +75,39 @@ def _find_in_segment(path: Path, mark: bytes, generation_id: str) -> Outcome | N
 
 def _find_sealed(ledger: Ledger, generation_id: str) -> Generation | None:
     days = _days_around(generation_id)
+    row_files = _candidates(ledger.sealed_files("rows"), generation_id, days)
+    if not row_files or "\0" in generation_id:
+        return None
     with contextlib.closing(open_engine()) as connection:
-
-        def matching(table: Table) -> list[Row | Attempt]:
-            import duckdb
-
-            where = f"generation_id = {sql_text(generation_id)}"
-            found: list[Row | Attempt] = []
-            for file in _candidates(ledger.sealed_files(table), generation_id, days):
-                try:
-                    found += read_records(connection, table, ledger.path / file.path, where)
-                except (duckdb.Error, msgspec.MsgspecError) as error:
-                    reason = str(error).splitlines()[0]
-                    raise LedgerError(f"{file.path} cannot be read: {reason}; try `tidegate ledger verify`") from error
-            return found
-
-        if "\0" in generation_id:
-            return None
-        row = next((record for record in matching("rows") if isinstance(record, Row)), None)
+        found = _matching(ledger, connection, "rows", row_files, generation_id)
+        row = next((record for record in found if isinstance(record, Row)), None)
         if row is None:
             return None
-        attempts = [record for record in matching("attempts") if isinstance(record, Attempt)]
-        return Generation(row, sorted(attempts, key=lambda attempt: attempt.attempt_no))
+        attempt_files = _candidates(ledger.sealed_files("attempts"), generation_id, days)
+        found = _matching(ledger, connection, "attempts", attempt_files, generation_id)
+    attempts = [record for record in found if isinstance(record, Attempt)]
+    return Generation(row, sorted(attempts, key=lambda attempt: attempt.attempt_no))
+
+
+def _matching(
+    ledger: Ledger,
+    connection: "duckdb.DuckDBPyConnection",
+    table: Table,
+    files: Sequence[SealedFile],
+    generation_id: str,
+) -> list[Row | Attempt]:
+    import duckdb
+
+    found: list[Row | Attempt] = []
+    for file in files:
+        try:
+            found += read_records(
+                connection, table, ledger.path / file.path, f"generation_id = {sql_text(generation_id)}"
+            )
+        except (duckdb.Error, msgspec.MsgspecError) as error:
+            reason = str(error).splitlines()[0]
+            raise LedgerError(f"{file.path} cannot be read: {reason}; try `tidegate ledger verify`") from error
+    return found
 
 
 def _candidates(files: Sequence[SealedFile], generation_id: str, days: set[str] | None) -> list[SealedFile]:

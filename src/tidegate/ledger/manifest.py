@@ -8,8 +8,8 @@ does (put-if-absent, whole or not there); HEAD follows it and is behind by one a
 """
 
 import hashlib
+import threading
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -99,6 +99,7 @@ class Manifest:
         self.genesis = genesis  # SHA-256 of ledger.json
         self._entries: list[Entry] = []
         self._newest = genesis  # SHA-256 of the last of them
+        self._reading = threading.Lock()
 
     @property
     def head_path(self) -> Path:
@@ -117,11 +118,11 @@ class Manifest:
 
         Raises LedgerError for an entry that cannot be read or does not follow from the one before.
         """
-        for _ in self._read_on():
-            pass
-        return list(self._entries)
+        with self._reading:
+            self._read_on()
+            return list(self._entries)
 
-    def _read_on(self) -> Iterator[Entry]:
+    def _read_on(self) -> None:
         while True:
             path = self.entry_path(len(self._entries) + 1)
             try:
@@ -133,7 +134,6 @@ class Manifest:
             entry = self._decode(path, content)
             self._entries.append(entry)
             self._newest = digest(content)
-            yield entry
 
     def _decode(self, path: Path, content: bytes) -> Entry:
         mend = "`tidegate ledger verify` says what else is wrong; restore the file from a copy."

@@ -240,7 +240,7 @@ def remove_leftovers(root: Path) -> None:
     for table in ("rows", "attempts", "rollups"):
         for hidden in root.glob(f"{table}/*/.*"):
             pid = hidden.name.removesuffix(".tmp").removesuffix(".ndjson").rpartition(".")[2]
-            if not (pid.isdigit() and int(pid) != os.getpid() and _is_alive(int(pid))):
+            if not (pid.isdigit() and _is_alive(int(pid))):
                 hidden.unlink(missing_ok=True)
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tidegate.core.errors import LedgerError
-from tidegate.core.row import Intent, Outcome
+from tidegate.core.row import Outcome
 from tidegate.ledger.durable import sync_directory
-from tidegate.ledger.journal import OPEN_SUFFIX, Damaged, journal_files, read_journal, segment_of
+from tidegate.ledger.journal import OPEN_SUFFIX, Damaged, IntentHead, journal_files, read_outcomes, segment_of
 from tidegate.ledger.parquet import PartWriter, day_of, open_engine, publish_parts, remove_leftovers
 from tidegate.ledger.recover import Recovered, recover, settle
 from tidegate.ledger.store import Ledger
@@ -130,11 +130,11 @@ class _SegmentReader:
         self._seen: set[str] = set()
 
     def outcomes(self) -> Iterator[tuple[Outcome, str]]:
-        for item in read_journal(self.path):
+        for item in read_outcomes(self.path):
             if isinstance(item, Damaged):
                 self.damaged.append(item)
                 continue
-            if isinstance(item, Intent):
+            if isinstance(item, IntentHead):
                 if item.generation_id not in self._seen:
                     self.waiting.add(item.generation_id)
                 continue

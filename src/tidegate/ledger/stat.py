@@ -6,7 +6,7 @@ import msgspec
 
 from tidegate.core.errors import LedgerError
 from tidegate.core.row import Outcome
-from tidegate.ledger.journal import OPEN_SUFFIX, Damaged, journal_files, read_journal, segment_of
+from tidegate.ledger.journal import OPEN_SUFFIX, Damaged, journal_files, read_outcomes, segment_of
 from tidegate.ledger.schema import MICROSECONDS_PER_DAY
 from tidegate.ledger.store import Ledger
 
@@ -57,7 +57,7 @@ def ledger_stat(ledger: Ledger) -> LedgerStat:
     unsealed = damaged = 0
     for path in segments:
         with contextlib.suppress(FileNotFoundError):  # sealed in this moment
-            for item in read_journal(path):
+            for item in read_outcomes(path):
                 unsealed += isinstance(item, Outcome)
                 damaged += isinstance(item, Damaged)
     return LedgerStat(

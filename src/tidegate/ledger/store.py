@@ -20,7 +20,7 @@ import msgspec
 from tidegate.core.errors import LedgerError
 from tidegate.core.row import Attempt, Outcome, Row
 from tidegate.ledger.durable import exclusive, put_if_absent, replace_file
-from tidegate.ledger.journal import SAFE_NAME, journal_files, read_journal, segment_of
+from tidegate.ledger.journal import SAFE_NAME, journal_files, read_outcomes, segment_of
 from tidegate.ledger.manifest import Entry, Head, Kind, Manifest, SealedFile, digest, encode_head
 from tidegate.ledger.parquet import Part, PartWriter, day_of, open_engine, publish_parts
 from tidegate.ledger.rollup_unit import copy_rollup, same_rollup
@@ -263,7 +263,7 @@ class Ledger:
             if segment_of(path) in sealed:
                 continue
             with contextlib.suppress(FileNotFoundError):  # closed or sealed since the folder was listed
-                yield from (item for item in read_journal(path) if isinstance(item, Outcome))
+                yield from (item for item in read_outcomes(path) if isinstance(item, Outcome))
 
 
 def overlap(one: SealedFile, other: SealedFile) -> bool:
