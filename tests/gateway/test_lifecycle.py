@@ -207,3 +207,8 @@ def test_kill_9_loses_no_acknowledged_call(tmp_path: Path) -> None:
     assert attempts >= dispatched
     unknown = connection.execute("SELECT count(*) FROM rows WHERE cost_basis = 'unknown'").fetchone()[0]
     assert unknown <= kills * 4  # at most what each caller had open
+    print(
+        f"{kills} kills: {len(acknowledged)} calls acknowledged, {len(ids)} rows, {unknown} of them of unknown cost; ",
+        end="",
+    )
+    print(f"{dispatched} attempts seen by the provider, {attempts} recorded")
