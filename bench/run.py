@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def bench(options: argparse.Namespace, folder: Path) -> int:
     setting = setting_of(options, folder)
     before, began, date = machine(), time.monotonic(), now()
+    if before.load_before > 0.5:
+        say(f"bench: load average {before.load_before:g}: other work shares these cores; latencies will be too high")
     claims: list[Claim] = [CLAIMS[name](setting) for name in options.only or CLAIMS]
     result = Result(
         name="first_light",
