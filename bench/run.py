@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def bench(options: argparse.Namespace, folder: Path) -> int:
     setting = setting_of(options, folder)
-    before, began, date = machine(), time.monotonic(), now()
+    before, began, date, tree = machine(), time.monotonic(), now(), commit()
     if before.load_before > 0.5:
         say(f"bench: load average {before.load_before:g}: other work shares these cores; latencies will be too high")
     claims: list[Claim] = [CLAIMS[name](setting) for name in options.only or CLAIMS]
@@ -70,7 +70,7 @@ def bench(options: argparse.Namespace, folder: Path) -> int:
         date=date,
         seconds=round(time.monotonic() - began, 1),
         quick=options.quick,
-        commit=commit(),
+        commit=tree,
         machine=before,
         versions=versions() | PEERS,
         claims=tuple(claims),
