@@ -265,3 +265,16 @@ def test_a_header_that_only_we_may_set_is_not_forwarded_to_the_provider(
     assert set(provider.calls[-1].headers) == {
         "host", "user-agent", "accept", "accept-encoding", "content-type", "content-length",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/models", "/nowhere"])
+def test_head_has_no_body_and_the_connection_lives_on(gateway: Gateway, path: str) -> None:
+    """A body after HEAD would be read as the next reply."""
+    with gateway.connect() as connection:
+        for _ in range(2):
+            connection.sendall(
+                f"HEAD {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {gateway.key}\r\n\r\n".encode()
+            )
+            data = connection.recv(65536)
+            assert data.startswith(b"HTTP/1.1 ")
+            assert data.endswith(b"\r\n\r\n")

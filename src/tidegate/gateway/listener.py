@@ -57,7 +57,7 @@ class ClientConnection(asyncio.Protocol):
         self._backlog: list[bytes] = []
         self._backlog_bytes = 0
         self._exchange: Any = None  # an Exchange, or a Relay to the console
-        self._lingering = self._in_headers = self._is_http_11 = self._serves_http_11 = False
+        self._lingering = self._in_headers = self._is_http_11 = self._serves_http_11 = self._serves_head = False
         self.keeps_alive = self._wants_keep_alive = False
         self._linger_bytes = 0
         self.peer = ""
@@ -260,7 +260,7 @@ class ClientConnection(asyncio.Protocol):
     def _serve(self, request: Request, key: "Key | None") -> None:
         self.deadline = NEVER  # from here on the exchange keeps the time
         self.keeps_alive = request.keep_alive and not self.server.is_draining
-        self._serves_http_11 = request.is_http_11
+        self._serves_http_11, self._serves_head = request.is_http_11, request.method == b"HEAD"
         try:
             self._exchange = self.server.exchange_for(self, request, key)
             self._exchange.start()
@@ -333,7 +333,7 @@ class ClientConnection(asyncio.Protocol):
         self._exchange = None
         if transport.is_closing():
             return
-        transport.write(data)
+        transport.write(data[: data.index(b"\r\n\r\n") + 4] if self._serves_head else data)
         if self._lingering:
             if transport.can_write_eof():
                 transport.write_eof()
@@ -365,10 +365,17 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is None and not self._started and not self._queue:
             self.transport.close()
 
+    def address_of(self, request: Request) -> str:
+        """The caller's address: a trusted forwarder's word is believed, another's makes it unknown ('')."""
+        forwarded = request.headers.get(b"x-forwarded-for")
+        if forwarded is None:
+            return self.peer
+        return self.server.forwarded_client(forwarded) if self.forwarder_is_trusted else ""
+
     def ip_country(self, request: Request) -> str | None:
-        """Where the caller's address is registered; a trusted forwarder's word on the address is believed."""
-        if self.forwarder_is_trusted and (forwarded := request.headers.get(b"x-forwarded-for")):
-            return self.server.country_of(self.server.forwarded_client(forwarded) or self.peer)
+        """Where the caller's address is registered; without a trusted forwarder, that of the connection."""
+        if self.forwarder_is_trusted and b"x-forwarded-for" in request.headers:
+            return self.server.country_of(self.address_of(request) or self.peer)
         if self._country is None:
             self._country = self.server.country_of(self.peer) or ""
         return self._country or None

@@ -39,7 +39,7 @@ class Passage:
         for name, value in request.headers.items():
             if name not in HOP_BY_HOP and name not in STRIPPED and not name.startswith(OURS):
                 lines.append(b"%b: %b" % (name, value))
-        lines.append(b"x-tidegate-client: " + self._client.peer.encode())
+        lines.append(b"x-tidegate-client: " + self._client.address_of(request).encode())
         if self._key is not None:
             lines.append(b"x-tidegate-tenant: " + self._key.tenant_id.encode())
             lines.append(b"x-tidegate-key: " + self._key.key_id.encode())
@@ -89,7 +89,7 @@ class Passage:
         head = reply_head(
             self._status, self._content_type, len(body), extra=self._extra, keep_alive=keep_alive, date=date
         )
-        self._client.finish(head if self._request.method == b"HEAD" else head + body)
+        self._client.finish(head + body)
 
     def on_upstream_lost(self, error: GatewayError, *, answered: bool) -> None:
         upstream, self._upstream = self._upstream, None
