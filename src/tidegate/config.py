@@ -152,8 +152,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Path(self.ledger.path).expanduser().resolve() if self.ledger.path else self.home_path / "ledger"
 
     @property
-    def accounts_path(self) -> Path:
-        return self.home_path / "accounts.sqlite"
+    def catalog_path(self) -> Path:
+        """What `tidegate catalog sync` wrote; need not exist."""
+        return self.home_path / "catalog"
 
     @property
     def run_path(self) -> Path:

@@ -80,7 +80,7 @@ def post(gateway: Gateway) -> Iterator[Callable[..., httpx.Response]]:
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/v1/chat/completions"])
 def test_a_call_passes_byte_for_byte_and_is_metered(gateway: Gateway, provider: FakeProvider, post, path: str) -> None:
-    """The reply is the provider's own bytes; the provider gets the caller's, with the model's name and key exchanged."""
+    """The reply is the provider's own bytes; the provider gets the caller's, with model name and key exchanged."""
     reply = post(BODY, path)
     assert reply.status_code == 200
     assert reply.content == json.dumps(completion("plain")).encode()

@@ -9,6 +9,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2 as httpx
 import pytest
@@ -251,7 +252,7 @@ def test_a_reply_that_is_no_completion_passes_and_is_unknown(gateway: Gateway) -
 
 def begin_stream(gateway: Gateway, model: str) -> socket.socket:
     body = json.dumps({"model": f"acme/{model}", "messages": [], "stream": True}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {gateway.key}\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"{gateway.call_head}content-length: {len(body)}\r\n\r\n"
     connection = gateway.connect()
     connection.sendall(head.encode() + body)
     assert connection.recv(65536).startswith(b"HTTP/1.1 200")
@@ -290,8 +291,7 @@ def test_a_slow_caller_slows_the_provider_down_and_memory_stays(gateway: Gateway
 
 
 def resident_mb(gateway: Gateway) -> float:
-    with open(f"/proc/{gateway.process.pid}/statm") as file:
-        return int(file.read().split()[1]) * 4096 / 1e6
+    return int(Path(f"/proc/{gateway.process.pid}/statm").read_text().split()[1]) * 4096 / 1e6
 
 
 def test_a_policy_of_cancelling_hangs_up_on_the_provider(provider: FakeProvider, run_gateway) -> None:

@@ -40,8 +40,7 @@ def gateway(provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory) ->
 
 def request(gateway: Gateway, *, body: bytes = BODY, headers: str = "", length: str | None = None) -> bytes:
     framing = f"content-length: {len(body)}\r\n" if length is None else length
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {gateway.key}\r\n{framing}{headers}\r\n"
-    return head.encode() + body
+    return f"{gateway.call_head}{framing}{headers}\r\n".encode() + body
 
 
 def talk(gateway: Gateway, *pieces: bytes, until_close: bool = False, pause_s: float = 0.0) -> bytes:
@@ -99,7 +98,7 @@ SMUGGLING = {
     "chunk longer than said": b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
     "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
     "two hosts": b"GET /healthz HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
-    "two authorizations": b"GET /v1/models HTTP/1.1\r\nhost: a\r\nauthorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n",
+    "two authorizations": b"GET /v1/models HTTP/1.1\r\nhost: a\r\nauthorization: a\r\nauthorization: b\r\n\r\n",
     "another host in the target": b"GET http://evil/healthz HTTP/1.1\r\nhost: a\r\n\r\n",
     "fragment": b"GET /healthz#x HTTP/1.1\r\nhost: a\r\n\r\n",
     "upgrade": b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from rig.gateway import Gateway, configuration, start_gateway
+from rig.gateway import Gateway, call_head, configuration, start_gateway
 from rig.provider import Call, FakeProvider, answer, delta, usage_event
 from tidegate.accounts.keys import open_accounts
-from tidegate.ledger.journal import journal_files, read_journal
+from tidegate.ledger.journal import journal_files
 from tidegate.ledger.recover import recover
 from tidegate.ledger.seal import seal
 from tidegate.ledger.store import Ledger
@@ -88,7 +88,7 @@ def test_sigterm_finishes_what_runs_and_closes_the_segment(provider, run_gateway
     """Stop accepting, finish, close, exit 0: no call is cut, no record is left behind."""
     gateway = run_gateway(configuration(provider, ["slow-stream"]))
     body = json.dumps({"model": "acme/slow-stream", "messages": [], "stream": True}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {gateway.key}\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"{gateway.call_head}content-length: {len(body)}\r\n\r\n"
     idle = gateway.connect()
     with gateway.connect() as running:
         running.sendall(head.encode() + body)
@@ -137,7 +137,7 @@ def test_segments_are_closed_by_age_and_size_under_load(provider, run_gateway) -
 
 def test_what_cannot_start_says_why_in_one_line(provider, tmp_path: Path) -> None:
     """Exit 1, before the first connection, naming the setting."""
-    with pytest.raises(AssertionError, match="providers.mock.*base_url must begin with http"):
+    with pytest.raises(AssertionError, match=r"providers.mock.*base_url must begin with http"):
         start_gateway(tmp_path / "a", '[providers.mock]\nbase_url = "ftp://x"\n')
     with pytest.raises(AssertionError, match="MOCK_KEY"):
         start_gateway(tmp_path / "b", configuration(provider, ["ok"], provider_extra='api_key_env = "MOCK_KEY"'))
@@ -156,7 +156,7 @@ class Load(threading.Thread):
         while not self.is_over:
             stream = self.random.random() < 0.5
             body = json.dumps({"model": "acme/ok", "messages": [], "stream": stream}).encode()
-            head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {self.key}\r\nconnection: close\r\n"
+            head = f"{call_head(self.key)}connection: close\r\n"
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
                     connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
@@ -165,7 +165,7 @@ class Load(threading.Thread):
                         data += piece
             except OSError:
                 continue
-            if data.endswith(b"[DONE]\n\n\r\n0\r\n\r\n") or data.endswith(b'"reasoning_tokens": 2}}}'):
+            if data.endswith((b"[DONE]\n\n\r\n0\r\n\r\n", b'"reasoning_tokens": 2}}}')):
                 self.acknowledged.append(data.split(b"x-generation-id: ")[1][:36].decode())
 
 
@@ -212,3 +212,15 @@ def test_kill_9_loses_no_acknowledged_call(tmp_path: Path) -> None:
         end="",
     )
     print(f"{dispatched} attempts seen by the provider, {attempts} recorded")
+
+
+def test_one_tidegate_may_stand_behind_another(provider, run_gateway) -> None:
+    """A key of ours goes to a provider only where the configuration names the variable that holds it."""
+    inner = run_gateway(configuration(provider, ["ok"]))
+    config = f'[providers.inner]\nbase_url = "{inner.url}/v1"\napi_key_env = "INNER_KEY"\n'
+    config += '[[endpoints]]\nprovider = "inner"\nmodel = "acme/ok"\nprice = { input = "3", output = "3" }\n'
+    outer = run_gateway(config, {"INNER_KEY": inner.key, "OPENAI_API_KEY": inner.key})
+    assert post(outer).status_code == 200
+    assert (inner.row().cost_nano_usd, outer.row().cost_nano_usd) == (68_000, 51_000)
+    models = httpx.get(f"{outer.url}/v1/models", headers=outer.headers).json()["data"]
+    assert [model["id"] for model in models] == ["acme/ok"]

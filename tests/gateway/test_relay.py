@@ -1,5 +1,6 @@
 """The relay of a stream: what passes, what is held back, what is learnt; wherever the bytes are cut."""
 
+import itertools
 import json
 
 from hypothesis import given
@@ -19,7 +20,7 @@ def stream_of(*payloads: object, end: bytes = b"data: [DONE]\n\n") -> bytes:
 def relay(stream: bytes, places: list[int], *, strip: bool) -> tuple[bytes, StreamRelay]:
     edges = sorted({0, len(stream), *(place % (len(stream) + 1) for place in places)})
     state = StreamRelay(strip_usage=strip, event_bytes_max=100_000)
-    out = b"".join(state.feed(stream[a:b]) for a, b in zip(edges, edges[1:], strict=False))
+    out = b"".join(state.feed(stream[a:b]) for a, b in itertools.pairwise(edges))
     return out + state.finish(), state
 
 

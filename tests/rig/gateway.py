@@ -16,6 +16,11 @@ from tidegate.ledger.journal import journal_files, read_journal
 PRICE = 'price = { input = "2", output = "10", cache_read = "0.5" }'
 
 
+def call_head(key: str) -> str:
+    """The head of a chat call as raw bytes; framing headers and the blank line are the test's own."""
+    return f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n"
+
+
 class Gateway:
     """A running worker and its home."""
 
@@ -25,6 +30,10 @@ class Gateway:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def call_head(self) -> str:
+        return call_head(self.key)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """TCP may cut a stream anywhere; nobody who reads it may notice."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ STREAMS = st.lists(st.tuples(LINES, LINE_ENDS), max_size=30).map(lambda parts: b
 
 def cut(stream: bytes, places: list[int]) -> list[bytes]:
     edges = sorted({0, len(stream), *(place % (len(stream) + 1) for place in places)})
-    return [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [stream[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def payloads(pieces: list[bytes]) -> tuple[list[bytes], bytes]:

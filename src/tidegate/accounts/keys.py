@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from tidegate.accounts import schema
 from tidegate.core.errors import ConfigError, TidegateError
+from tidegate.core.ids import KEY_PREFIX
 
-KEY_PREFIX = "sk-tg-"
 SECRET_BYTES = 32
 
 

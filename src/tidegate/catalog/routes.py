@@ -9,6 +9,7 @@ from typing import Protocol
 from tidegate.catalog.catalog import Catalog
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Endpoint
+from tidegate.core.ids import KEY_PREFIX
 from tidegate.core.money import InvalidMoney, parse_rate
 from tidegate.core.price import Price, Rates
 
@@ -90,8 +91,13 @@ def served_endpoints(
 
 
 def providers_with_key(catalog: Catalog, environ: Mapping[str, str]) -> list[str]:
-    """The catalog's providers whose key variable is set and not empty, in the catalog's order of preference."""
-    return [name for name, fact in catalog.providers.items() if fact.api_key_env and environ.get(fact.api_key_env)]
+    """The catalog's providers whose key variable holds a key (not one of ours), in the catalog's order of preference."""
+
+    def has_key(variable: str) -> bool:
+        value = environ.get(variable, "") if variable else ""
+        return bool(value) and not value.startswith(KEY_PREFIX)
+
+    return [name for name, fact in catalog.providers.items() if has_key(fact.api_key_env)]
 
 
 def names_of(endpoint: Endpoint) -> tuple[str, ...]:

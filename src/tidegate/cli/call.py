@@ -56,7 +56,7 @@ def call(model: str, text: str, stream: bool, max_tokens: int | None, form: str)
 
 
 def _own_key(config: Config) -> str:
-    from tidegate.accounts.keys import KEY_PREFIX
+    from tidegate.core.ids import KEY_PREFIX
 
     for name in KEY_VARIABLES:
         value = os.environ.get(name, "")

@@ -209,9 +209,7 @@ def sync(out: Path | None, wheel: Path | None, no_litellm: bool, day: datetime.d
 
     from tidegate.catalog.sync_run import SyncOrder, run_sync
 
-    order = SyncOrder(
-        out=out or load_config().home_path / "catalog", day=_iso(day), wheel=wheel, use_litellm=not no_litellm
-    )
+    order = SyncOrder(out=out or load_config().catalog_path, day=_iso(day), wheel=wheel, use_litellm=not no_litellm)
     console = Console(stderr=True)
     with console.status("starting") as status:
         report = run_sync(order, status.update)
@@ -235,7 +233,7 @@ def sync(out: Path | None, wheel: Path | None, no_litellm: bool, day: datetime.d
 def _load() -> "Catalog":
     from tidegate.catalog import load_catalog
 
-    return load_catalog([load_config().home_path / "catalog"])
+    return load_catalog([load_config().catalog_path])
 
 
 def _iso(day: datetime.datetime | None) -> str:

@@ -198,7 +198,9 @@ def verify(ledger_path: Path | None, form: Form, quick: bool) -> None:
 
 @ledger.command()
 @ledger_option
-@click.option("--format", "file_format", type=click.Choice(["csv", "jsonl", "parquet"]), required=True)
+@click.option(
+    "--format", "file_format", type=click.Choice(["csv", "jsonl", "parquet"]), required=True, help="Form of the file."
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write.")
 @click.option("--from", "from_day", metavar="DAY", help="First UTC day, e.g. 2026-03-23.")
 @click.option("--to", "to_day", metavar="DAY", help="Last UTC day, included.")

@@ -7,7 +7,9 @@ import click
 
 @click.command()
 @click.option("--ledger", "ledger_path", type=click.Path(path_type=Path), help="Default: the installation's own.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("report"), show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("report"), show_default=True, help="Folder."
+)
 @click.option("--window", help="Days A:B, both included. Default: all.")
 @click.option(
     "--public/--no-public", default=None, help="The shipped public series. Default: unless a daily one is imported."
@@ -31,15 +33,19 @@ def report(
       tidegate report --out report && xdg-open report/index.html
       tidegate report --ledger L --out DIR --png
     """
-    from tidegate.report.command import write_report
+    from tidegate.catalog import load_catalog
+    from tidegate.config import load_config
+    from tidegate.ledger.store import Ledger
+    from tidegate.report.command import ReportOptions, write_report
 
-    country = more["author_country"]
-    for file in write_report(
-        ledger_path,
-        out,
+    config, country = load_config(), more["author_country"]
+    own = config.ledger_path
+    ledger = Ledger.open(ledger_path) if ledger_path else Ledger.open(own) if own.exists() else None
+    options = ReportOptions(
         window=window,
         public=public,
         author_country=country if isinstance(country, Path) else None,
         forms=[form for form, wanted in (("png", png), ("svg", svg)) if wanted],
-    ):
+    )
+    for file in write_report(ledger, load_catalog([config.catalog_path]), out, options):
         click.echo(file)

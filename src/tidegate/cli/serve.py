@@ -39,14 +39,8 @@ async def _serve(config: Config, environ: Mapping[str, str], console: bool) -> N
 
 
 def with_settings(environ: Mapping[str, str], *, port: int | None, workers: int | None = None) -> dict[str, str]:
-    """The environment with command-line options as the settings they stand for, without our own keys.
-
-    After `export OPENAI_API_KEY=<a key of ours>` the variable no longer holds a provider's key: it must not be sent
-    to that provider.
-    """
-    from tidegate.accounts.keys import KEY_PREFIX
-
-    found = {name: value for name, value in environ.items() if not value.startswith(KEY_PREFIX)}
+    """The environment with command-line options as the settings they stand for."""
+    found = dict(environ)
     for name, value in (("PORT", port), ("WORKERS", workers)):
         if value is not None:
             found[f"TIDEGATE_GATEWAY_{name}"] = str(value)

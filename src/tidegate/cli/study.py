@@ -19,11 +19,19 @@ ANCHORS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "
 @click.argument("figures", metavar="[FIGURE]...", nargs=-1)
 @click.option("--ledger", "ledger_path", type=click.Path(path_type=Path), help="Default: the installation's own.")
 @click.option("--window", help="Days A:B, both included; 2026-01:2026-03 in whole months. Default: all.")
-@click.option("--grain", type=click.Choice(["week", "month"]), default="week", show_default=True)
+@click.option(
+    "--grain", type=click.Choice(["week", "month"]), default="week", show_default=True, help="Length of a period."
+)
 @click.option(
     "--week-anchor", type=click.Choice(ANCHORS), default="monday", show_default=True, help="First day of weeks."
 )
-@click.option("--measure", type=click.Choice(["tokens", "calls", "spend"]), default="tokens", show_default=True)
+@click.option(
+    "--measure",
+    type=click.Choice(["tokens", "calls", "spend"]),
+    default="tokens",
+    show_default=True,
+    help="What is summed.",
+)
 @click.option("--view", default="all", show_default=True, help="all, or top:N: the N largest models of each period.")
 @click.option("--free/--no-free", default=True, show_default=True, help="Count `:free` variants.")
 @click.option("--cloaked/--no-cloaked", default=True, show_default=True, help="Count models under a code name.")
@@ -49,9 +57,15 @@ def study(figures: tuple[str, ...], ledger_path: Path | None, form: str, out: Pa
       tidegate study oss_split --grain month --format json
       tidegate study --format csv --out figures/
     """
+    from tidegate.catalog import load_catalog
+    from tidegate.config import load_config
+    from tidegate.ledger.store import Ledger
     from tidegate.study.command import StudyOptions, run_study
 
-    outcome = run_study(ledger_path, figures, StudyOptions.from_cli(options), _show_progress)
+    config = load_config()
+    ledger = Ledger.open(ledger_path or config.ledger_path)
+    catalog = load_catalog([config.catalog_path])
+    outcome = run_study(ledger, catalog, figures, StudyOptions.from_cli(options), _show_progress)
     for reason in outcome.refused:
         click.echo(f"not computable: {reason}", err=True)
     if out is None:

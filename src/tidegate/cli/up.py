@@ -81,7 +81,7 @@ class _Up:
         with HomeLock(self._config):
             port = checked_port(gateway.host, gateway.port)
             Ledger.create(self._config.ledger_path)
-            catalog = load_catalog([self._config.home_path / "catalog"])
+            catalog = load_catalog([self._config.catalog_path])
             with self._err.status("looking for a model to call"):
                 found = await self._find(catalog)
             key = fresh_key(self._config, KEY_NAME)  # before the workers start, so that they know it

@@ -5,7 +5,11 @@ tell which journal to look in, and ids of one worker sort by time and then by se
 """
 
 import hashlib
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+KEY_PREFIX: Final = "sk-tg-"
+"""How our API keys begin. A provider's variable that holds such a key (after `export OPENAI_API_KEY=<ours>`) holds no
+key of that provider's, and must not be sent there."""
 
 WORKER_MAX = (1 << 10) - 1
 _SEQUENCE_MASK = (1 << 12) - 1

@@ -6,10 +6,9 @@ from tidegate.catalog import Catalog, load_catalog
 from tidegate.catalog.routes import names_of, served_endpoints
 from tidegate.config import Config, ProviderConfig
 from tidegate.core.errors import ConfigError
+from tidegate.core.ids import KEY_PREFIX
 from tidegate.gateway.connect import Target
 from tidegate.gateway.table import Table
-
-CATALOG_FOLDER = "catalog"  # in the home: what `tidegate catalog sync` wrote
 
 
 def build_table(config: Config, environ: Mapping[str, str], day: str) -> Table:
@@ -17,8 +16,7 @@ def build_table(config: Config, environ: Mapping[str, str], day: str) -> Table:
 
     The catalog is read and dropped again: a worker keeps only its own endpoints.
     """
-    folder = config.home_path / CATALOG_FOLDER
-    catalog = load_catalog([folder] if folder.is_dir() else [])
+    catalog = load_catalog([config.catalog_path])
     from_environment = config.gateway.providers_from_environment
     endpoints = served_endpoints(config.providers, config.endpoints, catalog, environ, day, from_environment)
     targets: dict[str, Target] = {}
@@ -38,6 +36,8 @@ def _target(name: str, catalog: Catalog, config: Config, environ: Mapping[str, s
         )
     variable = settings.api_key_env or (fact.api_key_env if fact and not settings.base_url else "")
     key = environ.get(variable, "") if variable else ""
+    if key.startswith(KEY_PREFIX) and not settings.api_key_env:
+        key = ""  # ours, not the provider's; only a configured variable says that the provider is a Tidegate too
     if variable and not key:
         raise ConfigError(f"provider {name}: the variable {variable} that holds its API key is not set")
     return Target(name, base_url, key, settings, config.upstream)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tidegate.catalog import load_catalog
-from tidegate.config import load_config
+import msgspec
+
+from tidegate.catalog import Catalog
 from tidegate.ledger.store import Ledger
 from tidegate.report.page import compose, write
 from tidegate.study.authors import read_author_country
@@ -13,28 +14,23 @@ from tidegate.study.params import Params
 from tidegate.study.periods import parse_window
 
 
-def write_report(
-    ledger_path: Path | None,
-    out: Path,
-    *,
-    window: str | None = None,
-    public: bool | None = None,
-    author_country: Path | None = None,
-    forms: Sequence[str] = (),
-) -> list[Path]:
+class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a report shows. `public`: the shipped series; None: unless the ledger has a daily one, which says more."""
+
+    window: str | None = None
+    public: bool | None = None
+    author_country: Path | None = None
+    forms: Sequence[str] = ()  # "png", "svg": also each chart as such a file
+
+
+def write_report(ledger: Ledger | None, catalog: Catalog, out: Path, options: ReportOptions) -> list[Path]:
     """Write the page and return the files written, the page first.
 
-    ledger_path: None is the installation's own, which need not exist yet. public: whether the shipped series is shown;
-    None: unless the ledger has an imported daily series, which says more.
-    Raises TidegateError with the mend.
+    ledger: None where there is none yet. Raises TidegateError with the mend.
     """
-    config = load_config()
-    own = config.ledger_path
-    ledger = Ledger.open(ledger_path) if ledger_path else Ledger.open(own) if own.exists() else None
-    catalog = load_catalog([config.home_path / "catalog"])
-    overrides = read_author_country(author_country) if author_country else {}
-    facts = open_facts(ledger, catalog, overrides=overrides, shipped=public is not False)
-    if public is None and any(source.kind == "daily" for source in facts.sources):
+    overrides = read_author_country(options.author_country) if options.author_country else {}
+    facts = open_facts(ledger, catalog, overrides=overrides, shipped=options.public is not False)
+    if options.public is None and any(source.kind == "daily" for source in facts.sources):
         facts.sources = tuple(source for source in facts.sources if source.kind != "weekly")
-    report = compose(facts, ledger.path.name if ledger else "", Params(window=parse_window(window)))
-    return write(report, out, forms)
+    report = compose(facts, ledger.path.name if ledger else "", Params(window=parse_window(options.window)))
+    return write(report, out, options.forms)

@@ -82,7 +82,7 @@ class Supervisor:
             for number in STOP_SIGNALS:
                 loop.add_signal_handler(number, self._on_signal)
             await self.unless_stopped(self._start())
-        except BaseException:
+        except BaseException:  # raised again: also a cancelled start leaves no process behind
             await self._stop()
             raise
         return self

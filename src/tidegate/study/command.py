@@ -5,11 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.catalog import load_catalog
-from tidegate.config import load_config
+from tidegate.catalog import Catalog
 from tidegate.ledger.store import Ledger
 from tidegate.study.authors import read_author_country
-from tidegate.study.facts import Facts, open_facts
+from tidegate.study.facts import open_facts
 from tidegate.study.figures import Outcome, run_figures
 from tidegate.study.params import Measure, Params, parse_view
 from tidegate.study.periods import Anchor, Grain, parse_window
@@ -55,23 +54,10 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_study(
-    ledger_path: Path | None, figures: Sequence[str], options: StudyOptions, progress: Progress | None = None
+    ledger: Ledger, catalog: Catalog, figures: Sequence[str], options: StudyOptions, progress: Progress | None = None
 ) -> Outcome:
-    """Draw the figures from the ledger (None: the installation's own). Raises TidegateError with the mend."""
-    facts = facts_of(ledger_path, options.author_country, progress=progress, shipped=options.source_id is not None)
+    """Draw the figures from a ledger. Raises TidegateError with the mend."""
+    overrides = read_author_country(options.author_country) if options.author_country else {}
+    shipped = options.source_id is not None  # the public series is drawn only where it is asked for by name
+    facts = open_facts(ledger, catalog, overrides=overrides, shipped=shipped, progress=progress)
     return run_figures(facts, figures, options.params, source_id=options.source_id)
-
-
-def facts_of(
-    ledger_path: Path | None,
-    author_country: Path | None = None,
-    *,
-    progress: Progress | None = None,
-    shipped: bool = False,
-) -> Facts:
-    """Facts of a ledger with the installation's catalog. shipped: the public series beside it."""
-    config = load_config()
-    overrides = read_author_country(author_country) if author_country else {}
-    ledger = Ledger.open(ledger_path or config.ledger_path)
-    catalog = load_catalog([config.home_path / "catalog"])
-    return open_facts(ledger, catalog, overrides=overrides, shipped=shipped, progress=progress)
