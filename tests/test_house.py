@@ -209,9 +209,9 @@ def all_commands() -> list[tuple[tuple[str, ...], click.Command]]:
 def test_every_command_has_help_with_an_example(trail: tuple[str, ...], command: click.Command) -> None:
     """And every option its line."""
     assert command.help and "Example:" in command.help, f"tidegate {' '.join(trail)}: --help needs an Example block"
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            assert parameter.help or parameter.name == "help" or parameter.name == "form", f"{trail} {parameter.opts}"
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    silent = [option.opts for option in options if not option.help and option.name not in {"help", "form"}]
+    assert not silent, f"tidegate {' '.join(trail)}: options without a line of help: {silent}"
 
 
 def test_every_command_is_in_the_reference() -> None:

@@ -91,7 +91,7 @@ def served_endpoints(
 
 
 def providers_with_key(catalog: Catalog, environ: Mapping[str, str]) -> list[str]:
-    """The catalog's providers whose key variable holds a key (not one of ours), in the catalog's order of preference."""
+    """The catalog's providers whose key variable holds a key (not one of ours), in its order of preference."""
 
     def has_key(variable: str) -> bool:
         value = environ.get(variable, "") if variable else ""

@@ -204,7 +204,9 @@ def verify(ledger_path: Path | None, form: Form, quick: bool) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write.")
 @click.option("--from", "from_day", metavar="DAY", help="First UTC day, e.g. 2026-03-23.")
 @click.option("--to", "to_day", metavar="DAY", help="Last UTC day, included.")
-@click.option("--table", type=click.Choice(["rows", "attempts"]), default="rows", show_default=True)
+@click.option(
+    "--table", type=click.Choice(["rows", "attempts"]), default="rows", show_default=True, help="Which table."
+)
 def export(
     ledger_path: Path | None,
     file_format: Literal["csv", "jsonl", "parquet"],
