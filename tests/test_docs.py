@@ -199,8 +199,8 @@ class Shell:
         """Run a block in the background; returns when the gateway is ready."""
         with (self._folder / "background.log").open("ab") as log:
             self._background = subprocess.Popen(
-                ["bash", "-c", f"exec {self._here(block).strip()}"],
-                cwd=self._folder, env=self._environ, stdout=log, stderr=log,
+                ["bash", "-c", self._here(block)],
+                cwd=self._folder, env=self._environ, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + START_S
         while not self._is_ready():
@@ -212,13 +212,13 @@ class Shell:
     def stop(self) -> None:
         """Ctrl-C in the background command's terminal."""
         if self._background is not None:
-            self._background.send_signal(signal.SIGINT)
-            assert self._background.wait(START_S) == 0
+            os.killpg(self._background.pid, signal.SIGINT)
+            assert self._background.wait(START_S) == 0, (self._folder / "background.log").read_text("utf-8", "replace")
             self._background = None
 
     def kill(self) -> None:
-        if self._background is not None:
-            self._background.kill()
+        if self._background is not None and self._background.poll() is None:
+            os.killpg(self._background.pid, signal.SIGKILL)
             self._background.wait()
 
     def _here(self, block: str) -> str:
