@@ -175,7 +175,8 @@ def draw(run: Run, result: Result, ground: str, *, wide: bool) -> str:
     colours = GROUNDS[ground]
     call, row = cards(run, 36 if wide else 50)
     figure = Card("3  figure: Chinese and US models", [])
-    source = f"Source: OpenRouter (openrouter.ai/rankings), {result.window.replace(':', ' to ')}"
+    first, _, last = result.window.partition(":")
+    source = f"Source: OpenRouter (openrouter.ai/rankings), {first[:7]} to {last[:7]}"
     if wide:
         width, height, box = 1000, 300, 392
         svg, w, _ = chart(result, ground, box - 2 * PAD, height - TITLE - 34)
