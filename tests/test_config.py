@@ -43,7 +43,7 @@ def test_lists_and_switches_come_from_variables_too() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[gateway]\nprot = 1\n", r"unknown field `prot` - at `\$.gateway`"),
+        ("[gateway]\nprot = 1\n", r"c.toml: .*unknown field `prot` - at `\$.gateway`"),
         ("[gateway]\nport = 99999\n", r"<= 65535.*\$.gateway.port"),
         ("[gateway\n", "is not valid TOML"),
         ('[gateway]\ntls_cert_file = "x"\n', "set both or neither"),

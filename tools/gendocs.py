@@ -96,13 +96,7 @@ def shown(field: msgspec.structs.FieldInfo) -> str:
         return "-"
     if value == "" or value == ():
         return "empty"
-    return (
-        f"`{str(value).lower()}`"
-        if isinstance(value, bool)
-        else f"`{value:,}`"
-        if isinstance(value, int)
-        else f"`{value}`"
-    )
+    return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
 
 
 def described(kind: Any) -> tuple[str, str]:

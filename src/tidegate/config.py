@@ -1,8 +1,8 @@
 """Configuration: one TOML, then the environment, read once at start into one frozen value.
 
 Order: built-in defaults, then each file of `TIDEGATE_CONFIG` (several may be joined with `:`; later ones win), then
-`TIDEGATE_<SECTION>_<SETTING>` variables. Without `TIDEGATE_CONFIG`, `tidegate.toml` in the working directory and then
-in the home is read if it exists. Each setting carries its unit in its name and its help beside it;
+`TIDEGATE_<SECTION>_<SETTING>` variables. Without `TIDEGATE_CONFIG`, `tidegate.toml` in the home and then the one in the
+working directory are read if they exist. Each setting carries its unit in its name and its help beside it;
 `docs/reference/config.md` is generated from this file.
 """
 
@@ -19,6 +19,7 @@ from msgspec import Meta
 from tidegate.core.errors import ConfigError
 
 DEFAULT_HOME = ".tidegate"
+RUN_PATH_BYTES_MAX = 85  # a Unix socket's path may have 104 bytes (Linux: 108), its own name included
 Positive = Annotated[float, Meta(gt=0)]
 
 
@@ -100,9 +101,12 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tls_verify: Annotated[bool, _help("false accepts any certificate; for tests only")] = True
     region: Annotated[str, _help("region of this provider's endpoints, as it shows in rows")] = ""
     models: Annotated[
-        Literal["catalog", "listed"],
-        _help("`catalog`: serve every priced model the catalog knows at this provider; `listed`: [[endpoints]] only"),
-    ] = "listed"
+        Literal["auto", "catalog", "listed"],
+        _help(
+            "`catalog`: serve every priced model the catalog knows at this provider; `listed`: [[endpoints]] only; "
+            "`auto`: the catalog's, unless base_url is set or an [[endpoints]] entry names the provider"
+        ),
+    ] = "auto"
     connect_s: Annotated[Positive | None, _help("overrides [upstream]")] = None
     first_byte_s: Annotated[Positive | None, _help("overrides [upstream]")] = None
     idle_s: Annotated[Positive | None, _help("overrides [upstream]")] = None
@@ -158,8 +162,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def run_path(self) -> Path:
-        """Sockets, pid and metrics of the running installation."""
-        return self.home_path / "run"
+        """Sockets, pid and metrics of the running installation.
+
+        Relative to the working directory, which all its processes share, where a Unix socket's path would be too long.
+        """
+        path = self.home_path / "run"
+        return path if len(os.fsencode(path)) <= RUN_PATH_BYTES_MAX else Path(os.path.relpath(path))
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -178,14 +186,20 @@ def load_config(files: Sequence[Path] | None = None, environ: Mapping[str, str] 
     environ = os.environ if environ is None else environ
     raw: dict[str, Any] = {}
     for path in config_files(environ) if files is None else files:
-        _merge(raw, _read_toml(path))
+        found = _read_toml(path)
+        _convert(found, f"configuration file {path}")
+        _merge(raw, found)
     _apply_environment(raw, environ)
-    try:
-        config = msgspec.convert(raw, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"configuration: {error}. `docs/reference/config.md` lists every setting.") from error
+    config = _convert(raw, "configuration, with the environment")
     _check(config)
     return config
+
+
+def _convert(raw: dict[str, Any], where: str) -> Config:
+    try:
+        return msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}. `docs/reference/config.md` lists every setting.") from error
 
 
 def config_files(environ: Mapping[str, str]) -> list[Path]:
