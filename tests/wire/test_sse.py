@@ -98,3 +98,11 @@ def test_an_event_above_the_limit_is_an_error_that_names_the_limit() -> None:
 def test_payloads_are_read_as_the_standard_says(event: bytes, data: bytes | None) -> None:
     """One leading space goes, several data lines are one payload, comments are none."""
     assert event_data(event) == data
+
+
+@given(st.lists(st.sampled_from([b"data: a", b": c", b"data: [DONE]"]), min_size=1), st.lists(st.integers(0, 999)))
+def test_a_cr_lf_event_is_the_same_bytes_wherever_it_is_cut(lines: list[bytes], places: list[int]) -> None:
+    """The last LF belongs to its event: a reader that waits for CR LF CR LF must not wait for the next event."""
+    expected = [line + b"\r\n\r\n" for line in lines]
+    framer = Framer(1000)
+    assert [event for piece in cut(b"".join(expected), places) for event in framer.feed(piece)] == expected

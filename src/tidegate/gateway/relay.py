@@ -46,7 +46,7 @@ class StreamRelay:
         if not rest.strip():
             return b""
         data = event_data(rest + b"\n\n")
-        if data is None or (data != DONE and decode_chunk(data) is None):
+        if data is None or (not data.startswith(DONE) and decode_chunk(data) is None):
             return b""
         return self.feed(b"\n\n")
 
@@ -56,7 +56,7 @@ class StreamRelay:
         data = event_data(event)
         if data is None:
             return True
-        if data == DONE:
+        if data.startswith(DONE):
             self.is_done = True
             self.held = event
             return False

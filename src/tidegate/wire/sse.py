@@ -11,6 +11,7 @@ from tidegate.core.errors import UpstreamError
 # Atomic groups: CR LF must never be read as two line ends.
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_HALF_BLANK_LINE = b"\r\n\r"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -47,6 +48,8 @@ class Framer:
         events = []
         start, search = 0, max(self._seen - 3, 0)
         while match := _BLANK_LINE.search(buffer, search):
+            if match.end() == len(buffer) and match.group() == _HALF_BLANK_LINE:
+                break  # its LF is still to come
             events.append(bytes(buffer[start : match.end()]))
             start = search = match.end()
         del buffer[:start]
