@@ -25,6 +25,7 @@ async def serve(config: Config, ready_fd: int | None) -> None:
     socket_path = config.run_path / SOCKET_NAME
     _make_room(socket_path)
     server = Server(create_app(config), uds=socket_path, interface=Interfaces.ASGI, log_enabled=False, websockets=False)
+    server.bind_uds = socket_path  # as we say it: granian makes it absolute, which may be too long for a socket
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

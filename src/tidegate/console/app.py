@@ -1,5 +1,7 @@
 """The console's ASGI application."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,9 +13,10 @@ from starlette.routing import Route
 
 from tidegate.config import Config
 from tidegate.console.generation import GenerationReply, generation_of
-from tidegate.console.status import may_see_ledger, page, read_status
+from tidegate.console.status import Status, StatusReader, may_see_ledger, page
 from tidegate.core.errors import (
     GatewayError,
+    InternalError,
     InvalidRequest,
     LedgerError,
     MethodNotAllowed,
@@ -24,6 +27,8 @@ from tidegate.core.errors import (
 )
 from tidegate.ledger.lookup import Generation, find_generation
 from tidegate.ledger.store import Ledger
+
+log = logging.getLogger(__name__)
 
 TENANT_HEADER = "x-tidegate-tenant"
 PAGE_HEADERS = {
@@ -39,17 +44,24 @@ class GenerationNotFound(GatewayError):
 
 def create_app(config: Config) -> Starlette:
     """The application for one installation. Routes are plain functions: they run in a thread, off the event loop."""
-    ledger_path = config.ledger_path
+    ledger_of = _opener(config.ledger_path)
+    reader = StatusReader()
 
     def generation(request: Request) -> Response:
         tenant_id = request.headers.get(TENANT_HEADER)
         if not tenant_id:
             raise Unauthenticated("This needs an API key: send `Authorization: Bearer KEY`.")
-        found = _own_generation(ledger_path, request.query_params.get("id", ""), tenant_id)
+        found = _own_generation(ledger_of, request.query_params.get("id", ""), tenant_id)
         return _json(GenerationReply(data=generation_of(found.row, found.attempts)))
 
     def start_page(request: Request) -> Response:
-        status = read_status(ledger_path) if may_see_ledger(request.headers) else None
+        status: Status | str | None = None
+        if may_see_ledger(request.headers):
+            try:
+                status = reader.read(ledger_of())
+            except LedgerError as error:
+                log.error("the ledger cannot be read: %s", error)
+                status = str(error)
         return HTMLResponse(page(status), headers=PAGE_HEADERS)
 
     def health(_: Request) -> Response:
@@ -62,18 +74,35 @@ def create_app(config: Config) -> Starlette:
             Route("/api/v1/generation", generation),
             Route("/v1/generation", generation),
         ],
-        exception_handlers={GatewayError: _on_gateway_error, HTTPException: _on_http_exception},
+        exception_handlers={
+            GatewayError: _on_gateway_error,
+            HTTPException: _on_http_exception,
+            Exception: _on_fault,
+        },
     )
 
 
-def _own_generation(ledger_path: Path, generation_id: str, tenant_id: str) -> Generation:
+def _opener(path: Path) -> Callable[[], Ledger]:
+    """Opens the ledger once it is there, and keeps it: it reads of the manifest only what is new."""
+    kept: list[Ledger] = []
+
+    def ledger_of() -> Ledger:
+        if not kept:
+            kept.append(Ledger.open(path))
+        return kept[0]
+
+    return ledger_of
+
+
+def _own_generation(ledger_of: Callable[[], Ledger], generation_id: str, tenant_id: str) -> Generation:
     """The call with this id, if it is the tenant's. Another tenant's is not found: that it exists is nobody's news."""
     if not generation_id:
         raise InvalidRequest("The query parameter `id` is missing: GET /api/v1/generation?id=GENERATION_ID", param="id")
     try:
-        found = find_generation(Ledger.create(ledger_path), generation_id)
+        found = find_generation(ledger_of(), generation_id)
     except LedgerError as error:
-        raise Unavailable(f"The ledger cannot be read: {error}") from error
+        log.error("the ledger cannot be read: %s", error)
+        raise Unavailable("The ledger cannot be read; the operator's log says why.") from error
     if found is None or found.row.tenant_id != tenant_id:
         raise GenerationNotFound(
             f"No generation {generation_id[:64]!r} in this account. The id stands in the header `x-generation-id` of "
@@ -90,6 +119,12 @@ def _json(body: msgspec.Struct | dict[str, object], status: int = 200) -> Respon
 def _on_gateway_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
     return _json(error_body(error), error.status)
+
+
+def _on_fault(request: Request, error: Exception) -> Response:
+    """A fault of ours: the caller gets the one error shape, the operator the traceback."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _on_gateway_error(request, InternalError("The console failed here; the operator's log says why."))
 
 
 def _on_http_exception(request: Request, error: Exception) -> Response:
