@@ -4,6 +4,9 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
 
 from tidegate.runtime.process import Process, Program
 
@@ -88,3 +91,14 @@ async def test_a_program_that_does_not_drain_is_killed_and_that_is_said(make_pro
 
     assert not is_alive(pid)
     assert said == ["child did not end within 0.5 s and is killed"]
+
+
+async def test_a_program_whose_log_cannot_be_opened_is_tried_again(make_program) -> None:
+    """A full or read-only disk: said, and no reason to give up."""
+    said: list[str] = []
+    process = Process(make_program("tell('ready')\ntime.sleep(60)"), os.environ, said.append)
+    process.program = msgspec.structs.replace(process.program, log=Path("/nonexistent/child.log"))
+
+    assert "child could not be started" in await process.start()
+    assert process.pid is None
+    await process.stop()

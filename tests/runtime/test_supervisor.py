@@ -17,6 +17,8 @@ import pytest
 
 from tidegate.config import Config, load_config
 from tidegate.core.errors import ConfigError
+from tidegate.core.row import Outcome, Row
+from tidegate.ledger.journal import JournalWriter
 from tidegate.ledger.store import Ledger
 from tidegate.runtime.home import HomeLock, free_port, read_running
 from tidegate.runtime.process import Program
@@ -36,13 +38,13 @@ def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
 
 
 @contextmanager
-def serving(environ: dict[str, str]) -> "Iterator[subprocess.Popen[str]]":
+def serving(environ: dict[str, str], until: str = "serving at") -> "Iterator[subprocess.Popen[str]]":
     """`tidegate serve` in a process of its own, once it serves; killed if the test has not stopped it."""
     with subprocess.Popen(SERVE, env=environ, stderr=subprocess.PIPE, text=True) as running:
         try:
             assert running.stderr is not None
             seen = ""
-            while "serving at" not in seen:
+            while until not in seen:
                 line = running.stderr.readline()
                 assert line, f"ended before it served: {seen}"
                 seen += line
@@ -159,7 +161,7 @@ async def test_a_worker_that_cannot_start_ends_the_start(environ: dict[str, str]
     config = load_config(environ={**environ, "TIDEGATE_GATEWAY_PORT": "0"})
     Ledger.create(config.ledger_path)
     children = {**environ, "TIDEGATE_CONFIG": str(broken), "TIDEGATE_GATEWAY_WORKERS": "none"}
-    with HomeLock(config), pytest.raises(StartFailed, match=r"gateway-0 could not start .*TIDEGATE_GATEWAY_WORKERS"):
+    with HomeLock(config), pytest.raises(StartFailed, match=r"gateway-0 could not start .*gateway.port"):
         async with Supervisor(config, children, Options(quiet_logs=True), print):
             raise AssertionError("it must not start")
 
@@ -183,11 +185,77 @@ def test_serve_says_in_one_line_that_it_runs_already(environ: dict[str, str], co
     assert ended.stderr.startswith("tidegate: Tidegate is already running") and ended.stderr.count("\n") == 1
 
 
+def test_a_sealing_that_fails_is_said_once_and_tried_again(environ: dict[str, str], config: Config) -> None:
+    """Serving goes on: the journal keeps the rows. When the cause is mended, that is said too."""
+    environ = {**environ, "TIDEGATE_LEDGER_SEAL_INTERVAL_S": "0.3"}
+    ledger = Ledger.create(config.ledger_path)
+    head = ledger.manifest.head_path
+    whole = head.read_bytes()
+    head.write_bytes(b"damaged")
+    writer = JournalWriter(ledger.journal_path, "gw", 900, now_us=1)
+    ts = time.time_ns() // 1000
+    writer.append(
+        Outcome(row=Row(generation_id="x", ts=ts, source_id="own", segment_id=writer.segment_id, segment_seq=0))
+    )
+    writer.flush()
+    writer.close()  # a closed segment, waiting to be sealed
+
+    with serving(environ) as running:
+        known = read_running(config)
+        assert known is not None and get(f"{known.url}/healthz")[0] == 200
+        time.sleep(2)
+        head.write_bytes(whole)
+        time.sleep(2)
+        running.terminate()
+        said = running.communicate(timeout=30)[1]
+
+    assert said.count("the journal keeps the rows") == 0, "it was said before serving, once"
+    assert "sealing works again" in said
+    assert len(ledger.row_files()) == 1
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_stops_it_unless_nohup(ignored: bool, environ: dict[str, str], config: Config) -> None:
+    """`nohup tidegate serve &` is meant to outlive its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)  # children inherit it
+    try:
+        with serving(environ) as running:
+            signal.signal(signal.SIGHUP, before)
+            running.send_signal(signal.SIGHUP)
+            if ignored:
+                time.sleep(0.5)
+                assert read_running(config) is not None
+                running.terminate()
+            running.communicate(timeout=30)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert running.returncode == 0
+
+
+def test_nobody_reading_its_log_does_not_end_it(environ: dict[str, str], config: Config) -> None:
+    """`tidegate serve 2>&1 | head -1`: what cannot be said is not said, and every call is still sealed."""
+    with serving(environ) as running:
+        children = children_of(running.pid)
+        assert running.stderr is not None
+        running.stderr.close()
+        os.kill(children[-1], signal.SIGKILL)  # something to announce
+        time.sleep(1.5)
+        known = read_running(config)
+        assert known is not None and get(f"{known.url}/healthz")[0] == 200
+        running.terminate()
+        running.wait(timeout=30)
+    assert running.returncode == 0
+
+
+def test_a_listener_that_others_reach_without_tls_is_named(environ: dict[str, str]) -> None:
+    """Keys and prompts would cross the network readable."""
+    with serving({**environ, "TIDEGATE_GATEWAY_HOST": "0.0.0.0"}, until="without TLS") as running:
+        running.terminate()
+        running.communicate(timeout=30)
+
+
 def test_closed_segments_are_sealed_while_serving_and_the_rest_at_the_end(environ: dict[str, str]) -> None:
     """The journal is a waiting room: after a stop everything is in the record."""
-    from tidegate.core.row import Outcome, Row
-    from tidegate.ledger.journal import JournalWriter
-
     environ = {**environ, "TIDEGATE_LEDGER_SEAL_INTERVAL_S": "0.5"}
     ledger = Ledger.create(load_config(environ=environ).ledger_path)
 

@@ -112,7 +112,8 @@ class _Message(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    message: _Message
+    message: _Message | None = None
+    delta: _Message | None = None  # in a chunk of a stream
 
 
 class _Completion(msgspec.Struct):
@@ -125,22 +126,38 @@ async def _without_sdk(call: Call, on_text: Callable[[str], None]) -> Answer:
     body: dict[str, object] = {"model": call.model, "messages": [{"role": "user", "content": call.text}]}
     if call.max_tokens is not None:
         body["max_tokens"] = call.max_tokens
+    if call.stream:
+        body["stream"] = True
+    parts: list[str] = []
+
+    def take(completion: bytes) -> None:
+        for choice in msgspec.json.decode(completion, type=_Completion).choices:
+            said = choice.message or choice.delta
+            if said is not None and said.content:
+                parts.append(said.content)
+                on_text(said.content)
+
     try:
         async with (
             _session(call, CALL_S) as session,
             session.post(f"{call.url}/v1/chat/completions", data=msgspec.json.encode(body)) as reply,
         ):
-            content = await reply.read()
             if reply.status == 401:
-                raise _UnknownKey(content.decode("utf-8", "replace")[:500])
+                raise _UnknownKey((await reply.text())[:500])
             if reply.status != 200:
-                raise CallFailed(f"the call failed: {reply.status} {content.decode('utf-8', 'replace')[:500]}")
-            text = msgspec.json.decode(content, type=_Completion).choices[0].message.content or ""
-            on_text(text)
+                raise CallFailed(f"the call failed: {reply.status} {(await reply.text())[:500]}")
+            if call.stream:
+                async for line in reply.content:
+                    data = line.removeprefix(b"data:").strip()
+                    if line.startswith(b"data:") and data != b"[DONE]":
+                        take(data)
+            else:
+                take(await reply.read())
             generation_id = reply.headers.get(GENERATION_HEADER, "")
     except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
         raise CallFailed(f"the call failed: {error}") from error
-    return Answer(text=text, generation_id=generation_id, client="aiohttp: the openai SDK is not installed")
+    client = "aiohttp: the openai SDK is not installed"
+    return Answer(text="".join(parts), generation_id=generation_id, client=client)
 
 
 def _session(call: Call, total_s: float) -> "aiohttp.ClientSession":

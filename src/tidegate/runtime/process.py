@@ -102,6 +102,9 @@ class Process:
         ready_read, ready_write = os.pipe()
         try:
             self._child = await spawn(self.program, self._environ, ready_write)
+        except OSError as error:  # no memory, no file left, no room for its log: tried again later
+            os.close(ready_read)
+            return f"{self.program.name} could not be started: {error}"
         finally:
             os.close(ready_write)
         try:

@@ -22,6 +22,7 @@ from tidegate.runtime.home import (
     Running,
     checked_port,
     forget_running,
+    is_loopback,
     origin,
     private_folder,
     write_running,
@@ -68,8 +69,15 @@ class Supervisor:
         self._announce = announce
         self._environ = dict(environ)
         self._stop_asked = asyncio.Event()
+        # `nohup` ignores SIGHUP before it starts us: then closing the terminal is no wish to stop.
+        self._signals = [
+            number
+            for number in STOP_SIGNALS
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+        ]
         self._sealer: asyncio.Task[None] | None = None
         self._sealing: asyncio.subprocess.Process | None = None
+        self._seal_trouble = ""  # what the last try said
         self._workers: list[Process] = []
         self._others: list[Process] = []
         self.failed: dict[str, str] = {}  # extra programs that did not start: name -> why
@@ -79,7 +87,7 @@ class Supervisor:
         """Start everything. Raises ConfigError, StartFailed or Stopped; then nothing is left running."""
         try:
             loop = asyncio.get_running_loop()
-            for number in STOP_SIGNALS:
+            for number in self._signals:
                 loop.add_signal_handler(number, self._on_signal)
             await self.unless_stopped(self._start())
         except BaseException:  # raised again: also a cancelled start leaves no process behind
@@ -136,6 +144,11 @@ class Supervisor:
             if failure:
                 self.failed[process.program.name] = failure
                 self._announce(failure)
+        if not gateway.tls_cert_file and not is_loopback(gateway.host):
+            self._announce(
+                f"listening on {gateway.host} without TLS: keys and prompts can be read on the way. "
+                "Set gateway.tls_cert_file and tls_key_file, or put a proxy that speaks TLS in front"
+            )
         write_running(self._config, Running(pid=os.getpid(), url=self.url))
         self._sealer = asyncio.create_task(self._seal_now_and_then(), name="sealer")
 
@@ -185,17 +198,36 @@ class Supervisor:
                 await self._seal(LAST_SEAL_S)
         finally:
             loop = asyncio.get_running_loop()
-            for number in STOP_SIGNALS:
+            for number in self._signals:
                 loop.remove_signal_handler(number)
             forget_running(self._config)
 
     async def _seal_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(self._config.ledger.seal_interval_s)
-            await self._seal(SEAL_S)
+            if self._has_closed_segments():
+                await self._seal(SEAL_S)
+
+    def _has_closed_segments(self) -> bool:
+        """Whether sealing would find anything: a closed segment, or one that a killed worker left open."""
+        names = [path.name for path in (self._config.ledger_path / "journal").glob("*.jsonl")]
+        being_written = [name for name in names if name.endswith(".open.jsonl")]
+        return len(names) > len(being_written) or len(being_written) > len(self._workers)
 
     async def _seal(self, limit_s: float) -> None:
-        """Recover and seal in a child. A failure is announced, and the journal keeps every row until the next try."""
+        """Recover and seal in a child. A failure is announced once, and the journal keeps every row until it mends."""
+        try:
+            trouble = await self._run_seal(limit_s)
+        except OSError as error:
+            trouble = f"sealing cannot be started: {error}"
+        if trouble and trouble != self._seal_trouble:
+            self._announce(f"{trouble}; the journal keeps the rows")
+        elif self._seal_trouble and not trouble:
+            self._announce("sealing works again")
+        self._seal_trouble = trouble
+
+    async def _run_seal(self, limit_s: float) -> str:
+        """Returns "", or one line on what went wrong."""
         self._sealing = child = await asyncio.create_subprocess_exec(
             *tied_command("tidegate", ("ledger", "seal")),
             stdin=asyncio.subprocess.DEVNULL,
@@ -213,8 +245,8 @@ class Supervisor:
             await child.wait()
             if isinstance(error, asyncio.CancelledError):
                 raise
-            self._announce(f"sealing took longer than {limit_s:g} s and was stopped; the journal keeps the rows")
-            return
+            return f"sealing took longer than {limit_s:g} s and was stopped"
         if child.returncode != 0:
             lines = errors.decode("utf-8", "replace").strip().splitlines() or [f"exit code {child.returncode}"]
-            self._announce(f"sealing failed, the journal keeps the rows: {lines[-1]}")
+            return f"sealing failed: {lines[-1]}"
+        return ""
