@@ -19,9 +19,18 @@ from tidegate.ledger.store import Ledger
 from tidegate.runtime import local_model
 from tidegate.runtime.home import free_port
 
-from .test_supervisor import children_of, until_gone
+from .test_supervisor import children_of, serving, until_gone
 
 UP = [sys.executable, "-m", "tidegate", "up", "--port", "0"]
+CONFIG = """[providers.mine]
+base_url = "{base_url}"
+api_key_env = "MINE_KEY"
+[[endpoints]]
+provider = "mine"
+model = "mine/small"
+upstream_model = "small"
+price = {{ input = "0.15", output = "0.60" }}
+"""
 needs_local = pytest.mark.skipif(
     bool(local_model.missing_packages()), reason=f"the extra `local` lacks {local_model.missing_packages()}"
 )
@@ -145,11 +154,7 @@ def test_a_paid_model_is_named_with_its_price_before_the_call(
 ) -> None:
     """What it will cost is said first; what it did cost stands in the row to the nano-dollar."""
     with provider() as (base_url, keys):
-        (tmp_path / "tidegate.toml").write_text(
-            f'[providers.mine]\nbase_url = "{base_url}"\napi_key_env = "MINE_KEY"\n'
-            '[[endpoints]]\nprovider = "mine"\nmodel = "mine/small"\nupstream_model = "small"\n'
-            'price = { input = "0.15", output = "0.60" }\n'
-        )
+        (tmp_path / "tidegate.toml").write_text(CONFIG.format(base_url=base_url))
         environ |= {"TIDEGATE_CONFIG": str(tmp_path / "tidegate.toml"), "MINE_KEY": "sk-mine"}
 
         ended = run([*UP, "--exit-after-call"], environ)
@@ -161,6 +166,57 @@ def test_a_paid_model_is_named_with_its_price_before_the_call(
     assert "The moon." in ended.stdout and "USD 0.000003300 (metered)" in ended.stdout
     assert "For comparison" not in ended.stdout
     assert sealed_rows(config)[0][3] == 3300, "10 x 0.15 + 3 x 0.60 micro-dollars"
+
+
+@pytest.mark.parametrize("sdk", [True, False], ids=["with the SDK", "without it"])
+def test_calls_side_by_side_share_no_key(sdk: bool, environ: dict[str, str], tmp_path: Path) -> None:
+    """Each has a key of its own, which is gone afterwards."""
+    blocked = "" if sdk else "import sys; sys.modules['openai'] = None; "
+    call = [sys.executable, "-c", f"{blocked}from tidegate.cli import main; main()", "call", "mine/small", "hello"]
+    with provider() as (base_url, _):
+        (tmp_path / "tidegate.toml").write_text(CONFIG.format(base_url=base_url))
+        environ |= {"TIDEGATE_CONFIG": str(tmp_path / "tidegate.toml"), "MINE_KEY": "sk-mine"}
+        with serving(environ):
+            calls = [subprocess.Popen(call, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+            shown = [running.communicate(timeout=60)[0] for running in calls]
+
+    assert [running.returncode for running in calls] == [0, 0, 0]
+    assert all("The moon." in text and "mine/small by mine" in text for text in shown)
+    assert json.loads(run([sys.executable, "-m", "tidegate", "keys", "list", "--format", "json"], environ).stdout) == []
+
+
+def test_the_next_commands_say_where_they_must_be_run(environ: dict[str, str], tmp_path: Path) -> None:
+    """Another terminal is in another folder and knows nothing of this one's variables."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    with subprocess.Popen(
+        [*UP, "--no-call"], env=environ, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as running:
+        try:
+            assert running.stdout is not None
+            shown = ""
+            while "Ctrl-C stops everything" not in shown:
+                line = running.stdout.readline()
+                assert line, shown
+                shown += line
+        finally:
+            running.terminate()
+            running.communicate(timeout=60)
+    assert f"  cd '{folder}'\n  export TIDEGATE_HOME={environ['TIDEGATE_HOME']}\n" in shown
+
+
+def test_a_home_in_a_deep_folder_works(environ: dict[str, str], tmp_path: Path) -> None:
+    """A Unix socket's path may have 108 bytes; a clone may lie deeper, and its name may have spaces."""
+    folder = tmp_path / ("deep and wide " * 5) / ("x" * 80)
+    folder.mkdir(parents=True)
+    with provider() as (base_url, _):
+        (folder / "tidegate.toml").write_text(CONFIG.format(base_url=base_url))
+        del environ["TIDEGATE_HOME"]
+        command = [*UP, "--exit-after-call"]
+        ended = subprocess.run(
+            command, env={**environ, "MINE_KEY": "x"}, cwd=folder, capture_output=True, text=True, timeout=110
+        )
+    assert ended.returncode == 0 and "The moon." in ended.stdout, ended.stderr
 
 
 def test_a_key_of_ours_is_never_sent_to_a_provider(environ: dict[str, str]) -> None:

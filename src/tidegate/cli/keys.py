@@ -3,14 +3,42 @@
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
-from tidegate.config import load_config
-from tidegate.core.errors import TidegateError
+from tidegate.config import Config, load_config
+from tidegate.core.errors import ConfigError, TidegateError
+
+if TYPE_CHECKING:
+    from tidegate.accounts.keys import Accounts, Key
 
 _SPAN = re.compile(r"(\d+)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@contextmanager
+def accounts_of(config: Config) -> "Iterator[Accounts]":
+    """The accounts of this installation. Raises ConfigError where its database or its secret cannot be used."""
+    import sqlalchemy.exc
+
+    from tidegate.accounts.keys import open_accounts
+
+    home = config.home_path
+    try:
+        accounts = open_accounts(home)
+        try:
+            yield accounts
+        finally:
+            accounts.close()
+    except sqlalchemy.exc.DBAPIError as error:
+        raise ConfigError(f"{home / 'accounts.sqlite'} cannot be used: {error.orig}") from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{home / 'secret'} is damaged: {error}. Restore it, or remove it and make new keys"
+        ) from error
 
 
 @click.group()
@@ -48,23 +76,21 @@ def create(  # noqa: PLR0913 - one parameter an option
     Example:
       export OPENAI_API_KEY=$(tidegate keys create --name laptop --quiet)
     """
-    from tidegate.accounts.keys import open_accounts
-
     if billing_country and not re.fullmatch(r"[A-Za-z]{2}", billing_country):
         raise TidegateError(f"--billing-country {billing_country!r} is not an ISO 3166 alpha-2 code such as DE")
     secret = None
     if from_env and not (secret := os.environ.get(from_env)):
         raise TidegateError(f"the variable {from_env} is not set")
-    accounts = open_accounts(load_config().home_path)
-    made = accounts.create_key(
-        name,
-        tenant_id=tenant,
-        project_id=project,
-        expires_us=time.time_ns() // 1000 + _span_s(expires_in) * 1_000_000 if expires_in else None,
-        billing_country=billing_country.upper() if billing_country else None,
-        secret=secret,
-    )
-    accounts.close()
+    expires_us = time.time_ns() // 1000 + _span_s(expires_in) * 1_000_000 if expires_in else None
+    with accounts_of(load_config()) as accounts:
+        made = accounts.create_key(
+            name,
+            tenant_id=tenant,
+            project_id=project,
+            expires_us=expires_us,
+            billing_country=billing_country.upper() if billing_country else None,
+            secret=secret,
+        )
     if quiet:
         click.echo(made.secret)
     else:
@@ -79,38 +105,52 @@ def _span_s(text: str) -> int:
 
 
 @keys.command("list")
+@click.option("--all", "with_revoked", is_flag=True, help="Revoked and expired keys too.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
-def list_(form: str) -> None:
-    """List all keys, revoked ones included; never a secret.
+def list_(with_revoked: bool, form: str) -> None:
+    """List the keys that are valid now, oldest first; never a secret.
 
     \b
     Example:
-      tidegate keys list --format json
+      tidegate keys list
+      tidegate keys list --all --format json
     """
-    from tidegate.accounts.keys import open_accounts
     from tidegate.cli.tables import print_table
 
     now_us = time.time_ns() // 1000
-    rows = []
-    for key in open_accounts(load_config().home_path).list_keys():
-        state = "valid" if key.is_valid(now_us) else "revoked" if key.revoked_us else "expired"
-        rows.append(
-            [
-                key.key_id,
-                key.name,
-                key.tenant_id,
-                key.project_id,
-                key.hint,
-                _time(key.created_us),
-                _time(key.expires_us),
-                state,
-            ]
+    with accounts_of(load_config()) as accounts:
+        listed = [key for key in accounts.list_keys() if with_revoked or key.is_valid(now_us)]
+    if form == "table":  # narrow enough for a terminal
+        columns = ["key_id", "name", "account", "hint", "created", "state"]
+        rows = [
+            [key.key_id, key.name, _account(key), key.hint, _time(key.created_us)[:10], _state(key, now_us)]
+            for key in listed
+        ]
+        print_table(columns, rows, form)
+        return
+    columns = ["key_id", "name", "tenant_id", "project_id", "hint", "created", "expires", "state"]
+    full: list[list[str | None]] = []
+    for key in listed:
+        expires = None if key.expires_us is None else _time(key.expires_us)
+        state = _state(key, now_us).partition(" ")[0]
+        full.append(
+            [key.key_id, key.name, key.tenant_id, key.project_id, key.hint, _time(key.created_us), expires, state]
         )
-    print_table(["key_id", "name", "tenant_id", "project_id", "hint", "created", "expires", "state"], rows, form)
+    print_table(columns, full, form)
 
 
-def _time(us: int | None) -> str | None:
-    return None if us is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(us // 1_000_000))
+def _account(key: "Key") -> str:
+    return key.tenant_id if key.project_id == "default" else f"{key.tenant_id}/{key.project_id}"
+
+
+def _state(key: "Key", now_us: int) -> str:
+    if not key.is_valid(now_us):
+        return "revoked" if key.revoked_us else "expired"
+    return "valid" if key.expires_us is None else f"valid until {_time(key.expires_us)[:10]}"
+
+
+def _time(us: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(us // 1_000_000))
 
 
 @keys.command()
@@ -122,7 +162,6 @@ def revoke(key: str) -> None:
     Example:
       tidegate keys revoke key_3f2a9c0d11e2b4a7
     """
-    from tidegate.accounts.keys import open_accounts
-
-    for key_id in open_accounts(load_config().home_path).revoke_key(key):
-        click.echo(f"revoked {key_id}")
+    with accounts_of(load_config()) as accounts:
+        for key_id in accounts.revoke_key(key):
+            click.echo(f"revoked {key_id}")

@@ -3,9 +3,11 @@
 import asyncio
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 
 import click
 
+from tidegate.cli import need_extra
 from tidegate.config import Config, load_config
 
 
@@ -21,6 +23,7 @@ def serve(port: int | None, workers: int | None, console: bool) -> None:
       tidegate keys create --name laptop
       OPENROUTER_API_KEY=... tidegate serve --workers 2
     """
+    need_extra("serve")
     environ = with_settings(os.environ, port=port, workers=workers)
     asyncio.run(_serve(load_config(environ=environ), environ, console))
 
@@ -48,4 +51,5 @@ def with_settings(environ: Mapping[str, str], *, port: int | None, workers: int 
 
 
 def announce(line: str) -> None:
-    click.echo(f"tidegate: {line}", err=True)
+    with suppress(OSError):  # nobody reads stderr any more: no reason to stop serving
+        click.echo(f"tidegate: {line}", err=True)

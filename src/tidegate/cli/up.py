@@ -3,19 +3,22 @@
 import asyncio
 import datetime
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from tidegate.cli.call import fresh_key, print_row
+from tidegate.cli import need_extra
+from tidegate.cli.call import print_row
+from tidegate.cli.keys import accounts_of
 from tidegate.cli.serve import with_settings
-from tidegate.config import Config, load_config
+from tidegate.config import Config, Ledger, load_config
 from tidegate.core.errors import TidegateError
 from tidegate.core.money import format_usd
 from tidegate.core.price import cost
@@ -27,7 +30,11 @@ if TYPE_CHECKING:
     from tidegate.runtime.find_model import FoundModel
     from tidegate.runtime.supervisor import Options, Supervisor
 
-KEY_NAME = "up"
+KEY_NAME = "tidegate up"
+SEGMENT_AGE_S, SEAL_INTERVAL_S = (
+    15,
+    5,
+)  # unless configured: who tries it out wants to see the first rows in figures soon
 COMPARED_WITH = ("openai", "anthropic", "deepseek")  # whose first model's list price stands beside a free call
 
 
@@ -55,9 +62,21 @@ def up(port: int | None, model: str, no_call: bool, exit_after_call: bool) -> No
       tidegate up
       tidegate up --model local --port 8081
     """
-    environ = with_settings(os.environ, port=port)
+    need_extra("serve")
+    environ = _sealing_soon(with_settings(os.environ, port=port))
     wishes = Wishes(model=model, make_call=not no_call, exit_after_call=exit_after_call)
     asyncio.run(_Up(load_config(environ=environ), environ, wishes).run())
+
+
+def _sealing_soon(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with short waits before sealing, where the configuration does not say how long."""
+    found, defaults = load_config(environ=environ).ledger, Ledger()
+    changed = dict(environ)
+    if found.segment_age_s == defaults.segment_age_s:
+        changed["TIDEGATE_LEDGER_SEGMENT_AGE_S"] = str(SEGMENT_AGE_S)
+    if found.seal_interval_s == defaults.seal_interval_s:
+        changed["TIDEGATE_LEDGER_SEAL_INTERVAL_S"] = str(SEAL_INTERVAL_S)
+    return changed
 
 
 class _Up:
@@ -73,21 +92,21 @@ class _Up:
 
     async def run(self) -> None:
         from tidegate.catalog import load_catalog
-        from tidegate.ledger.store import Ledger
+        from tidegate.ledger.store import Ledger as Store
         from tidegate.runtime.home import HomeLock, checked_port
         from tidegate.runtime.supervisor import Supervisor
 
         gateway = self._config.gateway
         with HomeLock(self._config):
             port = checked_port(gateway.host, gateway.port)
-            Ledger.create(self._config.ledger_path)
+            Store.create(self._config.ledger_path)
             catalog = load_catalog([self._config.catalog_path])
-            with self._err.status("looking for a model to call"):
+            with self._doing("looking for a model to call"):
                 found = await self._find(catalog)
-            key = fresh_key(self._config, KEY_NAME)  # before the workers start, so that they know it
+            key = self._fresh_key()  # before the workers start, so that they know it
             supervisor = Supervisor(self._config, self._children(found, port), self._options(found), self.say)
             async with AsyncExitStack() as stack:
-                with self._err.status("starting gateway, console and model"):
+                with self._doing("starting gateway, console and model"):
                     await stack.enter_async_context(supervisor)
                 self.say(f"gateway and console at {supervisor.url}")
                 await self._serve(supervisor, found, key, catalog)
@@ -95,8 +114,25 @@ class _Up:
             self.say("stopped; nothing is left running")
 
     def say(self, line: str) -> None:
-        """One line of progress, on stderr."""
-        self._err.print(line, markup=False)
+        """One line of progress, on stderr. Nobody may be left to read it: the terminal was closed."""
+        with suppress(OSError):
+            self._err.print(line, markup=False)
+
+    def _doing(self, what: str) -> AbstractContextManager[object]:
+        """Says what is being waited for: as it lasts on a terminal, as a line anywhere else."""
+        if self._err.is_terminal:
+            return self._err.status(what)
+        self.say(f"{what} ...")
+        return nullcontext()
+
+    def _fresh_key(self) -> str:
+        """The secret of a new key; the one of the last start is revoked, so that no secret need be kept anywhere."""
+        from tidegate.accounts.keys import KeyNotFound
+
+        with accounts_of(self._config) as accounts:
+            with suppress(KeyNotFound):  # the first start
+                accounts.revoke_key(KEY_NAME)
+            return accounts.create_key(KEY_NAME).secret
 
     async def _find(self, catalog: "Catalog") -> "FoundModel | None":
         """The model to call, named with its price before anything is called; None where there is none."""
@@ -168,7 +204,7 @@ class _Up:
             max_tokens=OUTPUT_TOKENS_MAX,
             ca_file=self._config.gateway.tls_cert_file,
         )
-        with self._err.status(f"asking {found.model}"):
+        with self._doing(f"asking {found.model}"):
             parts: list[str] = []
             answer = await call_model(asked, parts.append)
             row = await fetch_row(asked, answer.generation_id)
@@ -196,23 +232,42 @@ class _Up:
                 return
 
     def _next_commands(self, url: str, key: str, found: "FoundModel | None") -> None:
-        command = _command()
+        click.echo(_CALLS.format(settings=_settings(self._environ)))
         if found is not None:
-            click.echo(_CALLS.format(url=url, key=key, model=found.model, tidegate=command))
-        else:
-            click.echo("\nThe gateway runs without a model. Next, in another terminal:\n")
-        click.echo(_FIGURES.format(tidegate=command))
+            click.echo(_MODEL_CALLS.format(url=url, key=key, model=found.model, tidegate=_command()))
+        click.echo(_FIGURES.format(url=url, tidegate=_command(), seal_s=round(self._seal_s)))
+
+    @property
+    def _seal_s(self) -> float:
+        """How long until a call is sealed, at the latest, with a moment for the sealing itself."""
+        return self._config.ledger.segment_age_s + self._config.ledger.seal_interval_s + 5
 
 
 def _command() -> str:
     """How this command was called, so that the next ones work when copied: it need not be on PATH."""
     called = Path(sys.argv[0])
-    return "tidegate" if called.name != "tidegate" or shutil.which("tidegate") == sys.argv[0] else str(called)
+    if called.name != "tidegate" or shutil.which("tidegate") == sys.argv[0]:
+        return "tidegate"
+    return shlex.quote(str(called))
+
+
+def _settings(environ: Mapping[str, str]) -> str:
+    """What another terminal needs first: the folder, since the home may be relative to it, and where the home is."""
+    lines = [f"  cd {shlex.quote(str(Path.cwd()))}"]
+    lines += [
+        f"  export {name}={shlex.quote(environ[name])}"
+        for name in ("TIDEGATE_HOME", "TIDEGATE_CONFIG")
+        if environ.get(name)
+    ]
+    return "\n".join(lines)
 
 
 _CALLS = """
-Next, in another terminal (the key lasts until the next `tidegate up`; `{tidegate} keys create` makes a lasting one):
+Next, in another terminal:
 
+{settings}"""
+
+_MODEL_CALLS = """\
   export OPENAI_BASE_URL={url}/v1
   export OPENAI_API_KEY={key}
   curl $OPENAI_BASE_URL/chat/completions -H "Authorization: Bearer $OPENAI_API_KEY" \\
@@ -222,7 +277,8 @@ Next, in another terminal (the key lasts until the next `tidegate up`; `{tidegat
 
 _FIGURES = """\
   {tidegate} ledger stat
-  {tidegate} study oss_split
-  {tidegate} report --out report        # then open report/index.html in a browser
+  {tidegate} report --out report     # a page of figures: open report/index.html
+  {tidegate} study oss_split         # your own calls, sealed {seal_s} seconds after they were made
 
-Ctrl-C stops everything."""
+The key lasts until the next `tidegate up`; `{tidegate} keys create --name NAME` makes a lasting one.
+The console is at {url}. Ctrl-C stops everything."""
