@@ -104,7 +104,8 @@ async def test_the_users_own_configuration_wins_over_keys(config: Config, enviro
 
 async def test_without_a_key_a_running_ollama_is_used_and_then_a_vllm(config: Config) -> None:
     """What runs on this machine costs nothing; embedding models cannot chat."""
-    listed = '{"object": "list", "data": [{"id": "nomic-embed-text"}, {"id": "llama3.2:1b", "object": "model"}]}'
+    embedders = '{"id": "nomic-embed-text"}, {"id": "bge-m3:latest"}'
+    listed = f'{{"object": "list", "data": [{embedders}, {{"id": "llama3.2:1b", "object": "model"}}]}}'
     with model_server(listed) as ollama, model_server('{"data": [{"id": "Qwen/Qwen3-0.6B"}]}') as vllm:
         first = LocalServer(provider="ollama", name="Ollama", base_url=ollama)
         second = LocalServer(provider="vllm", name="vLLM", base_url=vllm)

@@ -24,6 +24,8 @@ from tidegate.runtime.home import free_port
 PROBE_S = 1.0  # a server on this machine answers in milliseconds
 PROBE_BYTES_MAX = 4 * 1024 * 1024
 LOCAL = "local"
+# Parts of the names of models that do not chat: embedders, rerankers, and those that hear or draw.
+NOT_CHAT = ("embed", "bge-", "minilm", "paraphrase-", "gte-", "e5-", "rerank", "whisper", "tts", "stable-diffusion")
 FIRST_USAGE = Usage(
     input_tokens=20, output_tokens=200
 )  # about what a first call takes, to tell which model is cheapest
@@ -166,7 +168,8 @@ async def _running(server: LocalServer, wanted: str) -> FoundModel | None:
         return None  # nobody there, or another kind of server
     for entry in listed.data:
         name = entry.id if "/" in entry.id else f"{server.provider}/{entry.id}"
-        if "embed" not in entry.id and wanted in {"", name, entry.id}:
+        is_first_chat = not wanted and not any(part in entry.id.lower() for part in NOT_CHAT)
+        if is_first_chat or wanted in {name, entry.id}:
             return FoundModel(
                 model=name,
                 provider=server.provider,
