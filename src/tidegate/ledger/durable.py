@@ -90,3 +90,15 @@ def exclusive(path: Path, *, wait_s: float = 60.0) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def lock_is_held(path: Path) -> bool:
+    """A living process holds the lock on this file. Raises FileNotFoundError where the file is gone."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
