@@ -11,25 +11,27 @@ from typing import TYPE_CHECKING
 from tidegate.core.errors import (
     ClientGone,
     GatewayError,
+    InternalError,
     Unavailable,
     UpstreamError,
-    UpstreamTimeout,
 )
 from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
 from tidegate.core.row import Attempt, Intent, Outcome
 from tidegate.core.usage import Usage
-from tidegate.gateway.http import EVENT_STREAM, JSON, Request, error_reply
+from tidegate.gateway.answer import extra_headers, send_answer, send_unrecorded
+from tidegate.gateway.http import EVENT_STREAM, JSON, Request
 from tidegate.gateway.meter import NOTHING_SPENT, UNKNOWN_SPENT, Settlement, settle
 from tidegate.gateway.relay import StreamRelay
-from tidegate.gateway.replies import PASSED_THROUGH, call_headers, failure_of, request_id_of
+from tidegate.gateway.replies import PASSED_THROUGH, failure_of, request_id_of, timeout_of
 from tidegate.gateway.rows import attempt_of, identity_row, outcome_row
-from tidegate.wire.openai_chat import Reply, decode_reply, decode_request, edit_request, stream_error, usage_from_wire
+from tidegate.wire.openai_chat import Reply, decode_reply, decode_request, edit_request, usage_from_wire
 
 if TYPE_CHECKING:
     import asyncio
 
     from tidegate.accounts.keys import Key
+    from tidegate.gateway.connect import Target
     from tidegate.gateway.listener import ClientConnection
     from tidegate.gateway.server import Server
     from tidegate.gateway.upstream import UpstreamConnection
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 2  # the first, and one more where a warm connection turned out to be dead
+STALE_S = 1.0  # a dead connection shows at once; one that dies later may have worked, and is not asked twice
 AFTER_DONE_S = 1.0  # how long a provider may keep its connection after [DONE] before we hang up
 JOIN_BYTES_MAX = 16 * 1024  # below it one copy is cheaper than a gathered write
 NEVER = float("inf")
@@ -53,6 +56,7 @@ class Exchange:
         self.request_id = request_id_of(request.headers, self.generation_id)
         self.head: RequestHead | None = None
         self.endpoint: Endpoint | None = None
+        self._target: Target | None = None
         self.price: Price | None = None
         self.relay: StreamRelay | None = None
         self.usage: Usage | None = None  # of an unstreamed reply
@@ -63,17 +67,17 @@ class Exchange:
         self.dispatched = self.upstream_ended = self.first_chunk = 0.0
         self.deadline = self.deadline_total = NEVER
         self.reply_started = self.client_gone = False
-        self._attempts: list[Attempt] = []
+        self.attempts: list[Attempt] = []
         self.attempt_started = (0, 0.0)
         self._upstream: UpstreamConnection | None = None
         self.upstream_status = 0
         self._dialling: asyncio.Task[None] | None = None
-        self._body: list[bytes] = []
+        self.body: list[bytes] = []
         self._body_bytes = 0
         self._pieces: tuple[bytes | memoryview, ...] = ()
-        self._content_type = JSON
-        self._retry_after = b""
-        self._is_finished = False
+        self.content_type = JSON
+        self.retry_after = b""
+        self._is_finished = self._is_paused = False
 
     # -- from request to provider -----------------------------------------------------------------------------------
 
@@ -83,12 +87,16 @@ class Exchange:
         try:
             self.head = decode_request(self.request.body)
             route = self.server.table.route(self.head.model)
-            self.endpoint, self.price = route.endpoint, route.price
+            self.endpoint, self.price, self._target = route.endpoint, route.price, route.target
             if self.server.is_draining:
                 raise Unavailable("The gateway is shutting down; call again in a moment.", retry_after_s=1)
             pieces = edit_request(self.request.body, self.head, route.endpoint.upstream_model)
         except GatewayError as error:
             self.refuse(error)
+            return
+        except Exception:  # a mistake of ours: the log has it whole, the caller a 500, the ledger its row
+            log.exception("a call could not be read")
+            self.refuse(InternalError("The gateway failed on this request; its log says why."))
             return
         self.request.body = b""  # the pieces hold it from here on
         length = sum(map(len, pieces))
@@ -103,7 +111,7 @@ class Exchange:
         self.upstream_status = 0
         intent = Intent(
             generation_id=self.generation_id,
-            attempt_no=len(self._attempts) + 1,
+            attempt_no=len(self.attempts) + 1,
             ts=now_us,
             endpoint_id=self.endpoint.endpoint_id,
             row=identity_row(self),
@@ -112,29 +120,26 @@ class Exchange:
 
     def _dispatch(self) -> None:
         if self.client_gone:
-            self._end_attempt(ClientGone("the caller left before dispatch"))
-            self._settle(NOTHING_SPENT)
+            self._end_undispatched(ClientGone("the caller left before dispatch"))
             return
-        assert self.endpoint is not None
-        target = self.server.table.target_of(self.endpoint)
-        self.deadline_total = time.monotonic() + target.total_s
-        self._dialling = self.server.pool.acquire(target, self, fresh=bool(self._attempts))
+        assert self._target is not None
+        now = time.monotonic()
+        self.dispatched = self.dispatched or now
+        self.deadline_total = now + self._target.total_s
+        self._dialling = self.server.pool.acquire(self._target, self, fresh=bool(self.attempts))
 
     def on_connected(self, connection: "UpstreamConnection") -> None:
         if self.settlement is not None:  # the caller left while we dialled
             self.server.pool.release(connection)
             return
         self._upstream = connection
-        now = time.monotonic()
-        if not self.dispatched:
-            self.dispatched = now
-        self.deadline = min(now + connection.target.first_byte_s, self.deadline_total)
+        self.deadline = min(time.monotonic() + connection.target.first_byte_s, self.deadline_total)
         connection.send(self, self._pieces)
 
     def on_connect_failed(self, error: GatewayError) -> None:
         if self.settlement is None:
-            self._end_attempt(error)
-            self.fail(error, NOTHING_SPENT)
+            self.upstream_ended = time.monotonic()
+            self._end_undispatched(error)
 
     # -- from provider to caller ------------------------------------------------------------------------------------
 
@@ -146,20 +151,22 @@ class Exchange:
         if status == 200 and self.head.is_stream and content_type.startswith(EVENT_STREAM):
             self._start_stream()
             return
-        self._content_type = headers.get(b"content-type", JSON)
-        self._retry_after = headers.get(b"retry-after", b"")
+        self.content_type = headers.get(b"content-type", JSON)
+        self.retry_after = headers.get(b"retry-after", b"")
 
     def _start_stream(self) -> None:
         assert self.head is not None
         self.relay = StreamRelay(
             strip_usage=not self.head.wants_usage, event_bytes_max=self.server.limits.event_bytes_max
         )
-        self.status = 200
         if not self.client_gone:
+            self.status = 200
             self.reply_started = True
-            self.client.begin_stream(EVENT_STREAM, self._extra_headers() + b"cache-control: no-cache\r\n")
+            self.client.begin_stream(EVENT_STREAM, extra_headers(self) + b"cache-control: no-cache\r\n")
 
     def on_upstream_data(self, data: bytes) -> None:
+        if self.settlement is not None:
+            return  # after [DONE]
         if not self.first_chunk:
             self.first_chunk = time.monotonic()
         self._touch()
@@ -174,7 +181,7 @@ class Exchange:
             return
         if out and not self.client_gone:
             self.client.write_stream(out)
-        if self.relay.is_done and self.settlement is None:
+        if self.relay.is_done:
             self._end_of_stream()
 
     def _collect(self, data: bytes) -> None:
@@ -185,7 +192,7 @@ class Exchange:
             message = f"the provider's reply exceeds {limit} bytes (limits.response_bytes_max)"
             self.on_upstream_lost(UpstreamError(message), answered=True)
             return
-        self._body.append(data)
+        self.body.append(data)
 
     def on_upstream_end(self) -> None:
         self._upstream = None
@@ -195,7 +202,7 @@ class Exchange:
         if not self.upstream_ended:
             self.upstream_ended = time.monotonic()
         if self.relay is None:
-            self._end_of_reply(b"".join(self._body))
+            self._end_of_reply(b"".join(self.body))
             return
         out = self.relay.finish()
         if out and not self.client_gone:
@@ -209,11 +216,13 @@ class Exchange:
             return
         self.upstream_ended = time.monotonic()
         stale = connection is not None and connection.is_reused and not answered
-        self._end_attempt(error)
-        if stale and len(self._attempts) < ATTEMPTS_MAX and not self.client_gone:
+        stale = stale and self.upstream_ended - self.attempt_started[1] < STALE_S
+        settlement = self._settled()
+        self._end_attempt(error, settlement)
+        if stale and len(self.attempts) < ATTEMPTS_MAX and not self.client_gone:
             self._attempt()  # the provider had closed a warm connection: once more, on a fresh one
             return
-        self.fail(error, self._settled())
+        self.fail(error, settlement)
 
     # -- ends -------------------------------------------------------------------------------------------------------
 
@@ -238,42 +247,53 @@ class Exchange:
         status = self.upstream_status
         if 200 <= status < 300:
             self.reply = decode_reply(body)
-            self._body = [body]
-            self.status = status
             if self.reply is not None and self.reply.usage is not None:
                 self.usage = usage_from_wire(self.reply.usage)
             settlement = self._settled()
-            self._end_attempt(None, settlement)
-            self._settle(settlement)
+            if self.reply is not None and self.reply.is_error:
+                self.error = UpstreamError(f"the provider sent an error with status {status}")
+            self._end_attempt(self.error, settlement)
+            self._pass_on(status, body, settlement)
             return
         assert self.endpoint is not None
         error = failure_of(status, self.endpoint.provider)
-        self._end_attempt(error)
+        self._end_attempt(error, NOTHING_SPENT)
         if status in PASSED_THROUGH and body:
-            self._body, self.status, self.error = [body], status, error
-            self._settle(NOTHING_SPENT)
+            self.error = error
+            self._pass_on(status, body, self._unspent())
         else:
-            self.fail(error, NOTHING_SPENT)
+            self.fail(error, self._unspent())
+
+    def _pass_on(self, status: int, body: bytes, settlement: Settlement) -> None:
+        self.body = [body]
+        if not self.client_gone:
+            self.status = status
+        self._settle(settlement)
 
     def refuse(self, error: GatewayError) -> None:
-        """End a call that was not dispatched."""
-        self.fail(error, NOTHING_SPENT)
+        """End a call whose next attempt was not begun."""
+        self.fail(error, self._unspent())
+
+    def _end_undispatched(self, error: GatewayError) -> None:
+        """End an attempt, and its call, before a byte of it has left."""
+        self._end_attempt(error, NOTHING_SPENT)
+        self.fail(error, self._unspent())
 
     def fail(self, error: GatewayError, settlement: Settlement) -> None:
         """End a call with an error of ours."""
         if self.settlement is not None:
             return
         self.error = error
-        self.server.totals.count_upstream_failure(error.code) if self._attempts else None
         if not self.reply_started:
-            self.status = error.status
-            self._body = []
+            self.body = []
+            if not self.client_gone:
+                self.status = error.status
         self._settle(settlement)
 
     def on_client_gone(self) -> None:
         """The caller hung up. What was dispatched goes on or is cancelled, as policy says, and is settled."""
         self.client_gone = True
-        if self.settlement is not None or not self._pieces:
+        if self.settlement is not None:
             return
         if not self.reply_started:
             self.status = 499
@@ -283,15 +303,15 @@ class Exchange:
             return
         if self._dialling is not None and self._upstream is None:
             self._dialling.cancel()
-            self._end_attempt(ClientGone("the caller left before dispatch"))
-            self._settle(NOTHING_SPENT)
+            self._end_undispatched(ClientGone("the caller left before dispatch"))
         elif self._upstream is not None:
             self._cancel(ClientGone("the caller left"))
 
     def _cancel(self, error: GatewayError) -> None:
         self._drop_upstream()
-        self._end_attempt(error)
-        self.fail(error, self._settled())
+        settlement = self._settled()
+        self._end_attempt(error, settlement)
+        self.fail(error, settlement)
 
     def on_deadline(self) -> None:
         """A time-out of the ladder has passed; called by the worker's sweep."""
@@ -301,19 +321,13 @@ class Exchange:
             return
         if self._upstream is None:
             return  # dialling has a time-out of its own
-        target = self._upstream.target
         if self.client_gone:
             self._cancel(ClientGone("the caller left, and the provider did not finish in time"))
             return
-        if time.monotonic() >= self.deadline_total:
-            text = f"did not finish within {target.total_s:g} s (total_s)"
-        elif self._upstream.answered:
-            text = f"was silent for {target.idle_s:g} s in the middle of its reply (idle_s)"
-        else:
-            text = f"did not begin to answer within {target.first_byte_s:g} s (first_byte_s)"
-        answered = self._upstream.answered
+        answered, in_total = self._upstream.answered, time.monotonic() >= self.deadline_total
+        error = timeout_of(self._upstream.target, in_total=in_total, answered=answered)
         self._drop_upstream()
-        self.on_upstream_lost(UpstreamTimeout(f"provider {target.provider} {text}"), answered=answered)
+        self.on_upstream_lost(error, answered=answered)
 
     # -- settling ---------------------------------------------------------------------------------------------------
 
@@ -322,14 +336,21 @@ class Exchange:
         assert self.price is not None
         return settle(self.relay.usage if self.relay is not None else self.usage, self.price)
 
-    def _end_attempt(self, error: GatewayError | None, settlement: Settlement = UNKNOWN_SPENT) -> None:
-        self._attempts.append(attempt_of(self, len(self._attempts) + 1, error, settlement))
+    def _unspent(self) -> Settlement:
+        """Nothing; or unknown, where an earlier attempt died without an answer and may have cost something."""
+        unknown = any(attempt.upstream_cost_nano_usd is None for attempt in self.attempts)
+        return UNKNOWN_SPENT if unknown else NOTHING_SPENT
+
+    def _end_attempt(self, error: GatewayError | None, settlement: Settlement) -> None:
+        if error is not None and not isinstance(error, ClientGone):
+            self.server.totals.count_upstream_failure(error.code)
+        self.attempts.append(attempt_of(self, len(self.attempts) + 1, error, settlement))
 
     def _settle(self, settlement: Settlement) -> None:
         """Record the outcome; the caller's last bytes follow when it is in the kernel."""
         self.settlement = settlement
-        row = outcome_row(self, self._attempts)
-        self.server.recorder.record(Outcome(row=row, attempts=tuple(self._attempts)), self._finish, self._unrecorded)
+        row = outcome_row(self, self.attempts)
+        self.server.recorder.record(Outcome(row=row, attempts=tuple(self.attempts)), self._finish, self._unrecorded)
         self.server.totals.count_call(self.status, settlement, row.overhead_us or 0, row.time_to_first_chunk_us)
 
     def _unrecorded(self, error: Unavailable) -> None:
@@ -337,49 +358,24 @@ class Exchange:
         self._drop_upstream()
         self._is_finished = True
         self._let_go()
-        if self.client_gone:
-            return
-        if self.reply_started:
-            self.client.abort()
-        else:
-            self.client.finish(self._error_reply(error))
+        if not self.client_gone:
+            send_unrecorded(self, error)
 
     def _finish(self) -> None:
         self._is_finished = True
         self._let_go()
-        if self.client_gone:
-            return
-        if self.reply_started:
-            self.client.end_stream(self._last_event())
-        elif self.error is not None and not self._body:
-            self.client.finish(self._error_reply(self.error))
-        else:
-            body = self._body[0] if self._body else b""
-            self.client.reply(self.status, self._content_type, body, self._extra_headers())
+        if not self.client_gone:
+            send_answer(self)
 
     def _let_go(self) -> None:
         """Forget the call once it is finished and the provider's connection is back or gone."""
         if self._is_finished and self._upstream is None:
             self.server.exchanges.discard(self)
 
-    def _last_event(self) -> bytes:
-        assert self.relay is not None
-        if self.error is not None and not self.relay.error_seen:
-            return stream_error(self.error.message, self.error.code)
-        return self.relay.held
-
-    def _error_reply(self, error: GatewayError) -> bytes:
-        provider = self.endpoint.provider if self.endpoint and self._attempts else ""
-        keep_alive, date = self.client.keeps_alive, self.server.date
-        return error_reply(error, extra=self._extra_headers(), keep_alive=keep_alive, date=date, provider_name=provider)
-
-    def _extra_headers(self) -> bytes:
-        return call_headers(self.generation_id, self.request_id, self._retry_after)
-
     # -- flow -------------------------------------------------------------------------------------------------------
 
     def _touch(self) -> None:
-        if self._upstream is not None:
+        if self._upstream is not None and not self._is_paused:
             self.deadline = min(time.monotonic() + self._upstream.target.idle_s, self.deadline_total)
 
     def _drop_upstream(self) -> None:
@@ -391,9 +387,11 @@ class Exchange:
         """The caller is slower than the provider."""
         if self._upstream is not None and not self.client_gone:
             self._upstream.pause_reading()
+            self._is_paused = True
             self.deadline = self.deadline_total  # the silence is ours
 
     def resume(self) -> None:
+        self._is_paused = False
         if self._upstream is not None:
             self._upstream.resume_reading()
             self._touch()

@@ -5,13 +5,22 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tidegate.config import Limits
-from tidegate.core.errors import HeadersTooLarge, InvalidRequest, PayloadTooLarge, UnsupportedEncoding
+from tidegate.core.errors import (
+    HeadersTooLarge,
+    InvalidRequest,
+    PayloadTooLarge,
+    RequestTimeout,
+    Unauthenticated,
+    UnsupportedEncoding,
+)
 from tidegate.gateway.http import Headers
 
 SINGLE: Final = frozenset(
     (b"host", b"authorization", b"content-length", b"content-type", b"content-encoding", b"x-api-key")
 )
 """Headers that may stand once: two of them are two readings of one request."""
+
+UPGRADE_HEADERS: Final = frozenset((b"upgrade", b"http2-settings", b"connection"))
 
 ACCEPTED_ENCODINGS: Final = frozenset((b"identity", b"gzip", b"x-gzip", b"deflate"))
 
@@ -28,11 +37,28 @@ def split_target(target: bytes, headers: Headers) -> tuple[str, bytes]:
 
 def _origin_form(target: bytes, headers: Headers) -> bytes:
     """The path of an absolute-form target, whose host must be the one in the Host header."""
-    url = urlsplit(target.decode("latin-1"))
+    try:
+        url = urlsplit(target.decode("latin-1"))
+    except ValueError:
+        raise InvalidRequest("The request target is not a URL.") from None
     host = headers.get(b"host", b"").decode("latin-1")
     if url.scheme not in ("http", "https") or url.netloc.lower() != host.lower():
         raise InvalidRequest("The request target must be a path, or a URL whose host is the Host header's.")
     return (url.path or "/").encode("latin-1") + (b"?" + url.query.encode("latin-1") if url.query else b"")
+
+
+def is_ignored_upgrade(headers: Headers) -> bool:
+    """The caller offers to go on in HTTP/2 (curl --http2, Java's HttpClient) and takes HTTP/1.1 just as well."""
+    return headers.get(b"upgrade", b"").strip().lower() == b"h2c"
+
+
+def without_upgrade(method: bytes, target: bytes, headers: Headers) -> bytes:
+    """The head of a request without its offer to change protocols."""
+    lines = [b"%b %b HTTP/1.1" % (method, target)]
+    lines += [b"%b: %b" % item for item in headers.items() if item[0] not in UPGRADE_HEADERS]
+    if b"close" in headers.get(b"connection", b"").lower():
+        lines.append(b"connection: close")
+    return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def check_protocol(version: str, *, upgrade: bool) -> None:
@@ -76,3 +102,19 @@ def body_too_large(limits: Limits) -> PayloadTooLarge:
 
 def headers_too_large(limits: Limits) -> HeadersTooLarge:
     return HeadersTooLarge(f"The request's headers exceed {limits.header_bytes_max:,} bytes (limits.header_bytes_max).")
+
+
+def too_slow(limits: Limits, *, in_headers: bool) -> RequestTimeout:
+    if in_headers:
+        return RequestTimeout(f"The headers were not complete after {limits.header_s:g} s (limits.header_s).")
+    return RequestTimeout(f"The body was not complete after {limits.body_s:g} s (limits.body_s).")
+
+
+def unauthenticated(token: bytes | None) -> Unauthenticated:
+    if token is None:
+        return Unauthenticated(
+            "No API key was sent. Send `Authorization: Bearer KEY`; `tidegate keys create --name NAME` makes one."
+        )
+    return Unauthenticated(
+        "This API key is not valid here: unknown, expired or revoked. `tidegate keys list` shows all."
+    )

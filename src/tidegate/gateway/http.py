@@ -65,6 +65,8 @@ def reply_head(
 ) -> bytes:
     """Status line and headers. length: bytes of the body; None for a chunked one. extra: whole lines, CR LF each."""
     framing = b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length
+    if status in (204, 304):  # RFC 9110, section 8.6: they have no body, and say no length
+        framing = b""
     return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b%b%b%b\r\n" % (
         status,
         REASONS.get(status, b"Unknown"),

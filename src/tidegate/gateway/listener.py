@@ -2,7 +2,8 @@
 
 One protocol over llhttp. What llhttp accepts and this project does not (or the other way round) is decided here and
 in `tests/gateway/test_hardness.py`. Requests of one connection are served one after the other; what a caller sends
-ahead waits, within limits.
+ahead waits, within limits. A caller that closes its side of the connection, even after a whole request, has left:
+nothing tells a half-closed connection from an abandoned one, and nginx decides the same.
 """
 
 import asyncio
@@ -18,10 +19,9 @@ from tidegate.core.errors import (
     HeadersTooLarge,
     InternalError,
     InvalidRequest,
-    RequestTimeout,
-    Unauthenticated,
     Unavailable,
 )
+from tidegate.gateway.callers import Caller
 from tidegate.gateway.exchange import NEVER, Exchange
 from tidegate.gateway.head import (
     SINGLE,
@@ -30,7 +30,11 @@ from tidegate.gateway.head import (
     check_protocol,
     decompress,
     headers_too_large,
+    is_ignored_upgrade,
     split_target,
+    too_slow,
+    unauthenticated,
+    without_upgrade,
 )
 from tidegate.gateway.http import LAST_CHUNK, Request, bearer_token, chunk, error_reply, reply_head
 
@@ -57,20 +61,19 @@ class ClientConnection(asyncio.Protocol):
         self._backlog: list[bytes] = []
         self._backlog_bytes = 0
         self._exchange: Any = None  # an Exchange, or a Relay to the console
+        self._is_clogged = self._ignores_upgrade = False
         self._lingering = self._in_headers = self._is_http_11 = self._serves_http_11 = self._serves_head = False
         self.keeps_alive = self._wants_keep_alive = False
         self._linger_bytes = 0
-        self.peer = ""
-        self._country: str | None = None
+        self.caller = Caller("", server.forwarders)
         self._last_token: tuple[bytes | None, int] = (None, 0)
         self._last_key: Key | None = None
-        self.forwarder_is_trusted = False
         self.deadline = NEVER
         self._new_request()
 
     def _new_request(self) -> None:
         self._headers: dict[bytes, bytes] = {}
-        self._header_bytes = self._header_count = 0
+        self._quiet_bytes = self._header_count = 0
         self._target = b""
         self._path, self._query = "", b""
         self._key: Key | None = None
@@ -88,8 +91,7 @@ class ClientConnection(asyncio.Protocol):
         server = self.server
         self.transport.set_write_buffer_limits(high=server.limits.write_buffer_bytes_max)
         peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if isinstance(peer, tuple) else ""
-        self.forwarder_is_trusted = server.trusts(self.peer)
+        self.caller = Caller(peer[0] if isinstance(peer, tuple) else "", server.forwarders)
         self.deadline = time.monotonic() + server.limits.idle_s
         server.connections.add(self)
         if len(server.connections) > server.limits.connections_max:
@@ -98,7 +100,6 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.connections.discard(self)
-        self.deadline = NEVER
         exchange, self._exchange = self._exchange, None
         self._queue.clear()
         if exchange is not None:
@@ -108,19 +109,27 @@ class ClientConnection(asyncio.Protocol):
         return False  # a caller that closes its side has left
 
     def pause_writing(self) -> None:
+        self._is_clogged = True
         if self._exchange is not None:
             self._exchange.pause()
 
     def resume_writing(self) -> None:
+        self._is_clogged = False
         if self._exchange is not None:
             self._exchange.resume()
+        else:
+            self.server.loop.call_soon(self._next)
+
+    @property
+    def _is_busy(self) -> bool:  # what comes now waits: for a reply, for what came before, for a caller to read
+        return self._exchange is not None or bool(self._queue or self._backlog) or self._is_clogged
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             self._linger_bytes += len(data)
             if self._linger_bytes > LINGER_BYTES_MAX:
                 self.abort()
-        elif self._exchange is not None:  # sent ahead: waits for the reply before it
+        elif self._is_busy:
             self._backlog.append(data)
             self._backlog_bytes += len(data)
             if self._backlog_bytes > PIPELINE_BYTES_MAX:
@@ -131,10 +140,13 @@ class ClientConnection(asyncio.Protocol):
     def _feed(self, data: bytes) -> None:
         if not self._started:
             self._begin()
+        self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # refused in on_headers_complete
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._ignores_upgrade:
+                self._feed(self._downgraded() + data[upgrade.args[0] :])
+                return  # any other was refused in on_headers_complete
         except httptools.HttpParserCallbackError as error:
             log.error("listener: a callback failed", exc_info=error.__context__ or error)
             self._refused = InternalError("The gateway failed on this request; its log says why.")
@@ -142,12 +154,18 @@ class ClientConnection(asyncio.Protocol):
             self.server.totals.unparsable += 1
             self._refuse_early(InvalidRequest(f"The request is not valid HTTP/1.1: {error}."))
             return
-        if self._in_headers:
-            self._header_bytes += len(data)
-            if self._header_bytes > self.server.limits.header_bytes_max:
-                self._refused = headers_too_large(self.server.limits)
+        if self._started and self._quiet_bytes > self.server.limits.header_bytes_max:  # headers, trailers, chunk heads
+            self._refused = self._refused or headers_too_large(self.server.limits)
         if self._refused is not None:
             self._refuse_early(self._refused)
+
+    def _downgraded(self) -> bytes:
+        """The head of a request that offers HTTP/2, as it would be without the offer; RFC 9110 lets us ignore it."""
+        head = without_upgrade(self._parser.get_method(), self._target, self._headers)
+        self._ignores_upgrade = False
+        self._new_request()
+        self._parser = httptools.HttpRequestParser(self)
+        return head
 
     def _begin(self) -> None:
         """The first byte of a request."""
@@ -166,6 +184,8 @@ class ClientConnection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_headers:
+            return  # a trailer: nothing in it may change what the head said
         self._header_count += 1
         limits = self.server.limits
         if self._header_count > limits.header_count_max:
@@ -190,6 +210,9 @@ class ClientConnection(asyncio.Protocol):
         self._wants_keep_alive = parser.should_keep_alive()
         version = parser.get_http_version()
         self._is_http_11 = version == "1.1"
+        if parser.should_upgrade() and is_ignored_upgrade(headers):
+            self._ignores_upgrade = True
+            return
         try:
             check_protocol(version, upgrade=parser.should_upgrade())
             self._path, self._query = split_target(self._target, headers)
@@ -199,12 +222,13 @@ class ClientConnection(asyncio.Protocol):
         except GatewayError as error:
             self._refused = error
             return
-        if headers.get(b"expect", b"").lower() == b"100-continue":
+        if headers.get(b"expect", b"").lower() == b"100-continue" and self._is_http_11 and not self._is_busy:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         if self._refused is not None:
             return
+        self._quiet_bytes = 0
         self._body_bytes += len(body)
         if self._body_bytes > self.server.limits.body_bytes_max:
             self._body = []
@@ -213,7 +237,7 @@ class ClientConnection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if self._refused is not None:
+        if self._refused is not None or self._ignores_upgrade:
             return
         request = Request(self._parser.get_method(), self._path, self._query, self._headers)
         request.keep_alive, request.is_http_11 = self._wants_keep_alive, self._is_http_11
@@ -226,7 +250,7 @@ class ClientConnection(asyncio.Protocol):
             return
         key = self._key
         self._new_request()
-        if self._exchange is None and not self._queue:
+        if not self._is_busy:
             self._serve(request, key)
         elif len(self._queue) < PIPELINE_REQUESTS_MAX:
             request.key = key
@@ -247,13 +271,7 @@ class ClientConnection(asyncio.Protocol):
                 self._last_token, self._last_key = (token, ring.version), key
             return key
         self.server.totals.unauthenticated += 1
-        if token is None:
-            raise Unauthenticated(
-                "No API key was sent. Send `Authorization: Bearer KEY`; `tidegate keys create --name NAME` makes one."
-            )
-        raise Unauthenticated(
-            "This API key is not valid here: unknown, expired or revoked. `tidegate keys list` shows all."
-        )
+        raise unauthenticated(token)
 
     # -- serving ----------------------------------------------------------------------------------------------------
 
@@ -266,6 +284,10 @@ class ClientConnection(asyncio.Protocol):
             self._exchange.start()
         except GatewayError as error:
             self.finish(error_reply(error, keep_alive=self.keeps_alive, date=self.server.date))
+        except Exception:  # a mistake of ours: the log has it whole, the caller a 500
+            log.exception("a request could not be served")
+            failure = InternalError("The gateway failed on this request; its log says why.")
+            self.finish(error_reply(failure, keep_alive=self.keeps_alive, date=self.server.date))
 
     def _refuse_early(self, error: GatewayError) -> None:
         """Answer before the request is whole, then read on for a while unheard: an unread body would reset the
@@ -278,8 +300,9 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is not None or self._queue:  # an earlier request is being served: its reply comes first
             self._queue.clear()
             return
-        if self._key is not None:
-            request = Request(b"POST", self._path, self._query, self._headers)
+        method = self._parser.get_method() if self._key is not None else b""
+        if self._key is not None and self.server.is_call(method, self._path):
+            request = Request(method, self._path, self._query, self._headers)
             request.arrived, request.arrived_us, request.complete = self._arrived, self._arrived_us, time.monotonic()
             self._exchange = Exchange(self.server, self, request, self._key)
             self.server.exchanges.add(self._exchange)
@@ -289,16 +312,14 @@ class ClientConnection(asyncio.Protocol):
 
     def on_deadline(self) -> None:
         """Too slow, too idle, or lingering too long; called by the worker's sweep."""
-        limits = self.server.limits
-        if self._lingering or not self._started:
-            self.deadline = NEVER
-            self.transport.close()
-        elif self._in_headers:
-            self._refuse_early(
-                RequestTimeout(f"The headers were not complete after {limits.header_s:g} s (limits.header_s).")
-            )
+        if self._exchange is not None:
+            self.deadline = NEVER  # a reply is under way; the clock starts again after it
+        elif self.transport.is_closing():
+            self.abort()  # the caller does not even take what was sent
+        elif self._lingering or not self._started:
+            self._close()
         else:
-            self._refuse_early(RequestTimeout(f"The body was not complete after {limits.body_s:g} s (limits.body_s)."))
+            self._refuse_early(too_slow(self.server.limits, in_headers=self._in_headers))
 
     # -- replies ----------------------------------------------------------------------------------------------------
 
@@ -322,10 +343,10 @@ class ClientConnection(asyncio.Protocol):
 
     def reply(self, status: int, content_type: bytes, body: bytes, extra: bytes) -> None:
         """Send a whole reply."""
-        date, length = self.server.date, len(body)
-        self.finish(
-            reply_head(status, content_type, length, extra=extra, keep_alive=self.keeps_alive, date=date) + body
+        head = reply_head(
+            status, content_type, len(body), extra=extra, keep_alive=self.keeps_alive, date=self.server.date
         )
+        self.finish(head + body)
 
     def finish(self, data: bytes) -> None:
         """Send the last bytes of a reply; then the next request, or the end of the connection."""
@@ -335,20 +356,33 @@ class ClientConnection(asyncio.Protocol):
             return
         transport.write(data[: data.index(b"\r\n\r\n") + 4] if self._serves_head else data)
         if self._lingering:
+            self.deadline = time.monotonic() + LINGER_S
             if transport.can_write_eof():
                 transport.write_eof()
         elif not self.keeps_alive:
-            transport.close()
-        elif self._queue or self._backlog:
-            self.server.loop.call_soon(self._next)
-        elif not self._started:
-            self.deadline = time.monotonic() + self.server.limits.idle_s
+            self._close()
+        else:
+            self._restart_clock()
+            if self._queue or self._backlog:
+                self.server.loop.call_soon(self._next)
+
+    def _restart_clock(self) -> None:
+        """The caller's turn: to begin a request, or to go on with one that arrived in part behind the last."""
+        limits = self.server.limits
+        allowed = limits.idle_s if not self._started else limits.header_s if self._in_headers else limits.body_s
+        self.deadline = time.monotonic() + allowed
+
+    def _close(self) -> None:
+        """Close when what was written is sent, for which the caller has as long as for a next request."""
+        self.deadline = time.monotonic() + self.server.limits.idle_s
+        self.transport.close()
 
     def _next(self) -> None:
-        if self._exchange is not None or self.transport.is_closing():
+        if self._exchange is not None or self._is_clogged or self._lingering or self.transport.is_closing():
             return
         if self._queue:
             request = self._queue.popleft()
+            request.complete = time.monotonic()  # it waited for the caller's own earlier ones
             self._serve(request, request.key)
         elif self._backlog:
             data, self._backlog, self._backlog_bytes = b"".join(self._backlog), [], 0
@@ -362,20 +396,5 @@ class ClientConnection(asyncio.Protocol):
     def drain(self) -> None:
         """The worker stops: close when idle, or after the reply being written."""
         self.keeps_alive = False
-        if self._exchange is None and not self._started and not self._queue:
-            self.transport.close()
-
-    def address_of(self, request: Request) -> str:
-        """The caller's address: a trusted forwarder's word is believed, another's makes it unknown ('')."""
-        forwarded = request.headers.get(b"x-forwarded-for")
-        if forwarded is None:
-            return self.peer
-        return self.server.forwarded_client(forwarded) if self.forwarder_is_trusted else ""
-
-    def ip_country(self, request: Request) -> str | None:
-        """Where the caller's address is registered; without a trusted forwarder, that of the connection."""
-        if self.forwarder_is_trusted and b"x-forwarded-for" in request.headers:
-            return self.server.country_of(self.address_of(request) or self.peer)
-        if self._country is None:
-            self._country = self.server.country_of(self.peer) or ""
-        return self._country or None
+        if not self._is_busy and not self._started:
+            self._close()

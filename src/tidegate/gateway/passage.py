@@ -34,12 +34,16 @@ class Passage:
         request = self._request
         lines = [
             b"%b %b%b HTTP/1.1"
-            % (request.method, request.path.encode("latin-1"), b"?" + request.query if request.query else b"")
+            % (
+                METHODS.get(request.method, request.method),
+                request.path.encode("latin-1"),
+                b"?" + request.query if request.query else b"",
+            )
         ]
         for name, value in request.headers.items():
             if name not in HOP_BY_HOP and name not in STRIPPED and not name.startswith(OURS):
                 lines.append(b"%b: %b" % (name, value))
-        lines.append(b"x-tidegate-client: " + self._client.address_of(request).encode())
+        lines.append(b"x-tidegate-client: " + self._client.caller.address(request.headers).encode())
         if self._key is not None:
             lines.append(b"x-tidegate-tenant: " + self._key.tenant_id.encode())
             lines.append(b"x-tidegate-key: " + self._key.key_id.encode())
@@ -128,6 +132,7 @@ class Passage:
             self._upstream.resume_reading()
 
 
+METHODS = {b"HEAD": b"GET"}  # the listener leaves the body out; a reply without one would need a reader of its own
 STRIPPED = frozenset(
     (b"authorization", b"x-api-key", b"x-goog-api-key", b"content-length", b"content-encoding", b"expect")
 )

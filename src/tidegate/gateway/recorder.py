@@ -63,12 +63,19 @@ class Recorder:
                 self.healthy = False
                 self._loop.call_later(RETRY_S, self._retry)
             for _, failed in waiting:
-                failed(_unavailable())
+                self._call(failed, _unavailable())
             return
         for then, _ in waiting:
-            then()
+            self._call(then)
         if self._writer.size_bytes >= self._segment_bytes_max and not self._waiting:
             self._rotate()
+
+    @staticmethod
+    def _call(callback: Callable[..., None], *arguments: Unavailable) -> None:
+        try:
+            callback(*arguments)
+        except Exception:  # a mistake in one call: the log has it whole, and the other calls of this tick go on
+            log.exception("journal: a call failed after its record was written")
 
     def _retry(self) -> None:
         try:

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from tidegate.core.errors import GatewayError, UpstreamError, UpstreamRejected
+from tidegate.core.errors import GatewayError, UpstreamError, UpstreamRejected, UpstreamTimeout
+from tidegate.gateway.connect import Target
 from tidegate.gateway.http import Headers
 
 REQUEST_ID_BYTES_MAX: Final = 128
@@ -23,6 +24,17 @@ def failure_of(status: int, provider: str) -> GatewayError:
             "The operator should check that provider's API key and balance."
         )
     return UpstreamError(f"Provider {provider} answered HTTP {status}.")
+
+
+def timeout_of(target: Target, *, in_total: bool, answered: bool) -> UpstreamTimeout:
+    """The error of a provider that was too slow, naming the setting that said so."""
+    if in_total:
+        text = f"did not finish within {target.total_s:g} s (total_s)"
+    elif answered:
+        text = f"was silent for {target.idle_s:g} s in the middle of its reply (idle_s)"
+    else:
+        text = f"did not begin to answer within {target.first_byte_s:g} s (first_byte_s)"
+    return UpstreamTimeout(f"provider {target.provider} {text}")
 
 
 def request_id_of(headers: Headers, generation_id: str) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tidegate.gateway.exchange import Exchange
 
 APP_CHARS_MAX = 128
+REASON_CHARS_MAX = 64  # of what a provider may put into a row
 NAME_CHARS_MAX = 200  # of what a caller may put into a row
 
 
@@ -30,7 +31,7 @@ def identity_row(exchange: "Exchange") -> Row:
         project_id=key.project_id,
         key_id=key.key_id,
         billing_country=key.billing_country,
-        ip_country=exchange.client.ip_country(exchange.request),
+        ip_country=exchange.client.caller.country(exchange.request.headers),
         operation_name="chat",
         dialect="openai-chat",
         request_model=head.model[:NAME_CHARS_MAX],
@@ -66,7 +67,7 @@ def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
         user_hash=user_hash(server.pepper, key.tenant_id, head.user) if head and head.user else None,
         app=_app(exchange),
         billing_country=key.billing_country,
-        ip_country=exchange.client.ip_country(request),
+        ip_country=exchange.client.caller.country(request.headers),
         operation_name="chat",
         dialect="openai-chat",
         request_model=head.model[:NAME_CHARS_MAX] if head else None,
@@ -82,7 +83,7 @@ def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
         is_byok=False,
         is_cached=False,
         status_code=exchange.status,
-        finish_reason=seen.finish_reason if seen else None,
+        finish_reason=seen.finish_reason[:REASON_CHARS_MAX] if seen and seen.finish_reason else None,
         error_type=exchange.error.code if exchange.error else None,
         tools_offered=len(head.tools or head.functions or ()) if head else None,
         tool_calls=seen.tool_calls if seen else None,

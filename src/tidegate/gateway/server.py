@@ -2,7 +2,6 @@
 
 import asyncio
 import email.utils
-import ipaddress
 import logging
 import os
 import random
@@ -10,11 +9,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import iptocc
-
 from tidegate.config import Config
 from tidegate.core.errors import PathNotFound
 from tidegate.core.ids import gateway_tag, generation_id
+from tidegate.gateway.callers import Forwarders
 from tidegate.gateway.connect import Target
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import Request
@@ -66,7 +64,7 @@ class Server:
         self.started_s = int(time.time())
         self._sequence = 0
         self._random = random.Random(os.urandom(16))  # makes ids unique, keeps no secret
-        self._networks = [ipaddress.ip_network(network) for network in config.gateway.trusted_forwarders]
+        self.forwarders = Forwarders(config.gateway.trusted_forwarders)
         self._swept = 0.0
 
     def new_generation_id(self, unix_ms: int) -> str:
@@ -78,9 +76,19 @@ class Server:
     def needs_key(self, path: str) -> bool:
         return path.startswith(KEYED_PREFIXES)
 
+    @staticmethod
+    def is_call(method: bytes, path: str) -> bool:
+        """The request is a model call: it will be a row."""
+        return path in CALL_PATHS and method == b"POST"
+
+    @property
+    def open_calls(self) -> int:
+        """Calls that have no outcome yet."""
+        return sum(type(user) is Exchange and user.settlement is None for user in self.exchanges)
+
     def exchange_for(self, client: "ClientConnection", request: Request, key: "Key | None") -> Any:
         """Who serves this request: a call, one of the gateway's own pages, or the console behind its socket."""
-        if request.path in CALL_PATHS and request.method == b"POST":
+        if self.is_call(request.method, request.path):
             assert key is not None  # needs_key holds for every call path
             return Exchange(self, client, request, key)
         if request.path in LocalReply.PATHS or request.path in CALL_PATHS or model_in(request.path):
@@ -88,33 +96,6 @@ class Server:
         if not self.console.unix_path:
             raise PathNotFound(f"Nothing is served at {request.path[:200]!r}, and this gateway runs without a console.")
         return Passage(self, client, request, key)
-
-    # -- addresses --------------------------------------------------------------------------------------------------
-
-    def trusts(self, peer: str) -> bool:
-        """The peer is a forwarder whose word on the caller's address is believed."""
-        if not self._networks or not peer:
-            return False
-        address = ipaddress.ip_address(peer.partition("%")[0])
-        return any(address in network for network in self._networks)
-
-    def forwarded_client(self, forwarded: bytes) -> str:
-        """The caller in X-Forwarded-For: the last address that is not a trusted forwarder itself; '' if none."""
-        for part in reversed(forwarded.decode("latin-1").split(",")):
-            text = part.strip().strip("[]")
-            try:
-                ipaddress.ip_address(text)
-            except ValueError:
-                return ""
-            if not self.trusts(text):
-                return text
-        return ""
-
-    @staticmethod
-    def country_of(address: str) -> str | None:
-        """ISO 3166 alpha-2 of where an address is registered; None for private ones."""
-        country: str | None = iptocc.country_code(address) if address else None
-        return country
 
     # -- time -------------------------------------------------------------------------------------------------------
 

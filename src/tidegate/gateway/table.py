@@ -9,6 +9,8 @@ from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
 from tidegate.gateway.connect import Target
 
+NAME_CHARS_MAX = 200  # of an unknown model's name
+
 
 class Route(msgspec.Struct, frozen=True):
     """Where a model's calls go, and at what price."""
@@ -27,7 +29,6 @@ class Table:
         """endpoints: each with the names callers may use; earlier ones win, priced ones before unpriced."""
         self._routes: dict[str, Route] = {}
         self._unpriced: set[str] = set()
-        self._targets = targets
         self._listed: dict[str, Endpoint] = {}
         for endpoint, names in endpoints:
             if endpoint.price is None:
@@ -45,10 +46,7 @@ class Table:
             return route
         if model in self._unpriced:
             raise PriceUnknown(model)
-        raise ModelNotFound(model, self._listed.keys())
-
-    def target_of(self, endpoint: Endpoint) -> Target:
-        return self._targets[endpoint.provider]
+        raise ModelNotFound(model[:NAME_CHARS_MAX], self._listed.keys())  # likeness costs time by the character
 
     @property
     def models(self) -> dict[str, Endpoint]:

@@ -16,7 +16,7 @@ from tidegate.core.errors import GatewayError, UpstreamError, UpstreamTimeout
 from tidegate.gateway.connect import ProxyRefused, Target, dial
 
 HEADER_COUNT_MAX = 200
-HEADER_BYTES_MAX = 64 * 1024
+HEADER_BYTES_MAX = 64 * 1024  # also of trailers, and of anything else that is not body
 
 
 class User(Protocol):
@@ -34,8 +34,9 @@ class UpstreamConnection(asyncio.Protocol):
     """One connection to a provider."""
 
     __slots__ = (
-        "_complete", "_header_bytes", "_headers", "_inflate", "_keep_alive", "_parser", "_pool", "_poisoned", "_status",
-        "_until_close", "_user", "answered", "idle_since", "is_reused", "target", "transport",
+        "_complete", "_header_bytes", "_headers", "_inflate", "_is_paused", "_keep_alive", "_parser", "_pool",
+        "_poisoned", "_quiet_bytes", "_status", "_until_close", "_user", "answered", "idle_since", "is_reused",
+        "target", "transport",
     )  # fmt: skip
 
     def __init__(self, target: Target, pool: "Pool") -> None:
@@ -44,7 +45,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self._user: User | None = None
         self._parser: Any = None
-        self.is_reused = False
+        self.is_reused = self._is_paused = False
         self.idle_since = 0.0
         self._reset()
 
@@ -52,6 +53,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._status = 0
         self._headers: dict[bytes, bytes] = {}
         self._header_bytes = 0
+        self._quiet_bytes = 0  # received since the last byte of body
         self._complete = self._poisoned = self._until_close = False
         self._keep_alive = True
         self._inflate: Any = None
@@ -76,10 +78,12 @@ class UpstreamConnection(asyncio.Protocol):
     def pause_reading(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
+            self._is_paused = True
 
     def resume_reading(self) -> None:
-        if self.transport is not None and not self.transport.is_closing():
+        if self._is_paused and self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
+            self._is_paused = False
 
     # -- asyncio --------------------------------------------------------------------------------------------------
 
@@ -92,17 +96,28 @@ class UpstreamConnection(asyncio.Protocol):
             self.abort()
             return
         self.answered = True
+        self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade, zlib.error) as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._complete:  # the reply stands; what follows it is nobody's
+                self._poisoned = True
+                self._finish()
+                return
             self._lose(UpstreamError(f"provider {self.target.provider} sent what is not HTTP/1.1: {_cause(error)}"))
             return
         if self._complete:
             self._finish()
+        elif self._quiet_bytes > HEADER_BYTES_MAX and self._user is not None:
+            self._lose(UpstreamError(f"provider {self.target.provider} sent headers or trailers that are too large"))
 
     def _finish(self) -> None:
+        if self._inflate is not None and not self._inflate.eof:
+            self._lose(UpstreamError(f"the compressed reply of provider {self.target.provider} is cut off"))
+            return
         user, self._user = self._user, None
         if self._keep_alive and not self._poisoned and not self._until_close:
+            self.resume_reading()  # its last user may have been slow; the next one waits for nobody
             self._pool.release(self)
         elif self.transport is not None:
             self.transport.close()
@@ -135,6 +150,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._poisoned = True  # a second reply to one request
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._status:
+            return  # a trailer: nothing in it may change what the head said
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > HEADER_BYTES_MAX or len(self._headers) >= HEADER_COUNT_MAX:
             raise UpstreamError("its reply's headers are too many or too large")
@@ -164,10 +181,12 @@ class UpstreamConnection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self._complete or self._user is None:
             return
+        self._quiet_bytes = 0
         if self._inflate is None:
             self._user.on_upstream_data(body)
             return
-        while body and self._user is not None:
+        piece = b""
+        while (body or len(piece) == INFLATE_BYTES) and self._user is not None:
             piece = self._inflate.decompress(body, INFLATE_BYTES)
             if piece:
                 self._user.on_upstream_data(piece)
@@ -228,9 +247,16 @@ class Pool:
             failure = UpstreamError(f"the proxy towards provider {target.provider} refused: {error}")
         except OSError as error:
             failure = UpstreamError(f"provider {target.provider} cannot be reached: {error.strerror or error}")
+        except UnicodeError:
+            failure = UpstreamError(f"provider {target.provider} cannot be reached: {target.host!r} is no host name")
+        except asyncio.CancelledError:
+            connection.abort()  # it may have been made in the very moment nobody wanted it any more
+            raise
         else:
-            user.on_connected(connection)
-            return
+            if connection.transport is not None and not connection.transport.is_closing():
+                user.on_connected(connection)
+                return
+            failure = UpstreamError(f"provider {target.provider} closed the connection before it was used")
         connection.abort()
         user.on_connect_failed(failure)
 
@@ -251,7 +277,9 @@ class Pool:
     def sweep(self) -> None:
         """Close what nobody has used for `keep_alive_s`. Called about once a second."""
         oldest = self._loop.time() - self._keep_alive_s
-        for stack in self._idle.values():
+        for target, stack in list(self._idle.items()):
+            if not stack:
+                del self._idle[target]  # targets are made anew each day
             while stack and stack[0].idle_since < oldest:
                 connection = stack.pop(0)
                 if connection.transport is not None:

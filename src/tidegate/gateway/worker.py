@@ -48,7 +48,12 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     loop = asyncio.get_running_loop()
     server = _build(loop, config, worker)
     board = MetricsBoard(config.run_path, worker, server.totals)
-    server.metrics = board.render
+
+    def metrics() -> bytes:
+        _count_open(server)
+        return board.render()
+
+    server.metrics = metrics
     listener = await loop.create_server(
         lambda: ClientConnection(server), sock=_socket(config), ssl=_listener_tls(config), backlog=LISTEN_BACKLOG
     )
@@ -97,8 +102,7 @@ async def _chores(server: Server, board: MetricsBoard, config: Config) -> None:
     """Once a second: publish the totals, and take the new day's prices at midnight UTC."""
     day = time.strftime("%Y-%m-%d", time.gmtime())
     while True:
-        server.totals.connections = len(server.connections)
-        server.totals.open_calls = len(server.exchanges)
+        _count_open(server)
         board.publish()
         await asyncio.sleep(1.0)
         if time.strftime("%Y-%m-%d", time.gmtime()) != day:
@@ -106,6 +110,10 @@ async def _chores(server: Server, board: MetricsBoard, config: Config) -> None:
                 day = _set_table(server, config)
             except ConfigError as error:
                 log.error("the table of the new day cannot be built, yesterday's stays in force: %s", error)
+
+
+def _count_open(server: Server) -> None:
+    server.totals.connections, server.totals.open_calls = len(server.connections), server.open_calls
 
 
 async def _drain(server: Server, drain_s: float) -> None:
