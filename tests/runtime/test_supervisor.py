@@ -234,6 +234,7 @@ def test_a_closed_terminal_stops_it_unless_nohup(ignored: bool, environ: dict[st
 
 def test_nobody_reading_its_log_does_not_end_it(environ: dict[str, str], config: Config) -> None:
     """`tidegate serve 2>&1 | head -1`: what cannot be said is not said, and every call is still sealed."""
+    environ.pop("PYTHONUNBUFFERED", None)
     with serving(environ) as running:
         children = children_of(running.pid)
         assert running.stderr is not None

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping
-from contextlib import suppress
 
 import click
 
@@ -51,5 +51,14 @@ def with_settings(environ: Mapping[str, str], *, port: int | None, workers: int 
 
 
 def announce(line: str) -> None:
-    with suppress(OSError):  # nobody reads stderr any more: no reason to stop serving
+    try:
         click.echo(f"tidegate: {line}", err=True)
+    except OSError:
+        silence_stderr()
+
+
+def silence_stderr() -> None:
+    """Nobody reads it any more (a closed terminal or pipe), which is no reason to stop serving."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stderr.fileno())
+    os.close(nowhere)

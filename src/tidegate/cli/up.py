@@ -17,7 +17,7 @@ import msgspec
 from tidegate.cli import need_extra
 from tidegate.cli.call import print_row
 from tidegate.cli.keys import accounts_of
-from tidegate.cli.serve import with_settings
+from tidegate.cli.serve import silence_stderr, with_settings
 from tidegate.config import Config, Ledger, load_config
 from tidegate.core.errors import TidegateError
 from tidegate.core.money import format_usd
@@ -114,9 +114,11 @@ class _Up:
             self.say("stopped; nothing is left running")
 
     def say(self, line: str) -> None:
-        """One line of progress, on stderr. Nobody may be left to read it: the terminal was closed."""
-        with suppress(OSError):
+        """One line of progress, on stderr."""
+        try:
             self._err.print(line, markup=False)
+        except OSError:
+            silence_stderr()
 
     def _doing(self, what: str) -> AbstractContextManager[object]:
         """Says what is being waited for: as it lasts on a terminal, as a line anywhere else."""
