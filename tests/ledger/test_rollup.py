@@ -1,7 +1,6 @@
 """Rollups merge: the summary of two ledgers is the merged summary of each, to the last integer."""
 
 import datetime as dt
-from collections import Counter
 from itertools import count
 from pathlib import Path
 
@@ -21,6 +20,7 @@ NAMES = rollup_names()
 MONDAY_US = int(dt.datetime(2026, 3, 23, tzinfo=dt.UTC).timestamp()) * 1_000_000
 DAY_US = 86_400_000_000
 RATES = {"p1": (3_000_000_000, 15_000_000_000)}
+ENGINE = duckdb.connect()
 _serial = count()
 
 
@@ -77,9 +77,12 @@ def test_a_rollup_of_a_union_is_the_merge_of_the_rollups(
 ) -> None:
     """rollup(a) + rollup(b) = rollup(a and b): what lets new data cost only itself, on any number of machines."""
     folder = tmp_path_factory.mktemp("merge")
-    assert rolled_up(ledger_of(folder / "apart", one, two), name) == rolled_up(
-        ledger_of(folder / "as_one", one + two), name
-    )
+    as_one = rolled_up(ledger_of(folder / "as_one", one + two), name)
+    apart = ledger_of(folder / "apart", one, two)
+    assert rolled_up(apart, name) == as_one
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tidegate.ledger.rollup.UNIT_FILES_MAX", 1)
+        assert rolled_up(apart, name) == as_one
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,8 +145,7 @@ def test_buckets_keep_seven_significant_bits(length: int) -> None:
     drop = max(0, length.bit_length() - 7)
     ladder = load_rollup("length_histogram").sql
     case = ladder[ladder.index("CASE") : ladder.index("END AS bucket") + 3]
-    with duckdb.connect() as connection:
-        found = connection.execute(f"SELECT {case} FROM (SELECT CAST(? AS BIGINT) AS tokens)", [length]).fetchone()
+    found = ENGINE.execute(f"SELECT {case} FROM (SELECT CAST(? AS BIGINT) AS tokens)", [length]).fetchone()
     assert found == (length >> drop << drop,)
 
 
@@ -158,18 +160,50 @@ def test_labelled_calls_count_by_their_sampling_weight(tmp_path: Path) -> None:
     assert not [entry for entry in found if entry[0] == "/weak"]
 
 
+def cached(ledger: Ledger) -> dict[Path, int]:
+    return {file: file.stat().st_mtime_ns for file in (ledger.path / "cache").rglob("*") if file.is_file()}
+
+
 def test_a_sealed_file_is_summarised_once(tmp_path: Path) -> None:
-    """The second study reads units, not rows; a new file adds its own unit and leaves the old ones alone."""
+    """The second study reads units, not rows; a new file costs its own day and leaves the others alone."""
     ledger = ledger_of(tmp_path / "l", [row(response_model="a/x")])
     first = rolled_up(ledger, "daily_usage")
-    units = {file: file.stat().st_mtime_ns for file in (ledger.path / "cache").rglob("*.parquet")}
+    units = cached(ledger)
     assert len(units) == 1
-    ledger.add_rows([row(response_model="a/x")], [], unit="later", origin="test")
+    ledger.add_rows([row(MONDAY_US + DAY_US, response_model="a/x")], [], unit="later", origin="test")
     assert rolled_up(ledger, "daily_usage") != first
-    after = {file: file.stat().st_mtime_ns for file in (ledger.path / "cache").rglob("*.parquet")}
-    assert len(after) == 2
-    assert units.items() <= after.items()
-    assert not Counter(file.suffix for file in (ledger.path / "cache").rglob("*"))[".tmp"]
+    assert len(cached(ledger)) == 2
+    assert units.items() <= cached(ledger).items()
+
+
+def test_an_outdated_unit_goes_when_its_successor_comes(tmp_path: Path) -> None:
+    """A gateway that seals every minute, or a catalog that changes, must not fill the disk with old summaries."""
+    ledger = ledger_of(tmp_path / "l", [row(response_model="a/x")])
+    rolled_up(ledger, "daily_usage")
+    ledger.add_rows([row(response_model="a/x")], [], unit="later", origin="test")
+    before = rolled_up(ledger, "daily_usage")
+    assert len(cached(ledger)) == 1
+    assert rolled_up(ledger, "daily_usage") == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_absurd_counts_add_up_all_the_same(name: str, tmp_path: Path) -> None:
+    """A provider may report any number; one that does must not stop every study of the ledger."""
+    huge = 2**63 - 1
+    absurd = {"usage_input_tokens": huge, "usage_output_tokens": huge, "images": huge, "duration_us": huge}
+    ledger = ledger_of(tmp_path / "l", [row(response_model="a/x", price_id="p1", **absurd) for _ in range(3)])
+    column = "total_tokens" if name == "daily_usage" else "tokens"
+    assert max(fetch(ledger, name, column)) == (6 * huge,)
+
+
+def test_a_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path / "l", [row(response_model=f"a/{number}") for number in range(2000)])
+    (file,) = ledger.row_files()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 4 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 4)
+    file.write_bytes(content)
+    with pytest.raises(LedgerError, match="ledger verify"):
+        rolled_up(ledger, "daily_usage")
 
 
 def test_there_is_no_rollup_by_an_unknown_name() -> None:

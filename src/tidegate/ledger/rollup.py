@@ -7,8 +7,8 @@ The header comment of a `.sql` file is its contract and is read by code and docs
 
 Everything measured is an integer, so merging is exact: rollup(a) merged with rollup(b) is rollup(a and b), and two
 rollups are equal when their sorted canonical CSVs are. A measure that no row has is null; null and n add to n.
-A unit is one sealed file (computed here, cached, rebuilt at will) or one imported aggregate series (part of the
-record, named in the manifest); new data costs only its own units.
+A unit is up to UNIT_FILES_MAX sealed files of one day (computed here, cached, rebuilt at will) or one imported aggregate
+series (part of the record, named in the manifest); new data costs only its own units.
 """
 
 import functools
@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 ListRates = Mapping[str, tuple[int, int]]
 """price_id -> (input, output) list rates, nano-USD per million tokens."""
 
+T = TypeVar("T")
 NULL = "\\N"  # a missing value in canonical CSV; an empty text is an empty field
-_MONEY = "DECIMAL(38,0)"
+UNIT_FILES_MAX = 256  # sealed files in one computed unit
+_SUM = "DECIMAL(38,0)"  # of money, and of counts: what providers report is added up, however absurd
+_COUNTS = {"calls", "unmetered_calls"}
 _KEY_TYPES = {"day": "DATE", "week": "DATE", "bucket": "BIGINT", "is_byok": "BOOLEAN", "is_cancelled": "BOOLEAN"}
 
 
@@ -58,7 +61,7 @@ class Rollup(msgspec.Struct, frozen=True, kw_only=True):
         """The SQL type of a column of this rollup."""
         if column in self.key:
             return _KEY_TYPES.get(column, "VARCHAR")
-        return _MONEY if column.endswith("_nano_usd") else "BIGINT"
+        return "BIGINT" if column in _COUNTS else _SUM
 
 
 def rollup_names() -> tuple[str, ...]:
@@ -130,19 +133,20 @@ def attach(
     list_rates: what `list_cost_nano_usd` is computed from; a row whose price is not in it has none.
     progress: called with (units done, units to do).
     """
+    import duckdb
+
     rollup = load_rollup(name)
     columns = ", ".join(f"{column} {rollup.type_of(column)}" for column in rollup.columns)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_units ({columns})")
     if ledger:
         _load_rates(connection, list_rates or {})
-        files, imported = ledger.row_files(), ledger.rollup_files(name)
-        units = itertools.chain(
-            _computed_units(ledger, connection, rollup, files, list_rates or {}), map(_read_unit, imported)
-        )
-        for done, source in enumerate(units, 1):
-            connection.execute(f"INSERT INTO {name}_units BY NAME {source}")
-            if progress:
-                progress(done, len(files) + len(imported))
+        try:
+            _fill(ledger, connection, rollup, list_rates or {}, progress)
+        except (duckdb.Error, OSError) as error:
+            raise LedgerError(
+                f"ledger {ledger.path}: its files cannot be summed: {str(error).splitlines()[0]} "
+                "(`tidegate ledger verify` names what is wrong)"
+            ) from error
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {merge_sql(rollup, name + '_units')}")
 
 
@@ -151,48 +155,84 @@ def select_rollup(rollup: Rollup, files: Sequence[Path]) -> str:
     return rollup.sql.replace("FROM rows\n", f"FROM {_prepared_rows(files)}\n")
 
 
-def _computed_units(
+def _fill(
     ledger: "Ledger",
     connection: "duckdb.DuckDBPyConnection",
     rollup: Rollup,
-    files: Sequence[Path],
     list_rates: ListRates,
-) -> Iterator[str]:
-    """One SELECT per sealed file: from the cache where it holds the unit, computed (and cached) where it does not."""
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Insert every unit into the table of units: those at hand in one statement, the others as they are computed."""
+    insert = f"INSERT INTO {rollup.name}_units BY NAME "
+    units = _units(ledger, rollup, list_rates)
+    at_hand = [unit for unit, _ in units if unit.is_file()]
+    if sealed := [*ledger.rollup_files(rollup.name), *at_hand]:
+        connection.execute(insert + _read_units(sealed))
+    done = len(at_hand)
+    for unit, files in units:
+        if unit not in at_hand:
+            query = select_rollup(rollup, files)
+            connection.execute(insert + (_read_units([unit]) if _cache(connection, query, unit) else f"({query})"))
+            done += 1
+        if progress:
+            progress(done, len(units))
+
+
+def _units(ledger: "Ledger", rollup: Rollup, list_rates: ListRates) -> list[tuple[Path, list[Path]]]:
+    """(file in the cache, sealed files) of each computed unit: neighbours in the manifest, of one day.
+
+    A name begins with day and number and ends with what it depends on, so that an outdated unit can be found.
+    """
     folder = ledger.path / "cache" / "rollups" / rollup.name
-    definition = repr((rollup.sql, sorted(list_rates.items()))).encode()
-    for file in files:
-        seen = file.stat()
-        identity = f"{file.relative_to(ledger.path)}:{seen.st_size}:{seen.st_mtime_ns}".encode()
-        unit = folder / f"{hashlib.sha256(definition + identity).hexdigest()[:32]}.parquet"
-        if not unit.is_file():
-            query = select_rollup(rollup, [file])
-            if not _cache(connection, query, unit):
-                yield f"SELECT * FROM ({query})"
-                continue
-        yield _read_unit(unit)
+    definition = hashlib.sha256(repr((rollup.sql, sorted(list_rates.items()))).encode()).digest()
+    found = []
+    for day, sealed in itertools.groupby(ledger.sealed_files("rows"), key=lambda file: file.day):
+        for number, group in enumerate(batched(list(sealed), UNIT_FILES_MAX)):
+            files = [ledger.path / file.path for file in group]
+            identity = hashlib.sha256(definition)
+            for file, path in zip(group, files, strict=True):
+                seen = path.stat()
+                identity.update(f"{file.path}:{seen.st_size}:{seen.st_mtime_ns}\n".encode())
+            found.append((folder / f"{day}~{number:04d}~{identity.hexdigest()[:32]}.parquet", files))
+    return found
+
+
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Slices of at most `size`, in order."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _cache(connection: "duckdb.DuckDBPyConnection", query: str, unit: Path) -> bool:
-    """Write a unit by atomic rename. False where the ledger's folder is not ours to write in."""
+    """Write a unit by atomic rename, in the place of an outdated one. False where it cannot be written.
+
+    A ledger that is read-only, or a full disk, is studied all the same; only the next run is not faster.
+    """
+    import duckdb
+
     try:
         unit.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=unit.parent, suffix=".tmp")
     except OSError:
-        return False  # a read-only ledger is studied all the same; only the next run is not faster
+        return False
     part = Path(name)
     try:
         os.close(handle)
         connection.execute(f"COPY ({query}) TO {sql_text(name)} (FORMAT parquet, COMPRESSION zstd)")
         part.replace(unit)
+        for outdated in unit.parent.glob(f"{unit.name.rpartition('~')[0]}~*.parquet"):
+            if outdated != unit:
+                outdated.unlink(missing_ok=True)
+    except (duckdb.IOException, OSError):
+        return False  # where the query is to blame, the caller meets the same error again
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
     return True
 
 
-def _read_unit(file: Path) -> str:
-    return f"SELECT * FROM read_parquet({sql_text(str(file))}, hive_partitioning = false)"
+def _read_units(files: Sequence[Path]) -> str:
+    listed = ", ".join(sql_text(str(file)) for file in files)
+    return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
 def _prepared_rows(files: Sequence[Path]) -> str:
@@ -206,7 +246,7 @@ def _prepared_rows(files: Sequence[Path]) -> str:
   SELECT sealed.*,
     CAST(make_timestamp(ts) AS DATE) AS day,
     CAST((CAST(usage_input_tokens AS HUGEINT) * list_rates.input_rate
-      + CAST(usage_output_tokens AS HUGEINT) * list_rates.output_rate + 500000) // 1000000 AS BIGINT)
+      + CAST(usage_output_tokens AS HUGEINT) * list_rates.output_rate + 500000) // 1000000 AS {_SUM})
       AS list_cost_nano_usd,
     {ranked}[1].path AS top_tag_path
   FROM ({files_select("rows", [str(file) for file in files])}) AS sealed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import msgspec
 
 from tidegate.catalog import Catalog
+from tidegate.ledger.parquet import open_engine
 from tidegate.ledger.rollup import ListRates, attach, insert_columns
 from tidegate.ledger.store import Ledger
 from tidegate.study.authors import REST_OF_LIST, Makers, Overrides
@@ -95,10 +96,8 @@ def open_facts(
     progress: Callable[[int, int], None] | None = None,
 ) -> Facts:
     """Read a ledger's rollups. shipped: add the public series that comes with the product as a source of its own."""
-    import duckdb
-
     makers = Makers(catalog, overrides or {})
-    connection = ledger.connect() if ledger else duckdb.connect()
+    connection = open_engine()
     attach(ledger, connection, "daily_usage", list_rates=list_rates(catalog) if ledger else None, progress=progress)
     attach(ledger, connection, "length_histogram")
     _create_facts(connection)
@@ -117,7 +116,7 @@ def list_rates(catalog: Catalog) -> ListRates:
 def _create_facts(connection: "duckdb.DuckDBPyConnection") -> None:
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE facts (source_id VARCHAR, kind VARCHAR, day DATE, model VARCHAR, "
-        "variant VARCHAR, author VARCHAR, origin VARCHAR, weights VARCHAR, is_byok BOOLEAN, tokens BIGINT, "
+        "variant VARCHAR, author VARCHAR, origin VARCHAR, weights VARCHAR, is_byok BOOLEAN, tokens DECIMAL(38,0), "
         "calls BIGINT, spend DECIMAL(38,0))"
     )
 

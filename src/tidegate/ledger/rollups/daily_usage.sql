@@ -31,18 +31,20 @@ SELECT
   CAST(
     SUM(CASE WHEN usage_input_tokens IS NULL OR usage_output_tokens IS NULL THEN 1 ELSE 0 END) AS BIGINT
   ) AS unmetered_calls,
-  CAST(SUM(usage_input_tokens) AS BIGINT) AS usage_input_tokens,
-  CAST(SUM(usage_output_tokens) AS BIGINT) AS usage_output_tokens,
-  CAST(SUM(usage_cache_read_input_tokens) AS BIGINT) AS usage_cache_read_input_tokens,
-  CAST(SUM(usage_cache_creation_input_tokens) AS BIGINT) AS usage_cache_creation_input_tokens,
-  CAST(SUM(usage_reasoning_output_tokens) AS BIGINT) AS usage_reasoning_output_tokens,
-  CAST(SUM(usage_input_tokens + usage_output_tokens) AS BIGINT) AS total_tokens,
-  CAST(SUM(images) AS BIGINT) AS images,
-  CAST(SUM(tool_calls) AS BIGINT) AS tool_calls,
+  SUM(CAST(usage_input_tokens AS DECIMAL(38, 0))) AS usage_input_tokens,
+  SUM(CAST(usage_output_tokens AS DECIMAL(38, 0))) AS usage_output_tokens,
+  SUM(CAST(usage_cache_read_input_tokens AS DECIMAL(38, 0))) AS usage_cache_read_input_tokens,
+  SUM(CAST(usage_cache_creation_input_tokens AS DECIMAL(38, 0))) AS usage_cache_creation_input_tokens,
+  SUM(CAST(usage_reasoning_output_tokens AS DECIMAL(38, 0))) AS usage_reasoning_output_tokens,
+  SUM(
+    CAST(usage_input_tokens AS DECIMAL(38, 0)) + CAST(usage_output_tokens AS DECIMAL(38, 0))
+  ) AS total_tokens,
+  SUM(CAST(images AS DECIMAL(38, 0))) AS images,
+  SUM(CAST(tool_calls AS DECIMAL(38, 0))) AS tool_calls,
   SUM(CAST(cost_nano_usd AS DECIMAL(38, 0))) AS cost_nano_usd,
   SUM(CAST(upstream_cost_nano_usd AS DECIMAL(38, 0))) AS upstream_cost_nano_usd,
   SUM(CAST(list_cost_nano_usd AS DECIMAL(38, 0))) AS list_cost_nano_usd,
-  CAST(SUM(duration_us) AS BIGINT) AS duration_us
+  SUM(CAST(duration_us AS DECIMAL(38, 0))) AS duration_us
 FROM rows
 GROUP BY
   source_id,

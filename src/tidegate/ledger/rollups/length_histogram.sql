@@ -32,7 +32,7 @@ lengths AS (
   WHERE usage_output_tokens IS NOT NULL
   UNION ALL
   SELECT source_id, day, response_model, tag_path, weight, 'total' AS length_of,
-    usage_input_tokens + usage_output_tokens AS tokens
+    CAST(usage_input_tokens AS DECIMAL(38, 0)) + usage_output_tokens AS tokens
   FROM labelled
   WHERE usage_input_tokens IS NOT NULL AND usage_output_tokens IS NOT NULL
 ),
@@ -85,6 +85,6 @@ SELECT
   length_of,
   CAST(bucket AS BIGINT) AS bucket,
   CAST(SUM(weight) AS BIGINT) AS calls,
-  CAST(SUM(tokens * weight) AS BIGINT) AS tokens
+  SUM(CAST(tokens AS DECIMAL(38, 0)) * weight) AS tokens
 FROM bucketed
 GROUP BY source_id, week, response_model, tag_path, length_of, bucket
