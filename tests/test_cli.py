@@ -92,3 +92,28 @@ def test_a_list_of_keys_shows_those_that_are_valid_and_fits_a_terminal(environ: 
         ("laptop", "default", "valid"),
         ("phone", "default", "revoked"),
     ]
+
+
+def test_up_seals_soon_unless_told_otherwise(environ: dict[str, str]) -> None:
+    """A newcomer wants the first call in a figure now; who has set a time gets that one."""
+    from tidegate.cli.up import sealing_soon
+    from tidegate.config import load_config
+
+    assert load_config(environ=sealing_soon(environ)).ledger.segment_age_s == 15
+    told = {**environ, "TIDEGATE_LEDGER_SEGMENT_AGE_S": "900"}
+    assert load_config(environ=sealing_soon(told)).ledger.segment_age_s == 900
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--name", " "], "--name is empty"),
+        (["--name", "a", "--expires-in", "0d"], "is not a span"),
+        (["--name", "a", "--expires-in", "9999999999d"], "is not a span"),
+        (["--name", "a", "--billing-country", "Germany"], "ISO 3166"),
+        (["--name", "a", "--from-env", "NOT_SET"], "NOT_SET is not set"),
+    ],
+)
+def test_a_key_that_makes_no_sense_is_not_made(arguments: list[str], said: str, environ: dict[str, str]) -> None:
+    """One that has expired already, or that nobody could recognise."""
+    assert said in one_line(tidegate(environ, "keys", "create", *arguments))

@@ -20,7 +20,7 @@ KEY_VARIABLES = ("TIDEGATE_API_KEY", "OPENAI_API_KEY")
 CALL_KEY_S = 3600.0  # longer than any call
 
 
-@click.command()
+@click.command(short_help="One call through the gateway, with its row.")
 @click.argument("model")
 @click.argument("text")
 @click.option("--stream", is_flag=True, help="Show the answer as it comes.")

@@ -15,7 +15,7 @@ from tidegate.core.errors import ConfigError, TidegateError
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Accounts, Key
 
-_SPAN = re.compile(r"(\d+)([smhdw])")
+_SPAN = re.compile(r"([1-9]\d{0,4})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -76,6 +76,8 @@ def create(  # noqa: PLR0913 - one parameter an option
     Example:
       export OPENAI_API_KEY=$(tidegate keys create --name laptop --quiet)
     """
+    if not name.strip():
+        raise TidegateError("--name is empty; say what the key is for")
     if billing_country and not re.fullmatch(r"[A-Za-z]{2}", billing_country):
         raise TidegateError(f"--billing-country {billing_country!r} is not an ISO 3166 alpha-2 code such as DE")
     secret = None

@@ -11,7 +11,7 @@ from tidegate.cli import need_extra
 from tidegate.config import Config, load_config
 
 
-@click.command()
+@click.command(short_help="Serve models until Ctrl-C or SIGTERM.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on. Default: gateway.port, else 8080.")
 @click.option("--workers", type=click.IntRange(1, 1023), help="Gateway processes sharing the port. Default: 1.")
 @click.option("--console/--no-console", default=True, show_default=True, help="Serve /api/v1/generation and the page.")

@@ -46,7 +46,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     exit_after_call: bool = False
 
 
-@click.command()
+@click.command(short_help="Start everything here and make one real call.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on. Default: gateway.port, else 8080.")
 @click.option("--model", default="", help="Model of the first call; `local` keeps it on this machine. Default: found.")
 @click.option("--no-call", is_flag=True, help="Start everything, call nothing.")
@@ -63,12 +63,12 @@ def up(port: int | None, model: str, no_call: bool, exit_after_call: bool) -> No
       tidegate up --model local --port 8081
     """
     need_extra("serve")
-    environ = _sealing_soon(with_settings(os.environ, port=port))
+    environ = sealing_soon(with_settings(os.environ, port=port))
     wishes = Wishes(model=model, make_call=not no_call, exit_after_call=exit_after_call)
     asyncio.run(_Up(load_config(environ=environ), environ, wishes).run())
 
 
-def _sealing_soon(environ: Mapping[str, str]) -> dict[str, str]:
+def sealing_soon(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment with short waits before sealing, where the configuration does not say how long."""
     found, defaults = load_config(environ=environ).ledger, Ledger()
     changed = dict(environ)
