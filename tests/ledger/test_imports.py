@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -236,3 +238,64 @@ def test_the_public_file_comes_in_whole(ledger: Ledger, shared_data: Path) -> No
     assert report.added == 43_477
     assert "reasoning exceeds completion in the source; kept as published (400 records)" in report.notes
     assert "no tokens at all; kept (9 records)" in report.notes
+
+
+@pytest.mark.parametrize("cell", ["1e999999", "1_000", "１２", "1,234", "nan", "inf", "-1", "0x10"])
+def test_what_is_no_plain_number_is_refused(ledger: Ledger, tmp_path: Path, cell: str) -> None:
+    """Python reads `1_000` and full-width digits as numbers; a spreadsheet's author did not write them as such."""
+    file = write(tmp_path, HEADER + f'2026-03-23,a/x,"{cell}",0,0,1\n')
+    with pytest.raises(LedgerError, match="line 2"):
+        run_import("openrouter-daily", [file], ledger)
+    assert not ledger.entries()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'"Date,Model', "not CSV"),
+        (HEADER.encode("utf-16"), "UTF-16"),
+        (b"\x1f\x8b\x08\x00", "compressed"),
+        (b'[{"date": "2026-01-05", "total_tokens": ' + b"9" * 5000 + b"}]", "not JSON that can be read"),
+    ],
+    ids=["open quote in the header", "UTF-16", "gzip", "a number of 5,000 digits"],
+)
+def test_what_is_no_table_is_one_clear_error(ledger: Ledger, tmp_path: Path, content: bytes, told: str) -> None:
+    file = tmp_path / "usage.csv"
+    file.write_bytes(content)
+    with pytest.raises(LedgerError, match=told):
+        run_import("openrouter-daily", [file], ledger)
+
+
+def test_a_folder_is_named_as_one(ledger: Ledger, tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="is a folder"):
+        run_import("trace", [tmp_path], ledger)
+
+
+def test_a_trace_that_has_grown_is_not_counted_twice(ledger: Ledger, tmp_path: Path) -> None:
+    """Yesterday's lines stand in today's file again: under one source they would be two calls each."""
+    text = "timestamp,input,output\n2026-03-23 10:00:00,5,7\n2026-03-23 10:00:00,5,7\n"
+    run_import("trace", [write(tmp_path, text, "calls.csv")], ledger)
+    grown = write(tmp_path, text + "2026-03-24 10:00:00,1,1\n", "calls.csv")
+    with pytest.raises(LedgerError, match="2 of its calls are in the ledger already"):
+        run_import("trace", [grown], ledger)
+    run_import("trace", [write(tmp_path, text, "calls.csv")], ledger)
+    assert sum(file.rows for entry in ledger.entries() for file in entry.files) == 2
+
+
+def test_two_imports_at_once_add_each_record_once(ledger: Ledger, tmp_path: Path) -> None:
+    """What is known is looked up before the rest is added: a second process in between would add it twice."""
+    files = [
+        write(tmp_path, HEADER + "".join(f"2026-03-{day:02d},a/x,1,0,0,1\n" for day in days), f"{name}.csv")
+        for name, days in (("one", range(1, 20)), ("two", range(10, 29)))
+    ]
+    script = "import sys; from tidegate.cli import main; sys.argv[0] = 'tidegate'; main()"
+    command = [sys.executable, "-c", script, "ledger", "import", "openrouter-daily"]
+    running = [subprocess.Popen([*command, str(file), "--into", str(ledger.path)]) for file in files]
+    assert [process.wait(60) for process in running] == [0, 0]
+    assert len(held(ledger)) == len(set(held(ledger))) == 28
+
+
+def test_a_trace_before_1970_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    file = write(tmp_path, "timestamp,input,output\n1969-12-31 23:59:59,5,7\n", "calls.csv")
+    with pytest.raises(LedgerError, match=r"line 2: .* before 1970"):
+        run_import("trace", [file], ledger)

@@ -170,7 +170,7 @@ def public(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
     """The public daily series, with its own author file or with our catalog."""
     ledger = Ledger.create(tmp_path_factory.mktemp("public") / "ledger")
     run_import("openrouter-daily", [shared_data / "openrouter" / "model_daily_usage.csv"], ledger)
-    overrides = read_author_country(shared_data / "openrouter" / "author_country.csv")
+    overrides = read_author_country(shared_data / "openrouter" / "author_country.csv", load_catalog())
 
     def build(with_file: bool) -> Facts:
         return open_facts(ledger, load_catalog(), overrides=overrides if with_file else {})

@@ -289,14 +289,12 @@ def import_(source_format: str, files: tuple[Path, ...], ledger_path: Path | Non
       tidegate ledger import trace calls.csv --into my-ledger
       tidegate ledger import openrouter-daily model_daily_usage.csv --into public
     """
-    from tidegate.ledger.imports import FORMATS, run_import
+    from tidegate.ledger.imports import FORMATS, check_files, run_import
     from tidegate.ledger.store import Ledger
 
     if source_format not in FORMATS:
         raise click.BadParameter(f"{source_format!r} is none of {', '.join(FORMATS)}", param_hint="FORMAT")
-    for file in files:
-        if not file.is_file():
-            raise LedgerError(f"{file}: there is no such file")
+    check_files(files)
     opened = Ledger.create(ledger_path or load_config().ledger_path)
     with _progress("importing") as progress:
         report = run_import(source_format, files, opened, source_id=source_id, progress=progress)

@@ -1,11 +1,12 @@
 """`tidegate study`: figures from a ledger, as a table, JSON or CSV."""
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from tidegate.cli.tables import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def study(figures: tuple[str, ...], ledger_path: Path | None, form: str, out: Pa
     names = [result.figure for result in outcome.results]
     for result in outcome.results:
         several = names.count(result.figure) > 1
-        stem = f"{result.figure}--{re.sub(r'[^a-zA-Z0-9._-]', '-', result.source_id)}" if several else result.figure
+        stem = result.file_stem if several else result.figure
         file = out / f"{stem}.{'txt' if form == 'table' else form}"
         file.write_text(render([result], form), "utf-8")
         click.echo(file)
@@ -104,11 +105,13 @@ def _as_table(result: "Result") -> str:
     from tidegate.study.pivot import pivot
 
     table = pivot(result)
-    widths = [max(len(row[place]) for row in (table.columns, *table.rows)) for place in range(len(table.columns))]
+    widths = [
+        max(len(printable(row[place])) for row in (table.columns, *table.rows)) for place in range(len(table.columns))
+    ]
     lines = [f"{result.figure}  {result.window}  ({result.source_id})", f"  {result.definition}", ""]
     for row in (table.columns, *table.rows):
         first, *rest = (
-            cell.ljust(width) if place == 0 else cell.rjust(width)
+            printable(cell).ljust(width) if place == 0 else printable(cell).rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         lines.append("  ".join([first, *rest]).rstrip())

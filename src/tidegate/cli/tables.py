@@ -22,6 +22,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], form: st
         _print_rich(columns, rows, title)
 
 
+def printable(text: str) -> str:
+    """Text as a terminal may have it: control characters, which callers can put into names, are spelled out."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -32,5 +37,7 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: s
         numeric = any(isinstance(row[index], int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text("" if cell is None else f"{cell:,}" if type(cell) is int else str(cell)) for cell in row))
+        table.add_row(
+            *(Text("" if cell is None else f"{cell:,}" if type(cell) is int else printable(str(cell))) for cell in row)
+        )
     Console().print(table)

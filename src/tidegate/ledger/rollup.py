@@ -7,8 +7,8 @@ The header comment of a `.sql` file is its contract and is read by code and docs
 
 Everything measured is an integer, so merging is exact: rollup(a) merged with rollup(b) is rollup(a and b), and two
 rollups are equal when their sorted canonical CSVs are. A measure that no row has is null; null and n add to n.
-A unit is up to UNIT_FILES_MAX sealed files of one day (computed here, cached, rebuilt at will) or one imported aggregate
-series (part of the record, named in the manifest); new data costs only its own units.
+A unit is up to UNIT_FILES_MAX sealed files of one day (computed here, cached, rebuilt at will) or one imported
+aggregate series (part of the record, named in the manifest); new data costs only its own units.
 """
 
 import functools

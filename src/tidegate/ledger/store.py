@@ -203,7 +203,9 @@ class Ledger:
                 raise LedgerError(f"{unit}: {found[0]} comes twice; nothing was sealed")
         if known := self.known_calls(connection, parts):
             raise LedgerError(
-                f"{unit}: {len(known)} of its calls are in the ledger already, e.g. {known[0]}; nothing was sealed"
+                f"{unit}: {len(known)} of its calls are in the ledger already, e.g. {known[0]}; nothing was sealed. "
+                "A file that grew since its import, or overlaps another: import the new lines alone, or all under "
+                "another source name."
             )
 
     def known_calls(self, connection: "duckdb.DuckDBPyConnection", parts: list[Part]) -> list[str]:

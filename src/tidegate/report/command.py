@@ -28,7 +28,7 @@ def write_report(ledger: Ledger | None, catalog: Catalog, out: Path, options: Re
 
     ledger: None where there is none yet. Raises TidegateError with the mend.
     """
-    overrides = read_author_country(options.author_country) if options.author_country else {}
+    overrides = read_author_country(options.author_country, catalog) if options.author_country else {}
     facts = open_facts(ledger, catalog, overrides=overrides, shipped=options.public is not False)
     if options.public is None and any(source.kind == "daily" for source in facts.sources):
         facts.sources = tuple(source for source in facts.sources if source.kind != "weekly")

@@ -90,7 +90,7 @@ def _drawn(result: Result, caveats: Sequence[str]) -> Drawn:
     answer = tuple(_answer(result.notes))
     return Drawn(
         name=result.figure,
-        anchor=f"{result.figure}-{result.source_id}".replace(":", "-"),
+        anchor=result.file_stem,
         question=FIGURES[result.figure].question,
         result=result,
         chart=vega_lite(result),

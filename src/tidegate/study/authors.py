@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +38,7 @@ class Override(msgspec.Struct, frozen=True):
 Overrides = Mapping[str, Override]
 
 
-def read_author_country(file: Path) -> dict[str, Override]:
+def read_author_country(file: Path, catalog: Catalog) -> dict[str, Override]:
     """A CSV `author,organisation,iso3,confidence,note`; only author and iso3 must be there.
 
     Its authors win over the catalog's; an empty iso3 means that the country is not known. confidence `cloaked` marks
@@ -50,23 +50,34 @@ def read_author_country(file: Path) -> dict[str, Override]:
         raise StudyError(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise StudyError(f"{file}: byte {error.start} is not UTF-8 text") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    names = {name.strip().lower(): name for name in reader.fieldnames or ()}
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        names = {name.strip().lower(): name for name in reader.fieldnames or ()}
+    except csv.Error as error:
+        raise StudyError(f"{file}, line 1: not CSV: {error}") from error
     for wanted in ("author", "iso3"):
         if wanted not in names:
             raise StudyError(f"{file} has no column {wanted!r}; its header is {', '.join(names) or 'empty'}")
+    codes = {code for known in catalog.countries.values() for code in (known.country, known.alpha3)}
     found: dict[str, Override] = {}
-    for row in reader:
+    for row in _rows(file, reader):
         cells = {name: (row.get(column) or "").strip() for name, column in names.items()}
         if not (author := cells["author"].lower()):
             continue
         country = cells["iso3"].upper()
-        if country and (len(country) not in (2, 3) or not country.isalpha()):
+        if country and country not in codes:
             raise StudyError(f"{file}, line {reader.line_num}: iso3 is {country!r}, not an ISO 3166 code such as CHN")
         entry = Override(country, cells.get("confidence", "").lower() == "cloaked")
         if found.setdefault(author, entry) != entry:
             raise StudyError(f"{file}, line {reader.line_num}: {author!r} stands in it twice, with different countries")
     return found
+
+
+def _rows(file: Path, reader: "csv.DictReader[str]") -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise StudyError(f"{file}, line {reader.line_num}: not CSV: {error}") from error
 
 
 def origin_of(country: str, *, cloaked: bool) -> Origin:

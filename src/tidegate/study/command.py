@@ -57,7 +57,7 @@ def run_study(
     ledger: Ledger, catalog: Catalog, figures: Sequence[str], options: StudyOptions, progress: Progress | None = None
 ) -> Outcome:
     """Draw the figures from a ledger. Raises TidegateError with the mend."""
-    overrides = read_author_country(options.author_country) if options.author_country else {}
+    overrides = read_author_country(options.author_country, catalog) if options.author_country else {}
     shipped = options.source_id is not None  # the public series is drawn only where it is asked for by name
     facts = open_facts(ledger, catalog, overrides=overrides, shipped=shipped, progress=progress)
     return run_figures(facts, figures, options.params, source_id=options.source_id)

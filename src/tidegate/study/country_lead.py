@@ -74,7 +74,7 @@ def country_lead(facts: Facts, source: Source, params: Params) -> Result:
         ),
         source_id=source.source_id,
         window=table.coverage.window,
-        rows=cells(table.sums, "country", groups),
+        rows=cells(table, "country", groups),
         n=table.n,
         missing_share=missing,
         notes=(

@@ -30,6 +30,7 @@ _KINDS: dict[Kind, str] = {
     "daily": "an aggregate by day and model",
     "weekly": "an aggregate by Monday week and author",
 }
+RELATIVE_BEFORE_YEAR = 1973  # no model was called then: so traces with relative times are placed (import `trace`)
 _COLUMN_OF: dict[Measure, str] = {"tokens": "tokens", "calls": "calls", "spend": "spend"}
 _MISSING: dict[Measure, str] = {
     "tokens": "it has no token counts (total_tokens)",
@@ -54,11 +55,14 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     measures: tuple[Measure, ...]
 
     def describe(self) -> str:
-        return f"Source {self.source_id}: {_KINDS[self.kind]}, {self.first} to {self.last}."
+        text = f"Source {self.source_id}: {_KINDS[self.kind]}, {self.first} to {self.last}."
+        if self.last.year < RELATIVE_BEFORE_YEAR:
+            text += " Its times count from a start that it does not name: the dates stand for nothing else."
+        return text
 
 
 class Facts:
-    """Table `facts` (source_id, day, model, variant, author, origin, weights, is_byok, tokens, calls, spend).
+    """Table `facts`: source_id, day, model, variant, author, origin, weights, is_byok, tokens, calls, spend, unmetered.
 
     `connection` also has the views `daily_usage` and `length_histogram`.
     """
@@ -117,7 +121,7 @@ def _create_facts(connection: "duckdb.DuckDBPyConnection") -> None:
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE facts (source_id VARCHAR, kind VARCHAR, day DATE, model VARCHAR, "
         "variant VARCHAR, author VARCHAR, origin VARCHAR, weights VARCHAR, is_byok BOOLEAN, tokens DECIMAL(38,0), "
-        "calls BIGINT, spend DECIMAL(38,0))"
+        "calls BIGINT, spend DECIMAL(38,0), unmetered BIGINT)"
     )
 
 
@@ -138,7 +142,8 @@ def _add_daily(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> None:
     connection.execute(
         "INSERT INTO facts SELECT source_id, CASE WHEN calls IS NULL THEN 'daily' ELSE 'calls' END, day, "
         "response_model, coalesce(model_variant, ''), author, coalesce(origin, 'unknown'), "
-        "coalesce(weights, 'unknown'), is_byok, total_tokens, calls, cost_nano_usd "
+        "coalesce(weights, 'unknown'), is_byok, total_tokens, calls, cost_nano_usd, "
+        "unmetered_calls "
         "FROM daily_usage LEFT JOIN makers ON name = response_model"
     )
 
@@ -158,8 +163,8 @@ def _add_series(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> None
     ]
     insert_columns(connection, "series", columns)
     connection.execute(
-        "INSERT INTO facts SELECT ?, 'weekly', week, NULL, variant, author, origin, weights, NULL, tokens, NULL, NULL "
-        "FROM series",
+        "INSERT INTO facts SELECT ?, 'weekly', week, NULL, variant, author, origin, weights, NULL, tokens, NULL, NULL, "
+        "NULL FROM series",
         [series.source_id],
     )
 
@@ -215,13 +220,14 @@ def selected_sql(figure: str, source: Source, params: Params) -> tuple[str, list
     period = period_sql("day", params.grain, params.anchor)
     chosen = (
         f"SELECT {period} AS period, model, variant, author, origin, weights, CAST(sum({_COLUMN_OF[params.measure]}) "
-        f"AS HUGEINT) AS value FROM facts WHERE {' AND '.join(where)} GROUP BY ALL"
+        f"AS HUGEINT) AS value, sum(unmetered) AS unmetered FROM facts WHERE {' AND '.join(where)} GROUP BY ALL"
     )
     if not params.top:
         return chosen, values
     ranked = (
         f"WITH chosen AS ({chosen}), ranked AS (SELECT *, row_number() OVER (PARTITION BY period "
         "ORDER BY value DESC NULLS LAST, model NULLS LAST, variant) AS place FROM chosen) "
-        f"SELECT period, model, variant, author, origin, weights, value FROM ranked WHERE place <= {params.top}"
+        "SELECT period, model, variant, author, origin, weights, value, unmetered "
+        f"FROM ranked WHERE place <= {params.top}"
     )
     return ranked, values

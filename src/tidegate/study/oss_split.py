@@ -29,7 +29,7 @@ def oss_split(facts: Facts, source: Source, params: Params) -> Result:
         ),
         source_id=source.source_id,
         window=table.coverage.window,
-        rows=cells(table.sums, "source_type", SOURCE_TYPES),
+        rows=cells(table, "source_type", SOURCE_TYPES),
         n=table.n,
         missing_share=missing,
         notes=(

@@ -8,7 +8,7 @@ import msgspec
 
 from tidegate.study.facts import Facts, Source
 from tidegate.study.params import Params
-from tidegate.study.periods import period_end
+from tidegate.study.periods import Coverage, period_end
 from tidegate.study.result import Cell, NotComputable, Result
 
 NAME = "prompt_length"
@@ -35,6 +35,7 @@ def prompt_length(facts: Facts, source: Source, params: Params) -> Result:
         [source.source_id],
     )
     coverage = facts.coverage(source, params)
+    _refuse_cut_weeks(facts, source, params, coverage)
     kept = set(coverage.kept)
     buckets: dict[tuple[dt.date, str], list[Bucket]] = {}
     for week, length_of, low, calls, tokens in rows:
@@ -84,6 +85,19 @@ def _refuse_what_is_not_kept(facts: Facts, source: Source, params: Params) -> No
     ):
         if missing:
             raise NotComputable(NAME, source.source_id, f"there is no {column}")
+
+
+def _refuse_cut_weeks(facts: Facts, source: Source, params: Params, coverage: Coverage) -> None:
+    """A window inside a week cannot be drawn: the week's lengths would bring its other days along."""
+    for week in coverage.kept:
+        span = [source.source_id, week, period_end(week, "week")]
+        days = facts.query("SELECT DISTINCT day FROM facts WHERE source_id = ? AND day BETWEEN ? AND ?", span)
+        if any(day not in params.window for (day,) in days):
+            raise NotComputable(
+                NAME,
+                source.source_id,
+                f"there is no day in length_histogram, and the window cuts the week of {week}; name whole Monday weeks",
+            )
 
 
 def _calls(facts: Facts, source: Source, weeks: Sequence[dt.date]) -> int:

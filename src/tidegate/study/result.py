@@ -1,5 +1,7 @@
 """What a figure returns: a table that says what it is, on how much it rests, and what it cannot say."""
 
+import hashlib
+import re
 from typing import Any
 
 import msgspec
@@ -51,6 +53,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     unit: str = "tokens"
     grain: str = "week"
+
+    @property
+    def file_stem(self) -> str:
+        """A name for files and page anchors, different for each figure and source, whatever the source is called."""
+        safe = re.sub(r"[^a-zA-Z0-9._-]", "-", self.source_id)[:60]
+        if safe != self.source_id:
+            safe += "-" + hashlib.sha256(self.source_id.encode()).hexdigest()[:6]
+        return f"{self.figure}-{safe}"
 
     def as_json(self) -> dict[str, Any]:  # the one shape that leaves the program
         """Figure, definition, window, rows (period, groups, value, share), n, missing_share, notes."""

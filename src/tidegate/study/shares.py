@@ -1,7 +1,7 @@
 """Shares over time: sums of a measure by period and group, over the period's total. What most figures are made of."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -15,13 +15,17 @@ Sums = dict[dt.date, dict[str, int]]
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums by period and group over the kept periods; `unmeasured`: records without the measure, which add nothing."""
+    """Sums by period and group over the kept periods, and what adds nothing to them.
+
+    unmeasured: records without the measure. unmetered: calls without usage, of a source that counts calls.
+    """
 
     sums: Sums
     coverage: Coverage
     n: int
     n_of: str
     unmeasured: int
+    unmetered: int
 
     def total(self, group: str | None = None) -> int:
         """Over all kept periods, of one group or of all."""
@@ -38,20 +42,22 @@ def tabulate(figure: str, facts: Facts, source: Source, params: Params, group_sq
     selected, values = selected_sql(figure, source, params)
     coverage = facts.coverage(source, params)
     rows = facts.query(
-        f"SELECT period, {group_sql} AS grouped, sum(value), count(*), count(value) FROM ({selected}) GROUP BY ALL",
+        f"SELECT period, {group_sql} AS grouped, sum(value), count(*), count(value), sum(unmetered) "
+        f"FROM ({selected}) GROUP BY ALL",
         values,
     )
     kept = set(coverage.kept)
     sums: Sums = {period: {} for period in coverage.kept}
-    records = unmeasured = 0
-    for period, group, value, count, measured in rows:
+    records = unmeasured = unmetered = 0
+    for period, group, value, count, measured, without_usage in rows:
         if period not in kept:
             continue
         sums[period][group] = int(value or 0)
         records += count
         unmeasured += count - measured
+        unmetered += int(without_usage or 0)
     n, n_of = _sample(facts, source, params, coverage, records)
-    return Table(sums=sums, coverage=coverage, n=n, n_of=n_of, unmeasured=unmeasured)
+    return Table(sums=sums, coverage=coverage, n=n, n_of=n_of, unmeasured=unmeasured, unmetered=unmetered)
 
 
 def _sample(facts: Facts, source: Source, params: Params, coverage: Coverage, records: int) -> tuple[int, str]:
@@ -69,14 +75,15 @@ def _sample(facts: Facts, source: Source, params: Params, coverage: Coverage, re
     )
 
 
-def cells(sums: Mapping[dt.date, Mapping[str, int]], column: str, groups: Sequence[str]) -> tuple[Cell, ...]:
-    """One cell per period and group in this order. A period without any value has no share."""
+def cells(table: Table, column: str, groups: Sequence[str]) -> tuple[Cell, ...]:
+    """One cell per period and group in this order. A period in which nothing was observed has no values."""
+    unobserved = {period for period, present, _ in table.coverage.gaps if not present}
     found = []
-    for period, values in sorted(sums.items()):
+    for period, values in sorted(table.sums.items()):
         total = sum(values.values())
         for group in groups:
-            value = values.get(group, 0)
-            share = value / total if total else None
+            value = None if period in unobserved else values.get(group, 0)
+            share = value / total if value is not None and total else None
             found.append(Cell(period=period.isoformat(), groups={column: group}, value=value, share=share))
     return tuple(found)
 
@@ -89,7 +96,9 @@ def common_notes(source: Source, params: Params, table: Table) -> list[str]:
             f"Only the {params.top} largest models of each {params.grain} are counted, variants ranked apart, cloaked "
             "models among them, without the source's row for all others: a leaderboard's view, not the market's."
         )
-    if table.unmeasured:
+    if params.measure == "tokens" and table.unmetered:
+        told.append(f"{table.unmetered:,} calls have no usage (refused, failed or cut off) and add no tokens.")
+    elif table.unmeasured:
         told.append(f"{table.unmeasured} records have no {params.measure} and add nothing.")
     return told + table.coverage.notes()
 

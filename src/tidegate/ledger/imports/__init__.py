@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidegate.core.errors import LedgerError
+from tidegate.ledger.durable import exclusive
 
 if TYPE_CHECKING:
     from tidegate.ledger.store import Ledger
@@ -64,9 +65,23 @@ def run_import(
     """
     if not files:
         raise LedgerError(f"no file named: `tidegate ledger import {format} FILE...`")
+    check_files(files)
+    with exclusive(ledger.path / "import.lock"):  # what is known already must still be all when the rest is added
+        return _run(format, files, ledger, source_id, progress)
+
+
+def check_files(files: Sequence[Path]) -> None:
+    """Raises LedgerError for the first that is no file."""
     for file in files:
+        if file.is_dir():
+            raise LedgerError(f"{file} is a folder; name the files in it")
         if not file.is_file():
             raise LedgerError(f"{file}: there is no such file")
+
+
+def _run(
+    format: str, files: Sequence[Path], ledger: "Ledger", source_id: str | None, progress: Progress | None
+) -> ImportReport:
     if format == "openrouter-daily":
         from tidegate.ledger.imports.openrouter_daily import import_openrouter_daily
 

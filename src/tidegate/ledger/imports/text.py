@@ -1,17 +1,25 @@
 """Text files as they come: byte order marks, CRLF, blank lines and columns in any order."""
 
+import contextlib
 import csv
 import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tidegate.core.errors import LedgerError
 
 COUNT_MAX = 2**63 - 1  # a count of tokens fits a 64-bit integer
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_NOT_TEXT = {  # how files begin that are often taken for text
+    b"\x1f\x8b": "it is compressed; unpack it first (gzip -d)",
+    b"\xff\xfe": "it is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "it is UTF-16; save it as UTF-8",
+    b"PK": "it is a ZIP file or a workbook; unpack it, or save the sheet as CSV",
+}
 
 
 def refuse(file: Path, line: int, problem: str) -> NoReturn:
@@ -28,7 +36,8 @@ def read_text(file: Path) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        refuse(file, raw.count(b"\n", 0, error.start) + 1, f"byte {error.start} is not UTF-8 text")
+        why = next((why for mark, why in _NOT_TEXT.items() if raw.startswith(mark)), "save it as UTF-8")
+        refuse(file, raw.count(b"\n", 0, error.start) + 1, f"byte {error.start} is not UTF-8 text: {why}")
 
 
 def read_table(
@@ -40,7 +49,10 @@ def read_table(
     Blank lines are skipped, other records must have as many cells as the header.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header = next((cells for cells in reader if any(cell.strip() for cell in cells)), None)
+    try:
+        header = next((cells for cells in reader if any(cell.strip() for cell in cells)), None)
+    except csv.Error as error:
+        refuse(file, reader.line_num, f"not CSV: {error}")
     if header is None:
         refuse(file, 1, "the file is empty")
     seen = [cell.strip() for cell in header]
@@ -86,12 +98,9 @@ def exact_count(file: Path, line: int, name: str, text: str, unit: int = 1) -> t
 
     Refuses what is no number, is negative, or is too large for 64 bits.
     """
-    try:
-        number = Decimal(text)
-        if not number.is_finite():
-            raise InvalidOperation
-    except InvalidOperation:
-        refuse(file, line, f"{name} is {text[:60]!r}, not a number")
+    if not _NUMBER.fullmatch(text):
+        refuse(file, line, f"{name} is {text[:60]!r}, not a number such as 1234, 0.5 or 1.2e3")
+    number = Decimal(text)
     scaled = number * unit
     if number < 0 or scaled > COUNT_MAX:
         refuse(file, line, f"{name} is {text[:60]}, outside 0 to {COUNT_MAX // unit}")
@@ -105,6 +114,8 @@ def parse_json(file: Path, text: str, line: int = 1) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         refuse(file, line + error.lineno - 1, f"not JSON: {error.msg}")
+    except ValueError as error:  # a number of thousands of digits
+        refuse(file, line, f"not JSON that can be read: {error}")
     except RecursionError:
         refuse(file, line, "not JSON that can be read: nested too deeply")
 
@@ -126,9 +137,10 @@ def _lines_of_items(text: str, member: str, count: int) -> Iterator[int]:
     at = found.end() if found else len(text)
     line, counted = 1, 0
     for _ in range(count):
-        while text[at] in " \t\r\n,":
+        while text[at : at + 1] in (" ", "\t", "\r", "\n", ","):
             at += 1
         line += text.count("\n", counted, at)
         counted = at
         yield line
-        _, at = decoder.raw_decode(text, at)
+        with contextlib.suppress(json.JSONDecodeError):  # a member of that name inside another: the line stays behind
+            _, at = decoder.raw_decode(text, at)

@@ -72,7 +72,7 @@ def import_trace(
     added = done = 0
     for unit, (file, source, calls) in parsed.items():
         if unit not in held:
-            ledger.add_rows(_rows(unit, source, calls), [], unit=unit, origin=file.name)
+            ledger.add_rows(_rows(source, calls), [], unit=unit, origin=file.name)
             added += len(calls)
         done += len(calls)
         if progress:
@@ -135,6 +135,8 @@ def parse_time(file: Path, line: int, text: str) -> tuple[int, bool]:
             whole = dt.datetime.fromisoformat(f"{day}T{clock}{zone}")
         except ValueError as error:
             refuse(file, line, f"the timestamp is {text[:40]!r}: {error}")
+        if whole.year < 1970:
+            refuse(file, line, f"the timestamp is {text[:40]!r}, before 1970")
         seconds = (whole - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(seconds=1)
         return seconds * 1_000_000 + int((fraction or "0").ljust(6, "0")[:6]), False
     if not re.fullmatch(r"\d{1,15}(\.\d{1,12})?", text):
@@ -150,13 +152,19 @@ def _whole(file: Path, line: int, name: str, text: str) -> int:
     return count
 
 
-def _rows(unit: str, source_id: str, calls: Sequence[Call]) -> Iterator[Row]:
-    """Rows whose ids depend on nothing but the content, so that a second import would make the same ones."""
+def _rows(source_id: str, calls: Sequence[Call]) -> Iterator[Row]:
+    """Rows whose ids depend on nothing but source and content: a file that has grown gives its old calls their old ids.
+
+    Calls alike in all three values are numbered, so that none of them is lost.
+    """
     tag = gateway_tag(source_id)
-    for number, call in enumerate(calls):
-        random = int.from_bytes(hashlib.sha256(f"{unit}:{number}".encode()).digest()[:5], "big")
+    alike: Counter[Call] = Counter()
+    for call in calls:
+        content = f"{source_id}:{call.ts}:{call.input}:{call.output}:{alike[call]}"
+        alike[call] += 1
+        random = int.from_bytes(hashlib.sha256(content.encode()).digest()[:6], "big")
         yield Row(
-            generation_id=generation_id(call.ts // 1000, number, tag, 0, random),
+            generation_id=generation_id(call.ts // 1000, random >> 36, tag, 0, random),
             ts=call.ts,
             source_id=source_id,
             operation_name="chat",
