@@ -162,8 +162,9 @@ async def test_aiohttp_keeps_its_connection_over_every_kind_of_error(gateway: Ga
         lambda text: text.replace("/completions HTTP", "/completions?api-version=2024-10-21 HTTP"),
         lambda text: text.replace("POST /v1", "POST http://x/v1"),
         lambda text: "\r\n" + text,
+        lambda text: text.replace("\r\n", " \t\r\n").replace("1.1 \t", "1.1") + "content-encoding: identity \r\n",
     ],
-    ids=["upper case", "bearer", "query", "absolute", "leading line"],
+    ids=["upper case", "bearer", "query", "absolute", "leading line", "trailing space"],
 )
 def test_heads_of_every_taste(gateway: Gateway, edit) -> None:
     """Case, spaces, a query on POST, a proxy's target, an old client's stray line."""

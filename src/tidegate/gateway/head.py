@@ -76,6 +76,8 @@ def check_headers(headers: Headers, limits: Limits, *, is_http_11: bool) -> None
     length = headers.get(b"content-length")
     if length is not None and int(length) > limits.body_bytes_max:
         raise body_too_large(limits)
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise UnsupportedEncoding("The only transfer-encoding that is read is chunked; send content-encoding: gzip.")
     if headers.get(b"content-encoding", b"identity").lower() not in ACCEPTED_ENCODINGS:
         raise UnsupportedEncoding("The request's content-encoding is not supported; send identity, gzip or deflate.")
 

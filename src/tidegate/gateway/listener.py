@@ -184,18 +184,18 @@ class ClientConnection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_headers:
-            return  # a trailer: nothing in it may change what the head said
+        if not self._in_headers:  # a trailer: nothing in it may change what the head said
+            return
         self._header_count += 1
         limits = self.server.limits
         if self._header_count > limits.header_count_max:
             self._refused = HeadersTooLarge(f"More than {limits.header_count_max} headers (limits.header_count_max).")
             return
         name = name.lower()
-        old = self._headers.get(name)
-        if old is not None and name in SINGLE:
+        if (old := self._headers.get(name)) is not None and name in SINGLE:
             self._refused = InvalidRequest(f"The header {name.decode('latin-1')} stands twice in the request.")
             return
+        value = value.rstrip(b" \t")  # llhttp leaves it
         self._headers[name] = value if old is None else old + b", " + value
 
     def on_headers_complete(self) -> None:
