@@ -5,6 +5,8 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -224,3 +226,17 @@ def test_one_tidegate_may_stand_behind_another(provider, run_gateway) -> None:
     assert (inner.row().cost_nano_usd, outer.row().cost_nano_usd) == (68_000, 51_000)
     models = httpx.get(f"{outer.url}/v1/models", headers=outer.headers).json()["data"]
     assert [model["id"] for model in models] == ["acme/ok"]
+
+
+def test_rows_of_a_running_gateway_can_be_sealed_now(provider, run_gateway) -> None:
+    """`tidegate ledger seal` asks for a new segment instead of waiting for the old one to grow old."""
+    gateway = run_gateway(configuration(provider, ["ok", "slow-stream"]))
+    for _ in range(3):
+        assert post(gateway).status_code == 200
+    environ = {"PATH": os.environ["PATH"], "TIDEGATE_HOME": str(gateway.home)}
+    command = [sys.executable, "-m", "tidegate", "ledger", "seal"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert ": 3 rows, 3 attempts" in done.stdout
+    assert post(gateway).status_code == 200
+    connection = Ledger.open(gateway.home / "ledger").connect()
+    assert connection.execute("SELECT count(*) FROM rows").fetchone() == (3,)

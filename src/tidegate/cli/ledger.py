@@ -102,25 +102,30 @@ def _usd(amount: Cell) -> str:
 
 @ledger.command()
 @ledger_option
-def seal(ledger_path: Path | None) -> None:
-    """Settle what dead writers left, then seal every closed journal segment into Parquet.
+@click.option("--closed-only", is_flag=True, help="Leave alone what a running gateway is writing.")
+def seal(ledger_path: Path | None, closed_only: bool) -> None:
+    """Seal the journal into Parquet: every call that has ended, also those of a running gateway.
 
-    Segments that a running gateway still writes are not touched.
+    What dead writers left is settled first. A running gateway is asked to go on in a new segment, which takes it about
+    a second.
 
     \b
     Example:
       tidegate ledger seal
     """
+    from tidegate.ledger.rotation import ask_for_rotation
     from tidegate.ledger.seal import seal as run_seal
 
     opened = _open(ledger_path)
+    for path in () if closed_only else ask_for_rotation(opened.journal_path):
+        click.echo(f"{path.name}: its writer does not answer; this segment waits", err=True)
     with _progress("sealing") as progress:
         report = run_seal(opened, progress=progress)
     _echo_recovered(report.recovered)
     for sealed in report.sealed:
         _echo_sealed(sealed)
     if not report.sealed:
-        click.echo("nothing to seal: no closed segment in the journal")
+        click.echo("nothing to seal: the journal holds no calls that have ended")
 
 
 def _echo_recovered(recovered: "Sequence[Recovered]") -> None:

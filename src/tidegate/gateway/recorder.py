@@ -13,6 +13,7 @@ from tidegate.config import Ledger
 from tidegate.core.errors import LedgerError, Unavailable
 from tidegate.core.row import Intent, Record
 from tidegate.ledger.journal import JournalWriter
+from tidegate.ledger.rotation import requested_ns
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +22,14 @@ PENDING_BYTES_MAX = 64 * 1024 * 1024  # unwritten records kept while the disk re
 
 
 class Recorder:
-    """One per worker. Rotates segments by size and age."""
+    """One per worker. Changes its segment by size, by age, and when asked (`ledger/rotation.py`)."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, writer: JournalWriter, settings: Ledger) -> None:
         self._loop = loop
         self._fsync = settings.durability == "power"
         self._segment_bytes_max, self._segment_age_us = settings.segment_bytes_max, int(settings.segment_age_s * 1e6)
         self._writer = writer
+        self._asked = requested_ns(writer.directory)
         self._waiting: list[tuple[Callable[[], None], Callable[[Unavailable], None]]] = []
         self._scheduled = False
         self.healthy = True
@@ -87,14 +89,13 @@ class Recorder:
         log.warning("journal: writing again")
 
     def sweep(self, now_us: int) -> None:
-        """Close a segment that has grown old, so that its rows are sealed soon. Called about once a second."""
-        writer = self._writer
-        if (
-            writer.size_bytes
-            and now_us - writer.opened_us > self._segment_age_us
-            and not self._waiting
-            and self.healthy
-        ):
+        """Change a segment that has grown old, or that somebody wants sealed now. Called about once a second."""
+        asked = requested_ns(self._writer.directory)
+        is_due = asked != self._asked or now_us - self._writer.opened_us > self._segment_age_us
+        if not is_due or self._waiting or not self.healthy:
+            return
+        self._asked = asked
+        if self._writer.size_bytes:
             self._rotate()
 
     def _rotate(self) -> None:

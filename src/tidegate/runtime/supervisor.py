@@ -9,7 +9,7 @@ one last seal. A second signal kills at once. Nothing outlives the supervisor, n
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -214,10 +214,14 @@ class Supervisor:
         being_written = [name for name in names if name.endswith(".open.jsonl")]
         return len(names) > len(being_written) or len(being_written) > len(self._workers)
 
-    async def _seal(self, limit_s: float) -> None:
+    async def seal_now(self) -> None:
+        """Seal also what the workers are writing, so that figures hold the calls of this moment."""
+        await self._seal(SEAL_S, ())
+
+    async def _seal(self, limit_s: float, options: Sequence[str] = ("--closed-only",)) -> None:
         """Recover and seal in a child. A failure is announced once, and the journal keeps every row until it mends."""
         try:
-            trouble = await self._run_seal(limit_s)
+            trouble = await self._run_seal(limit_s, options)
         except OSError as error:
             trouble = f"sealing cannot be started: {error}"
         if trouble and trouble != self._seal_trouble:
@@ -226,10 +230,10 @@ class Supervisor:
             self._announce("sealing works again")
         self._seal_trouble = trouble
 
-    async def _run_seal(self, limit_s: float) -> str:
+    async def _run_seal(self, limit_s: float, options: Sequence[str]) -> str:
         """Returns "", or one line on what went wrong."""
         self._sealing = child = await asyncio.create_subprocess_exec(
-            *tied_command("tidegate", ("ledger", "seal")),
+            *tied_command("tidegate", ("ledger", "seal", *options)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
