@@ -233,6 +233,7 @@ def test_rows_of_a_running_gateway_can_be_sealed_now(provider, run_gateway) -> N
     gateway = run_gateway(configuration(provider, ["ok", "slow-stream"]))
     for _ in range(3):
         assert post(gateway).status_code == 200
+    Ledger.create(gateway.home / "ledger")  # as `tidegate serve` does
     environ = {"PATH": os.environ["PATH"], "TIDEGATE_HOME": str(gateway.home)}
     command = [sys.executable, "-m", "tidegate", "ledger", "seal"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)

@@ -40,7 +40,7 @@ def test_seal_says_what_it_did(ledger):
     output = run(ledger, "seal").stdout
     assert "2 calls complete, 1 cut off (rows of unknown cost), 0 damaged lines" in output
     assert f"sealed gw-0000-{NOW_US:016x}: 3 rows, 3 attempts, 2 files" in output
-    assert run(ledger, "seal").stdout == "nothing to seal: no closed segment in the journal\n"
+    assert run(ledger, "seal").stdout == "nothing to seal: the journal holds no calls that have ended\n"
 
 
 def test_recover_leaves_sealing_to_seal(ledger):

@@ -18,7 +18,7 @@ POLL_S: Final = 0.05
 
 
 def requested_ns(directory: Path) -> int:
-    """When a new segment was last asked for, nanoseconds since 1970-01-01 UTC by the file system's clock; 0 for never."""
+    """When a new segment was last asked for: nanoseconds since 1970-01-01 UTC, 0 for never."""
     try:
         return (directory / REQUEST_NAME).stat().st_mtime_ns
     except OSError:
