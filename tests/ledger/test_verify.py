@@ -1,5 +1,6 @@
 """verify names whatever is not as it was sealed: each test does to a ledger what an owner or a disk could do."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -324,3 +325,22 @@ def test_hashes_are_what_sha256sum_says(ledger):
     for entry in ledger.entries():
         assert entry.previous == previous
         previous = hashlib.sha256(ledger.manifest.entry_path(entry.number).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("place", ["a sealed file", "a manifest entry", "beside the sealed files"])
+@pytest.mark.parametrize("what", ["pipe", "folder", "dangling link"])
+def test_what_is_no_file_is_named(ledger, what, place):
+    """A pipe must not make verification wait for ever, nor a broken link end it."""
+    file = ledger.row_files()[0]
+    beside = file.with_name("stranger.parquet")
+    path = {"a sealed file": file, "a manifest entry": ledger.manifest.entry_path(1)}.get(place, beside)
+    path.unlink(missing_ok=True)
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/nonexistent")
+    named = {name for name, _ in found(ledger)}
+    is_harmless = what == "folder" and path == beside  # it holds nothing
+    assert (path.relative_to(ledger.path).as_posix() in named) != is_harmless

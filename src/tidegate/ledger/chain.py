@@ -80,17 +80,23 @@ def _voucher(number: int, head: Head | None) -> str:
 
 
 def _contents(directory: Path) -> dict[int, bytes]:
+    """Entries by number; what stands under such a name and is no file is none (`_strangers` names it)."""
     try:
-        return {int(path.stem): path.read_bytes() for path in directory.iterdir() if _ENTRY_NAME.fullmatch(path.name)}
+        return {
+            int(path.stem): path.read_bytes()
+            for path in directory.iterdir()
+            if _ENTRY_NAME.fullmatch(path.name) and path.is_file()
+        }
     except OSError as error:
-        raise LedgerError(f"manifest {directory} cannot be read: {error.strerror}") from error
+        name = error.filename or directory
+        raise LedgerError(f"manifest {name} cannot be read: {error.strerror}") from error
 
 
 def _strangers(directory: Path) -> list[Finding]:
     return [
         Finding(path=f"manifest/{path.name}", problem="orphan", expected="entries and HEAD only", seen="another file")
         for path in sorted(directory.iterdir())
-        if not (_ENTRY_NAME.fullmatch(path.name) or path.name == HEAD_NAME or path.name.startswith("."))
+        if not ((_ENTRY_NAME.fullmatch(path.name) and path.is_file()) or path.name == HEAD_NAME or path.name[0] == ".")
     ]
 
 

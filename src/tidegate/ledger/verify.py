@@ -103,6 +103,18 @@ def _journal_findings(ledger: Ledger) -> list[Finding]:
     return found
 
 
+def _hash_of(path: Path) -> tuple[str, str]:
+    """(SHA-256, what is wrong): an empty hash where there is no file, or none that can be read."""
+    try:
+        if path.exists() and not path.is_file():
+            return "", "a folder, a pipe or a device, not a file"
+        return sha256_of(path), ""
+    except FileNotFoundError:
+        return "", ""
+    except OSError as error:
+        return "", str(error.strerror)
+
+
 class _FileChecker:
     """Checks files one by one; what is missing or has other bytes is judged at the end, when all hashes are known."""
 
@@ -118,12 +130,9 @@ class _FileChecker:
 
     def check(self, entry: Entry, file: SealedFile) -> None:
         path = self.ledger.path / file.path
-        try:
-            seen = sha256_of(path)
-        except FileNotFoundError:
-            seen = ""
-        except OSError as error:
-            self._find(file.path, "unreadable", f"sha256 {file.sha256}", str(error.strerror))
+        seen, problem = _hash_of(path)
+        if problem:
+            self._find(file.path, "unreadable", f"sha256 {file.sha256}", problem)
             return
         if seen != file.sha256:
             self.wrong.append((entry, file, seen))
@@ -133,7 +142,7 @@ class _FileChecker:
 
     def conclude(self, orphans: list[str], owners: dict[str, str]) -> list[Finding]:
         """orphans: files that no entry names. owners: SHA-256 of each sealed file -> its path."""
-        orphan_hashes = {sha256_of(self.ledger.path / path): path for path in orphans} if orphans else {}
+        orphan_hashes = {_hash_of(self.ledger.path / path)[0]: path for path in orphans}
         for entry, file, seen in self.wrong:
             wanted = f"sha256 {file.sha256}, {file.bytes} bytes (manifest entry {entry.number})"
             if not seen:
