@@ -70,14 +70,11 @@ def merge(
     """The tables after reading `facts` on an ISO day; `models` and `prices` are the tables before. Pure."""
     canonical = Canonical(facts, overlay)
     slugs = [(fact, canonical.slug_of(fact)) for fact in facts]
-    listed: Listed = {}
+    entries: dict[tuple[str, str], dict[str, list[SourceFact]]] = {}
     for fact, slug in slugs:
         if slug and fact.provider and fact.prices and is_chat(fact):
-            packages = listed.setdefault((fact.provider, slug), {})
-            known = packages.get(package_of(fact))
-            if known is None or (len(fact.name), fact.name) < (len(known.name), known.name):
-                packages[package_of(fact)] = fact
-    listed = {key: kept for key, packages in listed.items() if (kept := _stated(key[1], packages))}
+            entries.setdefault((fact.provider, slug), {}).setdefault(package_of(fact), []).append(fact)
+    listed = {key: kept for key, packages in entries.items() if (kept := _stated(key[1], _one_each(packages)))}
     _add_undated(listed)
     new = {key: _lines(key, packages, day) for key, packages in listed.items()}
     rows, disagreements = merged_models(slugs, {slug for _, slug in listed}, overlay, day, models)
@@ -90,6 +87,17 @@ def merge(
         ),
         notes=tuple(sorted({(s, f.provider, f.note) for f, s in slugs if s and f.provider and f.prices and f.note})),
     )
+
+
+def _one_each(packages: Mapping[str, Sequence[SourceFact]]) -> dict[str, SourceFact]:
+    """One entry of each package, where several mean one slug: the one of the name that calls are sent to, so that a
+    call is charged at the price of what it asks for; else the shortest name."""
+    naming = next(packages[name] for name in NAMED_BY if name in packages)
+    upstream = min((fact.name for fact in naming), key=lambda name: (len(name), name))
+    return {
+        package: min(facts, key=lambda fact: (fact.name != upstream, len(fact.name), fact.name))
+        for package, facts in packages.items()
+    }
 
 
 def _stated(slug: str, packages: dict[str, SourceFact]) -> dict[str, SourceFact]:
