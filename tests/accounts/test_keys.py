@@ -65,6 +65,7 @@ def test_the_installations_secret_is_private_and_a_damaged_one_is_not_replaced(t
     secret = read_secret(tmp_path)
     assert read_secret(tmp_path) == secret
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
-    (tmp_path / "secret").write_text("short")
-    with pytest.raises(ConfigError, match="is damaged"):
-        read_secret(tmp_path)
+    for damage in (b"short", b"x" * 64, b"\xff" * 64):
+        (tmp_path / "secret").write_bytes(damage)
+        with pytest.raises(ConfigError, match="is damaged"):
+            read_secret(tmp_path)

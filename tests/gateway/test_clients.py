@@ -40,7 +40,17 @@ async def burst(call: Call) -> None:
     await call.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data))
 
 
-SCRIPTS = {"slow": slow, "large": large, "burst": burst}
+async def listen(call: Call) -> None:
+    import asyncio
+
+    await call.begin_stream()
+    await call.event(delta("a"))
+    await asyncio.sleep(1.4)
+    await call.event(delta(None, "stop"))
+    await call.end_stream()
+
+
+SCRIPTS = {"slow": slow, "listen": listen, "large": large, "burst": burst}
 EXTRA = "[limits]\nheader_s = 0.4\nbody_s = 0.4\nidle_s = 0.5\n[upstream]\nidle_s = 1.5\nfirst_byte_s = 3"
 
 
@@ -358,6 +368,22 @@ def test_a_reader_slower_than_the_providers_silence_is_no_timeout(gateway: Gatew
             data += connection.recv(1 << 20)
     assert data.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
     assert gateway.row("acme/burst").error_type is None
+
+
+def test_a_stream_does_not_keep_its_request_in_memory(gateway: Gateway) -> None:
+    """Agents send hundreds of kilobytes and listen for minutes."""
+    filler = b"x" * 500_000
+    body = b'{"model":"acme/listen","stream":true,"messages":[{"content":"%b"}],"tools":[{}]}' % filler
+    before, open_streams = resident_mb(gateway), []
+    for _ in range(100):
+        connection = gateway.connect()
+        connection.sendall(request(gateway, body=body))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        open_streams.append(connection)
+    assert resident_mb(gateway) - before < 25
+    for connection in open_streams:
+        connection.close()
+    assert gateway.row("acme/listen").tools_offered == 1
 
 
 def gauge(gateway: Gateway, name: str) -> int:

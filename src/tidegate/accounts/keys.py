@@ -6,6 +6,7 @@ guess, and a stolen database opens nothing.
 
 import hashlib
 import os
+import re
 import secrets
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from tidegate.core.errors import ConfigError, TidegateError
 from tidegate.core.ids import KEY_PREFIX
 
 SECRET_BYTES = 32
+SECRET_TEXT = re.compile(rf"[0-9a-f]{{{2 * SECRET_BYTES}}}")
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,8 +174,8 @@ def read_secret(home: Path) -> bytes:
         with os.fdopen(made, "w") as file:
             file.write(secrets.token_hex(SECRET_BYTES) + "\n")
     for _ in range(50):  # another process may be writing it this moment
-        text = path.read_text().strip()
-        if len(text) == 2 * SECRET_BYTES:
+        text = path.read_text(errors="replace").strip()
+        if SECRET_TEXT.fullmatch(text):
             return bytes.fromhex(text)
         time.sleep(0.01)
     raise ConfigError(

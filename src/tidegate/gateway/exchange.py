@@ -25,7 +25,7 @@ from tidegate.gateway.meter import NOTHING_SPENT, UNKNOWN_SPENT, Settlement, set
 from tidegate.gateway.relay import StreamRelay
 from tidegate.gateway.replies import PASSED_THROUGH, failure_of, request_id_of, timeout_of
 from tidegate.gateway.rows import attempt_of, identity_row, outcome_row
-from tidegate.wire.openai_chat import Reply, decode_reply, decode_request, edit_request, usage_from_wire
+from tidegate.wire.openai_chat import Reply, decode_reply, decode_request, edit_request, usage_from_wire, without_body
 
 if TYPE_CHECKING:
     import asyncio
@@ -159,6 +159,7 @@ class Exchange:
         self.relay = StreamRelay(
             strip_usage=not self.head.wants_usage, event_bytes_max=self.server.limits.event_bytes_max
         )
+        self._pieces, self.head = (), without_body(self.head)  # a stream is long, and it will not be asked for again
         if not self.client_gone:
             self.status = 200
             self.reply_started = True

@@ -189,6 +189,12 @@ def decode_request(body: bytes | bytearray) -> RequestHead:
         raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
 
 
+def without_body(head: RequestHead) -> RequestHead:
+    """The head without its views into the body, which would keep all of it in memory; the counts stay."""
+    tools, functions = ([Raw(b"")] * len(found) if found else None for found in (head.tools, head.functions))
+    return msgspec.structs.replace(head, messages=Raw(b""), tools=tools, functions=functions)
+
+
 def decode_reply(body: bytes) -> Reply | None:
     """Read an unstreamed reply; None where it is not a chat completion at all."""
     try:
