@@ -94,16 +94,6 @@ def test_a_list_of_keys_shows_those_that_are_valid_and_fits_a_terminal(environ: 
     ]
 
 
-def test_up_seals_soon_unless_told_otherwise(environ: dict[str, str]) -> None:
-    """A newcomer wants the first call in a figure now; who has set a time gets that one."""
-    from tidegate.cli.up import sealing_soon
-    from tidegate.config import load_config
-
-    assert load_config(environ=sealing_soon(environ)).ledger.segment_age_s == 15
-    told = {**environ, "TIDEGATE_LEDGER_SEGMENT_AGE_S": "900"}
-    assert load_config(environ=sealing_soon(told)).ledger.segment_age_s == 900
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -89,6 +89,8 @@ def test_while_it_runs_the_next_commands_work_and_ctrl_c_ends_it_all(environ: di
                 {**environ, "OPENAI_API_KEY": secret},
             )
             assert called.returncode == 0 and local_model.MODEL in called.stdout, called.stderr
+            figure = run([sys.executable, "-m", "tidegate", "study", "oss_split"], environ)
+            assert "n = 1" in figure.stdout, figure.stderr
             own = run(
                 [sys.executable, "-m", "tidegate", "call", local_model.MODEL, "Name a sea.", "--format", "json"],
                 environ,
@@ -107,6 +109,15 @@ def test_while_it_runs_the_next_commands_work_and_ctrl_c_ends_it_all(environ: di
     assert len(sealed_rows(config)) == 3
     found = [path for path in Path(environ["TIDEGATE_HOME"]).rglob("*") if path.is_file()]
     assert not any(secret.encode() in path.read_bytes() for path in found), "the secret was shown, never written"
+
+
+@needs_local
+def test_a_user_without_a_home_folder_gets_the_local_model_too(environ: dict[str, str]) -> None:
+    """A service user's is often /nonexistent: the weights then lie in the installation's own folder."""
+    ended = run([*UP, "--model", "local", "--exit-after-call"], {**environ, "HOME": "/proc/nowhere"})
+
+    assert ended.returncode == 0, ended.stderr
+    assert list(Path(environ["TIDEGATE_HOME"]).glob("cache/*.gguf"))
 
 
 @contextmanager

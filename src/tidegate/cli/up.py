@@ -18,7 +18,7 @@ from tidegate.cli import need_extra
 from tidegate.cli.call import print_row
 from tidegate.cli.keys import accounts_of
 from tidegate.cli.serve import silence_stderr, with_settings
-from tidegate.config import Config, Ledger, load_config
+from tidegate.config import Config, load_config
 from tidegate.core.errors import TidegateError
 from tidegate.core.money import format_usd
 from tidegate.core.price import cost
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from tidegate.runtime.supervisor import Options, Supervisor
 
 KEY_NAME = "tidegate up"
-SEGMENT_AGE_S, SEAL_INTERVAL_S = (
-    15,
-    5,
-)  # unless configured: who tries it out wants to see the first rows in figures soon
 COMPARED_WITH = ("openai", "anthropic", "deepseek")  # whose first model's list price stands beside a free call
 
 
@@ -63,20 +59,9 @@ def up(port: int | None, model: str, no_call: bool, exit_after_call: bool) -> No
       tidegate up --model local --port 8081
     """
     need_extra("serve")
-    environ = sealing_soon(with_settings(os.environ, port=port))
+    environ = with_settings(os.environ, port=port)
     wishes = Wishes(model=model, make_call=not no_call, exit_after_call=exit_after_call)
     asyncio.run(_Up(load_config(environ=environ), environ, wishes).run())
-
-
-def sealing_soon(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with short waits before sealing, where the configuration does not say how long."""
-    found, defaults = load_config(environ=environ).ledger, Ledger()
-    changed = dict(environ)
-    if found.segment_age_s == defaults.segment_age_s:
-        changed["TIDEGATE_LEDGER_SEGMENT_AGE_S"] = str(SEGMENT_AGE_S)
-    if found.seal_interval_s == defaults.seal_interval_s:
-        changed["TIDEGATE_LEDGER_SEAL_INTERVAL_S"] = str(SEAL_INTERVAL_S)
-    return changed
 
 
 class _Up:
@@ -92,14 +77,14 @@ class _Up:
 
     async def run(self) -> None:
         from tidegate.catalog import load_catalog
-        from tidegate.ledger.store import Ledger as Store
+        from tidegate.ledger.store import Ledger
         from tidegate.runtime.home import HomeLock, checked_port
         from tidegate.runtime.supervisor import Supervisor
 
         gateway = self._config.gateway
         with HomeLock(self._config):
             port = checked_port(gateway.host, gateway.port)
-            Store.create(self._config.ledger_path)
+            Ledger.create(self._config.ledger_path)
             catalog = load_catalog([self._config.catalog_path])
             with self._doing("looking for a model to call"):
                 found = await self._find(catalog)
@@ -181,6 +166,8 @@ class _Up:
             if found is not None and self._wishes.make_call:
                 row = await supervisor.unless_stopped(self._first_call(supervisor.url, found, key))
                 self._compare(row, catalog)
+                with self._doing("sealing its row, so that figures hold it"):
+                    await supervisor.unless_stopped(supervisor.seal_now())
         except Stopped:
             return
         except TidegateError as error:
@@ -234,15 +221,11 @@ class _Up:
                 return
 
     def _next_commands(self, url: str, key: str, found: "FoundModel | None") -> None:
-        click.echo(_CALLS.format(settings=_settings(self._environ)))
-        if found is not None:
-            click.echo(_MODEL_CALLS.format(url=url, key=key, model=found.model, tidegate=_command()))
-        click.echo(_FIGURES.format(url=url, tidegate=_command(), seal_s=round(self._seal_s)))
-
-    @property
-    def _seal_s(self) -> float:
-        """How long until a call is sealed, at the latest, with a moment for the sealing itself."""
-        return self._config.ledger.segment_age_s + self._config.ledger.seal_interval_s + 5
+        tidegate, settings = _command(), _settings(self._environ)
+        if found is None:
+            click.echo(_NO_MODEL.format(url=url, tidegate=tidegate, settings=settings))
+        else:
+            click.echo(_NEXT.format(url=url, key=key, model=found.model, tidegate=tidegate, settings=settings))
 
 
 def _command() -> str:
@@ -264,23 +247,28 @@ def _settings(environ: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-_CALLS = """
+_NEXT = """
 Next, in another terminal:
 
-{settings}"""
-
-_MODEL_CALLS = """\
+{settings}
   export OPENAI_BASE_URL={url}/v1
   export OPENAI_API_KEY={key}
   curl $OPENAI_BASE_URL/chat/completions -H "Authorization: Bearer $OPENAI_API_KEY" \\
     -H "Content-Type: application/json" \\
     -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Name a river."}}]}}'
-  {tidegate} call {model} "Name a river." --stream"""
-
-_FIGURES = """\
-  {tidegate} ledger stat
-  {tidegate} report --out report     # a page of figures: open report/index.html
-  {tidegate} study oss_split         # your own calls, sealed {seal_s} seconds after they were made
+  {tidegate} call {model} "Name a river." --stream
+  {tidegate} ledger seal             # at once; by itself it comes minutes after a call
+  {tidegate} study oss_split         # a figure from your own calls
+  {tidegate} report --out report     # all of them on one page: open report/index.html
 
 The key lasts until the next `tidegate up`; `{tidegate} keys create --name NAME` makes a lasting one.
+The console is at {url}. Ctrl-C stops everything."""
+
+_NO_MODEL = """
+The gateway runs without a model. Next, in another terminal:
+
+{settings}
+  {tidegate} report --out report     # a page of public figures: open report/index.html
+  {tidegate} catalog models          # what could be served: set a provider's key and start again
+
 The console is at {url}. Ctrl-C stops everything."""

