@@ -278,3 +278,29 @@ def test_loading_is_cheap() -> None:
     ]
     assert min(run[0] for run in runs) <= LOAD_MS_MAX
     assert min(run[1] for run in runs) <= LOAD_KB_MAX
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["openai,openai/gpt-4o,,0,gpt-4o,open,-5,1,,,,,me,2026-01-01", "openai,openai/gpt-4o,,0,gpt-4o", "openai,x/y,,0"],
+    ids=["a rate below zero", "too few columns", "fewer still"],
+)
+def test_a_price_line_that_cannot_be_one_is_never_charged(tmp_path: Path, line: str) -> None:
+    """A negative rate would pay callers; a sync must not carry the line on either."""
+    from tidegate.catalog.sync import read_before
+    from tidegate.catalog.tables import PRICE_COLUMNS
+
+    (tmp_path / "prices.csv").write_text(",".join(PRICE_COLUMNS) + "\n" + line + "\n", "utf-8")
+    model = line.split(",")[1]
+    with pytest.raises(CatalogError, match=r"prices\.csv"):
+        load_catalog([tmp_path]).price_on("openai", model, "2026-03-23")
+    with pytest.raises(CatalogError, match=r"prices\.csv"):
+        read_before(tmp_path)
+
+
+def test_weights_are_one_of_three_words(tmp_path: Path) -> None:
+    from tidegate.catalog.tables import MODEL_COLUMNS
+
+    (tmp_path / "models.csv").write_text(",".join(MODEL_COLUMNS) + "\na/b,a,n,opne,,,,,,,s,c\n", "utf-8")
+    with pytest.raises(CatalogError, match="weights is 'opne'"):
+        load_catalog([tmp_path])

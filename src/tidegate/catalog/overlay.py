@@ -127,7 +127,8 @@ def _read(path: Path, kind: Any) -> Any:
     try:
         return msgspec.convert(yaml.load(path.read_text("utf-8"), loader) or [], kind, strict=False)  # noqa: S506
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise CatalogError(f"{path}: {error}. The files of the same name in tidegate/data show the form.") from error
+        told = " ".join(str(error).split())
+        raise CatalogError(f"{path}: {told}. The files of the same name in tidegate/data show the form.") from error
 
 
 def bake(overlay: Overlay) -> bytes:

@@ -29,6 +29,7 @@ from tidegate.catalog.tables import (
     read_price_lines,
     table_bytes,
 )
+from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Model
 from tidegate.core.money import format_rate
 
@@ -204,7 +205,10 @@ def read_before(folder: Path) -> tuple[list[Model], list[PriceLine]]:
     """The tables to continue: the shipped ones, under those of `folder` where it has its own."""
     models = {model.model: model for place in (DATA, folder) for model in read_models(place)}
     lines = read_price_lines(DATA) | read_price_lines(folder)
-    return list(models.values()), [price_line_of(line) for group in lines.values() for line in group]
+    try:
+        return list(models.values()), [price_line_of(line) for group in lines.values() for line in group]
+    except ValueError as error:
+        raise CatalogError(f"{folder / 'prices.csv'}: {error}. Delete the file, or mend the line.") from error
 
 
 def write_tables(tables: Tables, overlay: Overlay, folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ found without parsing the others. Lists inside a field are separated by `;`.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, cast, get_args
 
 import msgspec
 
@@ -62,10 +62,12 @@ class PriceLine(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 def model_of_line(line: str) -> Model:
-    """A line of `models.csv`. Raises ValueError when it has not the columns of MODEL_COLUMNS."""
+    """A line of `models.csv`. Raises ValueError when it has not the columns of MODEL_COLUMNS, or unknown weights."""
     (model, author, name, weights, total, active, context, reasoning, released, aliases, source, checked) = line.split(
         ","
     )
+    if weights not in get_args(Weights):
+        raise ValueError(f"weights is {weights!r}, not one of {', '.join(get_args(Weights))}")
     return Model(
         model=model,
         author=author,
@@ -102,10 +104,12 @@ def line_of_model(model: Model) -> str:
 
 
 def price_line_of(line: str) -> PriceLine:
-    """A line of `prices.csv`. Raises ValueError when it has not the columns of PRICE_COLUMNS."""
+    """A line of `prices.csv`. Raises ValueError when it has not the columns of PRICE_COLUMNS, or a rate below zero."""
     provider, model, valid_from, above, upstream, basis, *rates, source, checked = line.split(",")
     read, output, *optional = rates
     cache_read, cache_creation, reasoning, request = (int(rate) if rate else None for rate in optional)
+    if any(rate.startswith("-") for rate in rates):
+        raise ValueError("a rate is below zero")
     return PriceLine(
         provider=provider,
         model=model,
