@@ -8,22 +8,16 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from tidegate.core.errors import (
-    ClientGone,
-    GatewayError,
-    InternalError,
-    Unavailable,
-    UpstreamError,
-)
+from tidegate.core.errors import ClientGone, GatewayError, InternalError, Unavailable, UpstreamError
 from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
 from tidegate.core.row import Attempt, Intent, Outcome
 from tidegate.core.usage import Usage
 from tidegate.gateway.answer import extra_headers, send_answer, send_unrecorded
 from tidegate.gateway.http import EVENT_STREAM, JSON, Request
-from tidegate.gateway.meter import NOTHING_SPENT, UNKNOWN_SPENT, Settlement, settle
+from tidegate.gateway.meter import NOTHING_SPENT, Settlement, settle, unspent
 from tidegate.gateway.relay import StreamRelay
-from tidegate.gateway.replies import PASSED_THROUGH, failure_of, request_id_of, timeout_of
+from tidegate.gateway.replies import PASSED_THROUGH, failure_of, reply_too_large, request_id_of, timeout_of
 from tidegate.gateway.rows import attempt_of, identity_row, outcome_row
 from tidegate.wire.openai_chat import Reply, decode_reply, decode_request, edit_request, usage_from_wire, without_body
 
@@ -38,9 +32,9 @@ if TYPE_CHECKING:
     from tidegate.wire.openai_chat import RequestHead
 
 log = logging.getLogger(__name__)
-
 ATTEMPTS_MAX = 2  # the first, and one more where a warm connection turned out to be dead
 STALE_S = 1.0  # a dead connection shows at once; one that dies later may have worked, and is not asked twice
+SWEEP_S = 0.25  # between two looks at the deadlines
 AFTER_DONE_S = 1.0  # how long a provider may keep its connection after [DONE] before we hang up
 JOIN_BYTES_MAX = 16 * 1024  # below it one copy is cheaper than a gathered write
 NEVER = float("inf")
@@ -66,14 +60,14 @@ class Exchange:
         self.status = 0
         self.dispatched = self.upstream_ended = self.first_chunk = 0.0
         self.deadline = self.deadline_total = NEVER
+        self._heard = 0.0  # when the short way was last taken, by the sweep's clock
         self.reply_started = self.client_gone = False
         self.attempts: list[Attempt] = []
         self.attempt_started = (0, 0.0)
         self._upstream: UpstreamConnection | None = None
         self.upstream_status = 0
         self._dialling: asyncio.Task[None] | None = None
-        self.body: list[bytes] = []
-        self._body_bytes = 0
+        self.body, self._body_bytes = list[bytes](), 0
         self._pieces: tuple[bytes | memoryview, ...] = ()
         self.content_type = JSON
         self.retry_after = b""
@@ -156,14 +150,27 @@ class Exchange:
 
     def _start_stream(self) -> None:
         assert self.head is not None
-        self.relay = StreamRelay(
-            strip_usage=not self.head.wants_usage, event_bytes_max=self.server.limits.event_bytes_max
-        )
+        limit = self.server.limits.event_bytes_max
+        self.relay = StreamRelay(strip_usage=not self.head.wants_usage, event_bytes_max=limit)
         self._pieces, self.head = (), without_body(self.head)  # a stream is long, and it will not be asked for again
         if not self.client_gone:
             self.status = 200
             self.reply_started = True
             self.client.begin_stream(EVENT_STREAM, extra_headers(self) + b"cache-control: no-cache\r\n")
+            if self.client.serves_http_11 and self._upstream is not None:
+                self._upstream.pass_chunks_to(self._pass_chunk)
+
+    def _pass_chunk(self, data: bytes) -> bool:
+        """The short way of an event from provider to caller; False sends it the long way, by `on_upstream_data`."""
+        if self.client_gone or self.settlement is not None or not self.first_chunk or self.relay is None:
+            return False
+        passes = self.relay.pass_chunk(data)
+        if passes is None:
+            return False
+        self._heard = self.server.now
+        if passes:
+            self.client.transport.write(data)
+        return True
 
     def on_upstream_data(self, data: bytes) -> None:
         if self.settlement is not None:
@@ -189,9 +196,7 @@ class Exchange:
         self._body_bytes += len(data)
         if self._body_bytes > self.server.limits.response_bytes_max:
             self._drop_upstream()
-            limit = self.server.limits.response_bytes_max
-            message = f"the provider's reply exceeds {limit} bytes (limits.response_bytes_max)"
-            self.on_upstream_lost(UpstreamError(message), answered=True)
+            self.on_upstream_lost(reply_too_large(self.server.limits.response_bytes_max), answered=True)
             return
         self.body.append(data)
 
@@ -200,8 +205,7 @@ class Exchange:
         if self.settlement is not None:
             self._let_go()
             return
-        if not self.upstream_ended:
-            self.upstream_ended = time.monotonic()
+        self.upstream_ended = self.upstream_ended or time.monotonic()
         if self.relay is None:
             self._end_of_reply(b"".join(self.body))
             return
@@ -216,8 +220,8 @@ class Exchange:
             self._let_go()
             return
         self.upstream_ended = time.monotonic()
-        stale = connection is not None and connection.is_reused and not answered
-        stale = stale and self.upstream_ended - self.attempt_started[1] < STALE_S
+        at_once = self.upstream_ended - self.attempt_started[1] < STALE_S
+        stale = connection is not None and connection.is_reused and not answered and at_once
         settlement = self._settled()
         self._end_attempt(error, settlement)
         if stale and len(self.attempts) < ATTEMPTS_MAX and not self.client_gone:
@@ -261,9 +265,9 @@ class Exchange:
         self._end_attempt(error, NOTHING_SPENT)
         if status in PASSED_THROUGH and body:
             self.error = error
-            self._pass_on(status, body, self._unspent())
+            self._pass_on(status, body, unspent(self.attempts))
         else:
-            self.fail(error, self._unspent())
+            self.fail(error, unspent(self.attempts))
 
     def _pass_on(self, status: int, body: bytes, settlement: Settlement) -> None:
         self.body = [body]
@@ -273,12 +277,12 @@ class Exchange:
 
     def refuse(self, error: GatewayError) -> None:
         """End a call whose next attempt was not begun."""
-        self.fail(error, self._unspent())
+        self.fail(error, unspent(self.attempts))
 
     def _end_undispatched(self, error: GatewayError) -> None:
         """End an attempt, and its call, before a byte of it has left."""
         self._end_attempt(error, NOTHING_SPENT)
-        self.fail(error, self._unspent())
+        self.fail(error, unspent(self.attempts))
 
     def fail(self, error: GatewayError, settlement: Settlement) -> None:
         """End a call with an error of ours."""
@@ -322,6 +326,9 @@ class Exchange:
             return
         if self._upstream is None:
             return  # dialling has a time-out of its own
+        self.deadline = min(self._heard + self._upstream.target.idle_s + SWEEP_S, self.deadline_total)
+        if self.deadline > time.monotonic():
+            return  # heard from since, by the short way
         if self.client_gone:
             self._cancel(ClientGone("the caller left, and the provider did not finish in time"))
             return
@@ -336,11 +343,6 @@ class Exchange:
         """What the provider has reported so far, and what that costs."""
         assert self.price is not None
         return settle(self.relay.usage if self.relay is not None else self.usage, self.price)
-
-    def _unspent(self) -> Settlement:
-        """Nothing; or unknown, where an earlier attempt died without an answer and may have cost something."""
-        unknown = any(attempt.upstream_cost_nano_usd is None for attempt in self.attempts)
-        return UNKNOWN_SPENT if unknown else NOTHING_SPENT
 
     def _end_attempt(self, error: GatewayError | None, settlement: Settlement) -> None:
         if error is not None and not isinstance(error, ClientGone):

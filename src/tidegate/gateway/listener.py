@@ -62,7 +62,7 @@ class ClientConnection(asyncio.Protocol):
         self._backlog_bytes = 0
         self._exchange: Any = None  # an Exchange, or a Relay to the console
         self._is_clogged = self._ignores_upgrade = False
-        self._lingering = self._in_headers = self._is_http_11 = self._serves_http_11 = self._serves_head = False
+        self._lingering = self._in_headers = self._is_http_11 = self.serves_http_11 = self._serves_head = False
         self.keeps_alive = self._wants_keep_alive = False
         self._linger_bytes = 0
         self.caller = Caller("", server.forwarders)
@@ -278,7 +278,7 @@ class ClientConnection(asyncio.Protocol):
     def _serve(self, request: Request, key: "Key | None") -> None:
         self.deadline = NEVER  # from here on the exchange keeps the time
         self.keeps_alive = request.keep_alive and not self.server.is_draining
-        self._serves_http_11, self._serves_head = request.is_http_11, request.method == b"HEAD"
+        self.serves_http_11, self._serves_head = request.is_http_11, request.method == b"HEAD"
         try:
             self._exchange = self.server.exchange_for(self, request, key)
             self._exchange.start()
@@ -325,18 +325,18 @@ class ClientConnection(asyncio.Protocol):
 
     def begin_stream(self, content_type: bytes, extra: bytes) -> None:
         """Send the head of a streamed 200."""
-        keep_alive = self.keeps_alive = self.keeps_alive and self._serves_http_11
+        keep_alive = self.keeps_alive = self.keeps_alive and self.serves_http_11
         head = reply_head(200, content_type, None, extra=extra, keep_alive=keep_alive, date=self.server.date)
-        if not self._serves_http_11:  # no chunks before 1.1: the end of the connection is the end of the body
+        if not self.serves_http_11:  # no chunks before 1.1: the end of the connection is the end of the body
             head = head.replace(b"transfer-encoding: chunked\r\n", b"")
         self.transport.write(head)
 
     def write_stream(self, data: bytes) -> None:
-        self.transport.write(chunk(data) if self._serves_http_11 else data)
+        self.transport.write(chunk(data) if self.serves_http_11 else data)
 
     def end_stream(self, last: bytes) -> None:
         """Send the last event and the end of the body, in one write."""
-        if self._serves_http_11:
+        if self.serves_http_11:
             self.finish((chunk(last) if last else b"") + LAST_CHUNK)
         else:
             self.finish(last)

@@ -4,10 +4,11 @@
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Final
 
 from tidegate.core.price import Price, cost
-from tidegate.core.row import CostBasis
+from tidegate.core.row import Attempt, CostBasis
 from tidegate.core.usage import NO_USAGE, Usage
 
 
@@ -28,6 +29,12 @@ NOTHING_SPENT: Final = Settlement(NO_USAGE, 0, 0, "metered")
 
 UNKNOWN_SPENT: Final = Settlement(None, 0, None, "unknown")
 """The provider may have worked and never said how much: the caller is charged nothing, and the row says so."""
+
+
+def unspent(attempts: Iterable[Attempt]) -> Settlement:
+    """A call refused before its next attempt: nothing; or unknown, where an earlier attempt died without an answer."""
+    unknown = any(attempt.upstream_cost_nano_usd is None for attempt in attempts)
+    return UNKNOWN_SPENT if unknown else NOTHING_SPENT
 
 
 def settle(usage: Usage | None, price: Price) -> Settlement:

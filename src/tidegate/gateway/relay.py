@@ -40,6 +40,20 @@ class StreamRelay:
             return events[0] if self._keep(events[0]) else b""
         return b"".join([event for event in events if self._keep(event)])
 
+    def pass_chunk(self, data: bytes) -> bool | None:
+        """The fast twin of `feed`, for what nearly every read of a stream is: one whole HTTP chunk (its framing
+        included) that holds one whole event of one line. True: it may be forwarded as it is, framing and all;
+        False: it must be left out. None: it is something else, nothing was read of it, and `feed` must see it.
+        """
+        at, end = data.find(b"\r\n"), len(data) - 4
+        if data[: at + 9] != b"%x\r\ndata: {" % (end - at) or data[end:] != b"\n\n\r\n":
+            return None
+        payload = data[at + 8 : end]
+        if b"\n" in payload or b"\r" in payload or self.is_done or not self._framer.is_empty:
+            return None
+        chunk = decode_chunk(payload)
+        return None if chunk is None else self._read(chunk)
+
     def finish(self) -> bytes:
         """The provider ended cleanly: a last event without its blank line still counts, if it is one."""
         rest = self._framer.rest

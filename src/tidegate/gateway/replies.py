@@ -37,6 +37,10 @@ def timeout_of(target: Target, *, in_total: bool, answered: bool) -> UpstreamTim
     return UpstreamTimeout(f"provider {target.provider} {text}")
 
 
+def reply_too_large(limit: int) -> UpstreamError:
+    return UpstreamError(f"the provider's reply exceeds {limit} bytes (limits.response_bytes_max)")
+
+
 def request_id_of(headers: Headers, generation_id: str) -> str:
     """The caller's own id of the request (`x-request-id`, cut to 128 bytes), else ours."""
     given = headers.get(b"x-request-id")

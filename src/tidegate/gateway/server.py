@@ -14,7 +14,7 @@ from tidegate.core.errors import PathNotFound
 from tidegate.core.ids import gateway_tag, generation_id
 from tidegate.gateway.callers import Forwarders
 from tidegate.gateway.connect import Target
-from tidegate.gateway.exchange import Exchange
+from tidegate.gateway.exchange import SWEEP_S, Exchange
 from tidegate.gateway.http import Request
 from tidegate.gateway.keyring import KeyRing
 from tidegate.gateway.local import LocalReply, model_in
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SWEEP_S = 0.25
 CALL_PATHS = frozenset(("/v1/chat/completions", "/api/v1/chat/completions"))
 KEYED_PREFIXES = ("/v1/", "/api/v1/")
 
@@ -66,6 +65,7 @@ class Server:
         self._random = random.Random(os.urandom(16))  # makes ids unique, keeps no secret
         self.forwarders = Forwarders(config.gateway.trusted_forwarders)
         self._swept = 0.0
+        self.now = time.monotonic()  # the sweep's clock: up to SWEEP_S behind, and free to read
 
     def new_generation_id(self, unix_ms: int) -> str:
         self._sequence += 1
@@ -101,7 +101,7 @@ class Server:
 
     def sweep(self) -> None:
         """Every SWEEP_S: time-outs of connections and exchanges; once a second the pool, the segment, the keys."""
-        now = time.monotonic()
+        now = self.now = time.monotonic()
         for connection in [c for c in self.connections if c.deadline < now]:
             connection.on_deadline()
         for exchange in [e for e in self.exchanges if e.deadline < now]:

@@ -7,7 +7,7 @@ the pool only after a whole reply; a caller that is no longer wanted aborts it, 
 import asyncio
 import ssl
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import httptools
@@ -33,12 +33,6 @@ class User(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to a provider."""
 
-    __slots__ = (
-        "_complete", "_header_bytes", "_headers", "_inflate", "_is_paused", "_keep_alive", "_parser", "_pool",
-        "_poisoned", "_quiet_bytes", "_status", "_until_close", "_user", "answered", "idle_since", "is_reused",
-        "target", "transport",
-    )  # fmt: skip
-
     def __init__(self, target: Target, pool: "Pool") -> None:
         self.target = target
         self._pool = pool
@@ -58,6 +52,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep_alive = True
         self._inflate: Any = None
         self.answered = False
+        self._pass_chunk: Callable[[bytes], bool] | None = None
+        self._is_chunk_over = self._is_between_chunks = False
 
     # -- towards the exchange -------------------------------------------------------------------------------------
 
@@ -68,6 +64,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._user = user
         self._parser = httptools.HttpResponseParser(self)
         self.transport.writelines(pieces)
+
+    def pass_chunks_to(self, pass_chunk: Callable[[bytes], bool]) -> None:
+        """Offer each read that begins between two chunks of the body to `pass_chunk` first; True means taken.
+
+        It must take only a read that is one whole chunk: the parser never sees it.
+        """
+        if self._inflate is None:
+            self._pass_chunk = pass_chunk
 
     def abort(self) -> None:
         """Hang up, tell nobody: the provider sees the connection close."""
@@ -96,6 +100,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.abort()
             return
         self.answered = True
+        if self._is_between_chunks and self._pass_chunk is not None and self._pass_chunk(data):
+            return  # a whole chunk: the parser stands where it stood
         self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -106,6 +112,7 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             self._lose(UpstreamError(f"provider {self.target.provider} sent what is not HTTP/1.1: {_cause(error)}"))
             return
+        self._is_between_chunks = self._is_chunk_over and data[-2:] == b"\r\n"
         if self._complete:
             self._finish()
         elif self._quiet_bytes > HEADER_BYTES_MAX and self._user is not None:
@@ -191,6 +198,12 @@ class UpstreamConnection(asyncio.Protocol):
             if piece:
                 self._user.on_upstream_data(piece)
             body = self._inflate.unconsumed_tail
+
+    def on_chunk_header(self) -> None:
+        self._is_chunk_over = False
+
+    def on_chunk_complete(self) -> None:
+        self._is_chunk_over = True
 
     def on_message_complete(self) -> None:
         if self._status == 0:  # 100 Continue, 103 Early Hints: the reply follows

@@ -14,17 +14,18 @@ from tidegate.core.errors import InvalidRequest
 from tidegate.core.usage import Usage
 
 DONE: Final = b"[DONE]"
+NOT_SENT: Final = Raw(b"")
 SPLICE_BYTES_MIN: Final = 16 * 1024  # below it, building a body anew costs less than finding the place of an edit
 TOKENS_MAX: Final = 1_000_000_000  # of one call; a report above it is nonsense, and its cost would not fit a column
 
 T = TypeVar("T")
 
 
-class StreamOptions(Struct, frozen=True):
+class StreamOptions(Struct, frozen=True, gc=False):
     include_usage: bool | None = None
 
 
-class RequestHead(Struct, frozen=True):
+class RequestHead(Struct, frozen=True, gc=False):
     """What the gateway reads of a request. Unknown fields are left alone."""
 
     model: str
@@ -46,7 +47,7 @@ class RequestHead(Struct, frozen=True):
         return isinstance(self.stream_options, StreamOptions) and self.stream_options.include_usage is True
 
 
-class _Deciding(Struct, frozen=True):
+class _Deciding(Struct, frozen=True, gc=False):
     """The fields of `RequestHead` without which no call can be made."""
 
     model: str
@@ -54,16 +55,16 @@ class _Deciding(Struct, frozen=True):
     stream_options: StreamOptions | UnsetType | None = UNSET
 
 
-class _PromptDetails(Struct, frozen=True):
+class _PromptDetails(Struct, frozen=True, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
 
 
-class _CompletionDetails(Struct, frozen=True):
+class _CompletionDetails(Struct, frozen=True, gc=False):
     reasoning_tokens: int | None = None
 
 
-class WireUsage(Struct, frozen=True):
+class WireUsage(Struct, frozen=True, gc=False):
     """A `usage` object as providers write it. None: not sent."""
 
     prompt_tokens: int | None = None
@@ -75,37 +76,37 @@ class WireUsage(Struct, frozen=True):
     cached_tokens: int | None = None  # Moonshot
 
 
-class _Message(Struct, frozen=True):
+class _Message(Struct, frozen=True, gc=False):
     tool_calls: list[Raw] | None = None
 
 
-class _ToolCall(Struct, frozen=True):
+class _ToolCall(Struct, frozen=True, gc=False):
     index: int | None = None
     id: str | int | None = None
 
 
-class _Delta(Struct, frozen=True):
+class _Delta(Struct, frozen=True, gc=False):
     tool_calls: list[_ToolCall] | None = None
 
 
-class _Choice(Struct, frozen=True):
+class _Choice(Struct, frozen=True, gc=False):
     finish_reason: str | None = None
     message: _Message | None = None
     index: int = 0
 
 
-class _ChunkChoice(Struct, frozen=True):
+class _ChunkChoice(Struct, frozen=True, gc=False):
     finish_reason: str | None = None
     delta: _Delta | None = None
     index: int = 0
 
 
-class Reply(Struct, frozen=True):
+class Reply(Struct, frozen=True, gc=False):
     """An unstreamed reply: what the meter needs of it."""
 
     choices: list[_Choice] | None = None
     usage: WireUsage | None = None
-    error: Raw = Raw(b"")
+    error: Raw = NOT_SENT
 
     @property
     def tool_calls(self) -> int:
@@ -121,16 +122,16 @@ class Reply(Struct, frozen=True):
         return next((c.finish_reason for c in self.choices or () if c.finish_reason), None)
 
 
-class Chunk(Struct, frozen=True):
+class Chunk(Struct, frozen=True, gc=False):
     """One event of a stream: what the meter needs of it."""
 
     choices: list[_ChunkChoice] | None = None
     usage: WireUsage | None = None
-    error: Raw = Raw(b"")
+    error: Raw = NOT_SENT
 
     @property
     def has_error(self) -> bool:
-        return _is_set(self.error)
+        return self.error is not NOT_SENT and _is_set(self.error)
 
     @property
     def is_usage_only(self) -> bool:
@@ -138,12 +139,12 @@ class Chunk(Struct, frozen=True):
         return self.usage is not None and not self.choices
 
 
-class _Parts(Struct, frozen=True):
+class _Parts(Struct, frozen=True, gc=False):
     """A reply or a chunk whose members do not all have the types they should."""
 
     choices: Raw = Raw(b"null")
     usage: Raw = Raw(b"null")
-    error: Raw = Raw(b"")
+    error: Raw = NOT_SENT
 
 
 def _is_set(value: Raw) -> bool:

@@ -29,6 +29,11 @@ class Framer:
         self._seen = 0  # bytes of the buffer already known to hold no blank line
 
     @property
+    def is_empty(self) -> bool:
+        """Every event that was begun has ended."""
+        return not self._buffer
+
+    @property
     def rest(self) -> bytes:
         """The bytes of an event that has not ended."""
         return bytes(self._buffer)
