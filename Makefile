@@ -3,6 +3,7 @@
 #   make up      install, start gateway, console and a model, make one real call     PORT=8081 MODEL=local
 #   make test    install what the tests need and run them all                        ARGS="tests/ledger -k seal"
 #   make check   lint, format, types
+#   make kill50  the kill -9 test at its full length
 #   make bench   the measured claims of the README
 #   make docs    the generated reference
 #   make lock    resolve the locks anew (needs uv)
@@ -13,13 +14,16 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --require-hashes
 SELF := $(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --no-index --editable .
 
-.PHONY: up test check bench docs lock clean install-up install-dev
+.PHONY: up test kill50 check bench docs lock clean install-up install-dev
 
 up: install-up
 	@$(VENV)/bin/tidegate up $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 test: install-dev
 	@$(PY) -m pytest $(ARGS)
+
+kill50: install-dev
+	@KILLS=50 $(PY) -m pytest tests/gateway/test_lifecycle.py -k kill_9 -s
 
 check: install-dev
 	@$(VENV)/bin/ruff check .

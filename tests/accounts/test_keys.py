@@ -69,3 +69,14 @@ def test_the_installations_secret_is_private_and_a_damaged_one_is_not_replaced(t
         (tmp_path / "secret").write_bytes(damage)
         with pytest.raises(ConfigError, match="is damaged"):
             read_secret(tmp_path)
+
+
+def test_workers_that_start_together_make_the_tables_once(tmp_path: Path) -> None:
+    """Two gateway workers on a fresh home race for the same tables."""
+    import subprocess
+    import sys
+
+    read_secret(tmp_path)
+    code = "import sys, pathlib, tidegate.accounts.keys as k; k.open_accounts(pathlib.Path(sys.argv[1])).close()"
+    started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(4)]
+    assert [process.wait(30) for process in started] == [0] * 4

@@ -36,9 +36,17 @@ def test_a_key_in_the_environment_serves_that_providers_priced_models(catalog: C
 
 
 def test_a_configured_provider_is_served_as_configured_not_as_found(catalog: Catalog) -> None:
-    """`[providers.openai]` with `models = "listed"` (the default) narrows what its key would open."""
+    """`models = "listed"` narrows what its key would open; a proxy or a region alone narrows nothing."""
     key = {"OPENAI_API_KEY": "sk-x"}
-    assert serve(catalog, {"openai": ProviderConfig()}, environ=key) == []
+    assert serve(catalog, {"openai": ProviderConfig(models="listed")}, environ=key) == []
+    assert serve(catalog, {"openai": ProviderConfig(proxy_url="http://p:1")}, environ=key) == serve(
+        catalog, environ=key
+    )
+    assert serve(catalog, {"openai": ProviderConfig(base_url="http://p:1")}, environ=key) == [], (
+        "who knows what is there"
+    )
+    one = EndpointConfig(provider="openai", model="openai/gpt-4o-mini")
+    assert len(serve(catalog, {"openai": ProviderConfig(region="eu")}, (one,), environ=key)) == 1, "listed one by one"
     whole = serve(catalog, {"openai": ProviderConfig(models="catalog", region="eu")}, environ=key)
     assert whole and all(endpoint.endpoint_id.endswith("@openai/eu") and endpoint.region == "eu" for endpoint in whole)
 

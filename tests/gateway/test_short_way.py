@@ -26,7 +26,8 @@ PIECES = st.sampled_from(
     [
         event(delta("a")), event(delta('{"usage": 1}\n\n')), event(TOOL), event(delta(None, "stop")),
         event(usage_event()), event({"error": {"message": "x"}}), b": ping\n\n", b"data: {\n\n",
-        b'data: {"choices": []}\r\n\r\n', b'data: {"choices":\ndata: []}\n\n', event(delta("b"))[:-1], event(delta("c")) + event(delta("d")),
+        b'data: {"choices": []}\r\n\r\n', b'data: {"choices":\ndata: []}\n\n', event(delta("b"))[:-1],
+        event(delta("c")) + event(delta("d")),
         b"data: [1]\n\n", b"\n", b"data: {}\n\nx",
     ]
 )  # fmt: skip

@@ -23,6 +23,14 @@ def study(*arguments: str | Path, home: Path) -> subprocess.CompletedProcess[str
     )
 
 
+def test_without_a_ledger_the_public_series_is_drawn(tmp_path: Path) -> None:
+    """The first command of a newcomer shows real figures, with no network and no traffic."""
+    done = study("oss_split", "--format", "json", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "OpenRouter" in " ".join(json.loads(done.stdout)["notes"])
+    assert study("oss_split", "--ledger", tmp_path / "nowhere", home=tmp_path).returncode == 1, "a named one must exist"
+
+
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     """Two weeks of an import, and a trace: two sources that are never mixed."""

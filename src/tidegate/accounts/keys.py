@@ -56,7 +56,10 @@ class Accounts:
     def __init__(self, url: str, pepper: bytes) -> None:
         self._engine = sa.create_engine(url)
         self._pepper = pepper
-        schema.metadata.create_all(self._engine)
+        try:
+            schema.metadata.create_all(self._engine)
+        except sa.exc.OperationalError:
+            schema.metadata.create_all(self._engine)  # another process made the tables at the same moment
 
     def close(self) -> None:
         self._engine.dispose()

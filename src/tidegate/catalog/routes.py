@@ -71,14 +71,14 @@ def served_endpoints(
 ) -> list[Endpoint]:
     """The endpoints of an installation on an ISO day, in order of preference; `price` is None where none is known.
 
-    First the `[[endpoints]]` as listed, then every priced model of each `[providers.X]` with `models = "catalog"`;
-    with `providers_from_environment`, those of each catalog provider whose key variable is set and which the
-    configuration does not name. An `endpoint_id` appears once, at its first place.
+    First the `[[endpoints]]` as listed, then every priced model of each `[providers.X]` that serves its catalog
+    (`models`); with `providers_from_environment`, those of each catalog provider whose key variable is set and which
+    the configuration does not name. An `endpoint_id` appears once, at its first place.
     Raises CatalogError for an endpoint of a provider that neither configuration nor catalog knows.
     """
     found = [_configured(entry, config_providers, catalog, day) for entry in config_endpoints]
     for name, provider in config_providers.items():
-        if provider.models == "catalog":
+        if _serves_catalog(name, provider, config_endpoints, catalog):
             found += (_in_region(endpoint, provider.region) for endpoint in catalog.endpoints_of(name, day))
     if providers_from_environment:
         for name in providers_with_key(catalog, environ):
@@ -88,6 +88,15 @@ def served_endpoints(
     for endpoint in found:
         unique.setdefault(endpoint.endpoint_id, endpoint)
     return list(unique.values())
+
+
+def _serves_catalog(
+    name: str, provider: ConfiguredProvider, endpoints: Sequence[ConfiguredEndpoint], catalog: Catalog
+) -> bool:
+    """`auto`: a provider that the catalog knows, at its own address, of which no model is listed one by one."""
+    if provider.models != "auto":
+        return provider.models == "catalog"
+    return name in catalog.providers and not provider.base_url and all(entry.provider != name for entry in endpoints)
 
 
 def providers_with_key(catalog: Catalog, environ: Mapping[str, str]) -> list[str]:

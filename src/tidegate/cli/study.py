@@ -64,7 +64,8 @@ def study(figures: tuple[str, ...], ledger_path: Path | None, form: str, out: Pa
     from tidegate.study.command import StudyOptions, run_study
 
     config = load_config()
-    ledger = Ledger.open(ledger_path or config.ledger_path)
+    own = config.ledger_path
+    ledger = Ledger.open(ledger_path) if ledger_path else Ledger.open(own) if own.exists() else None
     catalog = load_catalog([config.catalog_path])
     outcome = run_study(ledger, catalog, figures, StudyOptions.from_cli(options), _show_progress)
     for reason in outcome.refused:

@@ -9,6 +9,8 @@ from tidegate.accounts.keys import Accounts, Key, hash_secret
 
 log = logging.getLogger(__name__)
 
+LOOK_AGAIN_S = 0.05  # between two looks into the database because of an unknown key
+
 
 class KeyRing:
     """Finds a key by its secret. A request never touches the database."""
@@ -18,10 +20,19 @@ class KeyRing:
         self.pepper = accounts.pepper
         self.version = accounts.version()
         self._keys = accounts.snapshot()
+        self._looked = 0.0
 
     def find(self, secret: bytes) -> Key | None:
-        """The valid key with this secret; None for an unknown, expired or revoked one."""
-        key = self._keys.get(hash_secret(self.pepper, secret))
+        """The valid key with this secret; None for an unknown, expired or revoked one.
+
+        An unknown one may have been made a moment ago: the database is asked, but no stranger can make it be asked
+        more often than every LOOK_AGAIN_S.
+        """
+        hashed = hash_secret(self.pepper, secret)
+        key = self._keys.get(hashed)
+        if key is None and time.monotonic() - self._looked > LOOK_AGAIN_S:
+            self.refresh()
+            key = self._keys.get(hashed)
         if key is None:
             return None
         if key.expires_us is not None and not key.is_valid(time.time_ns() // 1000):
@@ -30,6 +41,7 @@ class KeyRing:
 
     def refresh(self) -> None:
         """Read the keys again if another process has written. A failing database leaves the last snapshot in force."""
+        self._looked = time.monotonic()
         try:
             version = self._accounts.version()
             if version != self.version:

@@ -54,10 +54,14 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_study(
-    ledger: Ledger, catalog: Catalog, figures: Sequence[str], options: StudyOptions, progress: Progress | None = None
+    ledger: Ledger | None,
+    catalog: Catalog,
+    figures: Sequence[str],
+    options: StudyOptions,
+    progress: Progress | None = None,
 ) -> Outcome:
-    """Draw the figures from a ledger. Raises TidegateError with the mend."""
+    """Draw the figures from a ledger; where there is none yet, from the public series. Raises TidegateError."""
     overrides = read_author_country(options.author_country, catalog) if options.author_country else {}
-    shipped = options.source_id is not None  # the public series is drawn only where it is asked for by name
+    shipped = ledger is None or options.source_id is not None  # beside a ledger, only where asked for by name
     facts = open_facts(ledger, catalog, overrides=overrides, shipped=shipped, progress=progress)
     return run_figures(facts, figures, options.params, source_id=options.source_id)

@@ -6,7 +6,7 @@ product. A figure reads one source at a time; sources are never added to each ot
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
@@ -53,9 +53,12 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     names_models: bool
     names_authors: bool
     measures: tuple[Measure, ...]
+    citation: str = ""
 
     def describe(self) -> str:
         text = f"Source {self.source_id}: {_KINDS[self.kind]}, {self.first} to {self.last}."
+        if self.citation:
+            text += f" {self.citation}"
         if self.last.year < RELATIVE_BEFORE_YEAR:
             text += " Its times count from a start that it does not name: the dates stand for nothing else."
         return text
@@ -106,9 +109,8 @@ def open_facts(
     attach(ledger, connection, "length_histogram")
     _create_facts(connection)
     _add_daily(connection, makers)
-    if shipped:
-        _add_series(connection, makers)
-    return Facts(connection, _sources(connection))
+    citations = _add_series(connection, makers) if shipped else {}
+    return Facts(connection, _sources(connection, citations))
 
 
 def list_rates(catalog: Catalog) -> ListRates:
@@ -148,7 +150,8 @@ def _add_daily(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> None:
     )
 
 
-def _add_series(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> None:
+def _add_series(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> dict[str, str]:
+    """Add the shipped series; its citation by source_id."""
     series = read_shipped()
     found = [makers.of_author(fact.author, fact.weights) for fact in series.facts]
     connection.execute(
@@ -167,9 +170,10 @@ def _add_series(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> None
         "NULL FROM series",
         [series.source_id],
     )
+    return {series.source_id: f"{series.source}. Checked {series.checked}."}
 
 
-def _sources(connection: "duckdb.DuckDBPyConnection") -> list[Source]:
+def _sources(connection: "duckdb.DuckDBPyConnection", citations: Mapping[str, str]) -> list[Source]:
     rows = connection.execute(
         "SELECT source_id, CASE WHEN bool_or(kind = 'weekly') THEN 'weekly' WHEN bool_or(kind = 'daily') THEN 'daily' "
         "ELSE 'calls' END, min(day), max(day), count(model) > 0, count(author) > 0, count(tokens) > 0, "
@@ -184,6 +188,7 @@ def _sources(connection: "duckdb.DuckDBPyConnection") -> list[Source]:
             names_models=models,
             names_authors=authors,
             measures=tuple(itertools.compress(get_args(Measure), (tokens, calls, spend))),
+            citation=citations.get(source_id, ""),
         )
         for source_id, kind, first, last, models, authors, tokens, calls, spend in rows
     ]
