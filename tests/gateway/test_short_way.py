@@ -22,8 +22,27 @@ def event(payload: Any) -> bytes:
 
 
 TOOL = {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "a"}]}, "finish_reason": None}]}
+TEXTS = [
+    "",
+    "a",
+    "é",
+    'say "hi"',
+    "back\\",
+    "two\nlines",
+    '","finish_reason":"stop',
+    "\\u0022",
+    '"}}],"usage":{"prompt_tokens":1',
+    "'",
+]
+COMPACT = [json.dumps(delta(text) if text else delta("x"), separators=(",", ":")) for text in TEXTS]
+RAW = [
+    COMPACT[1].replace('"a"', f'"{text}"')
+    for text in ("\\", "\\\\", 'a"', '\\"', "\\n", "a\rb", "\t", '","content":"b')
+]
+LIKE = [b"data: " + text.encode() + b"\n\n" for text in COMPACT + RAW]  # alike but for their text, whole or broken
 PIECES = st.sampled_from(
     [
+        *LIKE,
         event(delta("a")), event(delta('{"usage": 1}\n\n')), event(TOOL), event(delta(None, "stop")),
         event(usage_event()), event({"error": {"message": "x"}}), b": ping\n\n", b"data: {\n\n",
         b'data: {"choices": []}\r\n\r\n', b'data: {"choices":\ndata: []}\n\n', event(delta("b"))[:-1],

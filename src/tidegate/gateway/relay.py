@@ -4,18 +4,45 @@ Whole events are forwarded as the provider wrote them. Only two are treated: the
 caller did not ask for it, and `[DONE]` is held back until the call is in the journal.
 """
 
+import re
+
 from tidegate.core.usage import Usage
 from tidegate.wire.openai_chat import DONE, Chunk, decode_chunk, usage_from_wire
 from tidegate.wire.sse import Framer, event_data
+
+_TEXT = re.compile(rb'"content": ?"([^"\\]*)"')
+_STRING = re.compile(rb'[^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*')  # what may stand between two quotes of JSON
+_NOTHING = (b"\n", b"\n")  # before and after the text of a plain event; no chunk looks like this
+
+
+def _around_text(data: bytes, at: int) -> tuple[bytes, bytes]:
+    """What stands before and after the text of a plain event, from its first line end (`at`) on.
+
+    A read with the same bytes around another text has the same structure and, but for that text, the same values, so
+    it need not be decoded to know that it is plain. `_NOTHING` where no such text is found.
+    """
+    found = _TEXT.search(data, at)
+    return (data[at : found.start(1)], data[found.end(1) :]) if found else _NOTHING
 
 
 class StreamRelay:
     """State of one stream. `held` is what the caller gets last: empty unless the provider sent `[DONE]`."""
 
-    __slots__ = ("_framer", "_strip_usage", "_tools", "error_seen", "finish_reason", "held", "is_done", "usage")
+    __slots__ = (
+        "_framer",
+        "_plain",
+        "_strip_usage",
+        "_tools",
+        "error_seen",
+        "finish_reason",
+        "held",
+        "is_done",
+        "usage",
+    )
 
     def __init__(self, *, strip_usage: bool, event_bytes_max: int) -> None:
         self._framer = Framer(event_bytes_max)
+        self._plain = _NOTHING
         self._strip_usage = strip_usage
         self._tools: set[tuple[int, int | str | None]] = set()
         self.usage: Usage | None = None
@@ -46,13 +73,21 @@ class StreamRelay:
         False: it must be left out. None: it is something else, nothing was read of it, and `feed` must see it.
         """
         at, end = data.find(b"\r\n"), len(data) - 4
-        if data[: at + 9] != b"%x\r\ndata: {" % (end - at) or data[end:] != b"\n\n\r\n":
+        if data[:at] != b"%x" % (end - at) or self.is_done or not self._framer.is_empty:
+            return None
+        before, after = self._plain
+        is_alike = data.startswith(before, at) and data.endswith(after)
+        if is_alike and _STRING.fullmatch(data, at + len(before), len(data) - len(after)):
+            return True  # the last plain event, but for the text of its one string
+        if data[at : at + 9] != b"\r\ndata: {" or data[end:] != b"\n\n\r\n":
             return None
         payload = data[at + 8 : end]
-        if b"\n" in payload or b"\r" in payload or self.is_done or not self._framer.is_empty:
+        if b"\n" in payload or b"\r" in payload or (chunk := decode_chunk(payload)) is None:
             return None
-        chunk = decode_chunk(payload)
-        return None if chunk is None else self._read(chunk)
+        if not chunk.is_plain:
+            return self._read(chunk)
+        self._plain = _around_text(data, at)
+        return True
 
     def finish(self) -> bytes:
         """The provider ended cleanly: a last event without its blank line still counts, if it is one."""

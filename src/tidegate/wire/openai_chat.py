@@ -130,6 +130,13 @@ class Chunk(Struct, frozen=True, gc=False):
     error: Raw = NOT_SENT
 
     @property
+    def is_plain(self) -> bool:
+        """Nothing to be learnt from it: no usage, no error, no end, no tool call."""
+        if self.usage is not None or self.has_error:
+            return False
+        return all(c.finish_reason is None and not (c.delta and c.delta.tool_calls) for c in self.choices or ())
+
+    @property
     def has_error(self) -> bool:
         return self.error is not NOT_SENT and _is_set(self.error)
 
