@@ -1,6 +1,7 @@
 """Rollups merge: the summary of two ledgers is the merged summary of each, to the last integer."""
 
 import datetime as dt
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -174,6 +175,16 @@ def test_a_sealed_file_is_summarised_once(tmp_path: Path) -> None:
     assert rolled_up(ledger, "daily_usage") != first
     assert len(cached(ledger)) == 2
     assert units.items() <= cached(ledger).items()
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-9], lambda data: b"\xff" * len(data)])
+def test_a_damaged_summary_is_made_anew(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """It is no evidence: the sealed files are, and they are still there."""
+    ledger = ledger_of(tmp_path / "l", [row(response_model="a/x")])
+    first = rolled_up(ledger, "daily_usage")
+    (unit,) = cached(ledger)
+    unit.write_bytes(damage(unit.read_bytes()))
+    assert rolled_up(ledger, "daily_usage") == first
 
 
 def test_an_outdated_unit_goes_when_its_successor_comes(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ ListRates = Mapping[str, tuple[int, int]]
 T = TypeVar("T")
 NULL = "\\N"  # a missing value in canonical CSV; an empty text is an empty field
 UNIT_FILES_MAX = 256  # sealed files in one computed unit
+CACHE_SUFFIX = ".cache"  # Parquet too, but no sealed file: nobody should take it for evidence
 _SUM = "DECIMAL(38,0)"  # of money, and of counts: what providers report is added up, however absurd
 _COUNTS = {"calls", "unmetered_calls"}
 _KEY_TYPES = {"day": "DATE", "week": "DATE", "bucket": "BIGINT", "is_byok": "BOOLEAN", "is_cancelled": "BOOLEAN"}
@@ -165,9 +166,9 @@ def _fill(
     """Insert every unit into the table of units: those at hand in one statement, the others as they are computed."""
     insert = f"INSERT INTO {rollup.name}_units BY NAME "
     units = _units(ledger, rollup, list_rates)
-    at_hand = [unit for unit, _ in units if unit.is_file()]
-    if sealed := [*ledger.rollup_files(rollup.name), *at_hand]:
+    if sealed := ledger.rollup_files(rollup.name):
         connection.execute(insert + _read_units(sealed))
+    at_hand = _insert_cached(connection, insert, [unit for unit, _ in units if unit.is_file()])
     done = len(at_hand)
     for unit, files in units:
         if unit not in at_hand:
@@ -176,6 +177,22 @@ def _fill(
             done += 1
         if progress:
             progress(done, len(units))
+
+
+def _insert_cached(connection: "duckdb.DuckDBPyConnection", insert: str, cached: list[Path]) -> list[Path]:
+    """Insert what was computed before; the units inserted: all, or none where one is damaged (all are then removed)."""
+    import duckdb
+
+    if not cached:
+        return []
+    try:
+        connection.execute(insert + _read_units(cached))
+    except duckdb.Error:
+        for unit in cached:
+            with suppress(OSError):
+                unit.unlink()
+        return []
+    return cached
 
 
 def _units(ledger: "Ledger", rollup: Rollup, list_rates: ListRates) -> list[tuple[Path, list[Path]]]:
@@ -193,7 +210,7 @@ def _units(ledger: "Ledger", rollup: Rollup, list_rates: ListRates) -> list[tupl
             for file, path in zip(group, files, strict=True):
                 seen = path.stat()
                 identity.update(f"{file.path}:{seen.st_size}:{seen.st_mtime_ns}\n".encode())
-            found.append((folder / f"{day}~{number:04d}~{identity.hexdigest()[:32]}.parquet", files))
+            found.append((folder / f"{day}~{number:04d}~{identity.hexdigest()[:32]}{CACHE_SUFFIX}", files))
     return found
 
 
@@ -219,7 +236,7 @@ def _cache(connection: "duckdb.DuckDBPyConnection", query: str, unit: Path) -> b
         os.close(handle)
         connection.execute(f"COPY ({query}) TO {sql_text(name)} (FORMAT parquet, COMPRESSION zstd)")
         part.replace(unit)
-        for outdated in unit.parent.glob(f"{unit.name.rpartition('~')[0]}~*.parquet"):
+        for outdated in unit.parent.glob(f"{unit.name.rpartition('~')[0]}~*{CACHE_SUFFIX}"):
             if outdated != unit:
                 outdated.unlink(missing_ok=True)
     except (duckdb.IOException, OSError):
