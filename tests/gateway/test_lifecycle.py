@@ -171,6 +171,24 @@ class Load(threading.Thread):
                 self.acknowledged.append(data.split(b"x-generation-id: ")[1][:36].decode())
 
 
+def test_a_call_cut_off_by_a_kill_is_as_well_described_as_any(provider, run_gateway) -> None:
+    """Who called what, with which variant: all that was known at dispatch is in the recovered row."""
+    gateway = run_gateway(configuration(provider, ["slow-stream"]).replace("acme/slow-stream", "acme/slow-stream:free"))
+    body = {"model": "acme/slow-stream:free", "messages": [], "stream": True, "user": "alice", "session_id": "s-1"}
+    with httpx.stream(
+        "POST", f"{gateway.url}/v1/chat/completions", json=body, headers=gateway.headers | {"x-title": "Demo"}
+    ) as reply:
+        next(reply.iter_bytes())
+        gateway.process.kill()
+        gateway.process.wait(5)
+    recover(gateway.home / "ledger" / "journal")
+    row = gateway.row()
+    assert (row.response_model, row.model_variant, row.error_type) == ("acme/slow-stream", "free", "gateway_died")
+    assert (row.app, row.session_id, row.cost_basis) == ("Demo", "s-1", "unknown")
+    assert row.user_hash
+    assert row.route_reason
+
+
 KILLS = int(os.environ.get("KILLS", "6"))  # the long version is `make kill50`
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import trustme
 
 from rig.gateway import configuration
 from rig.provider import FakeProvider
+from rig.server import ThreadedServer
 
 BODY = {"model": "acme/ok", "messages": []}
 
@@ -43,37 +43,15 @@ def plain_provider() -> Iterator[FakeProvider]:
         yield server
 
 
-class Proxy:
+class Proxy(ThreadedServer):
     """A forward proxy: CONNECT tunnels and absolute-form requests, optionally with a password."""
 
     def __init__(self, *, password: str = "") -> None:
+        super().__init__()
         self.password = password
         self.lines: list[str] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._ready = threading.Event()
 
-    def __enter__(self) -> "Proxy":
-        self._thread.start()
-        self._ready.wait(5)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-
-    def _run(self) -> None:
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0.01))
-        self._loop.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             line = head.split(b"\r\n")[0].decode()

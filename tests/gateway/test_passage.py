@@ -1,7 +1,6 @@
 """What is not a model call goes to the console: over its socket, with nobody's word but ours on who asks."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,37 +9,20 @@ import pytest
 
 from rig.gateway import Gateway, configuration, start_gateway
 from rig.provider import FakeProvider
+from rig.server import ThreadedServer
 
 
-class Console:
+class Console(ThreadedServer):
     """Answers every request with the head it saw, as text; HEAD without a body, as servers do."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> "Console":
-        self._thread.start()
-        assert self._ready.wait(5)
-        return self
+    async def listen(self) -> asyncio.Server:
+        return await asyncio.start_unix_server(self.serve, self.path)
 
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-
-    def _run(self) -> None:
-        server = self._loop.run_until_complete(asyncio.start_unix_server(self._serve, self.path))
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0.01))
-        self._loop.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])

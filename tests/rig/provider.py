@@ -5,9 +5,10 @@ It speaks raw bytes, so that a stall, a half event or a reset is a real one.
 
 import asyncio
 import json
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+from rig.server import ThreadedServer
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17, "prompt_tokens_details": {"cached_tokens": 4},
          "completion_tokens_details": {"reasoning_tokens": 2}}  # fmt: skip
@@ -80,47 +81,25 @@ async def answer(call: Call) -> None:
     await call.end_stream()
 
 
-class FakeProvider:
+class FakeProvider(ThreadedServer):
     """Serves scripts by model name; `calls` is what arrived, `gone` counts connections the other side dropped early."""
 
     def __init__(self, scripts: dict[str, Script] | None = None, *, ssl: Any = None) -> None:
+        super().__init__()
         self.scripts = scripts or {}
         self.calls: list[Call] = []
         self.aborted: list[str] = []  # models whose caller hung up in the middle
         self.connections = 0
         self._ssl = ssl
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._ready = threading.Event()
-        self.port = 0
-
-    def __enter__(self) -> "FakeProvider":
-        self._thread.start()
-        assert self._ready.wait(5)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
 
     @property
     def url(self) -> str:
         return f"{'https' if self._ssl else 'http'}://localhost:{self.port}/v1"
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._ssl))
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0.01))
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.close()
+    async def listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=self._ssl)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         model = ""
         try:

@@ -92,8 +92,8 @@ async def _dial_through_tunnel(loop: asyncio.AbstractEventLoop, target: Target, 
         if secured is None:
             raise ConnectionResetError("the proxy closed the connection during the TLS handshake")
         protocol.connection_made(secured)
-    except BaseException:
-        transport.abort()  # also when cancelled: nobody else holds the connection
+    except BaseException:  # raised again: also a cancelled dial leaves no connection that nobody holds
+        transport.abort()
         raise
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tidegate.core.errors import ClientGone, GatewayError, InternalError, Unavailable, UpstreamError
 from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
-from tidegate.core.row import Attempt, Intent, Outcome
+from tidegate.core.row import Attempt, Intent, Outcome, Row
 from tidegate.core.usage import Usage
 from tidegate.gateway.answer import extra_headers, send_answer, send_unrecorded
 from tidegate.gateway.http import EVENT_STREAM, JSON, Request
@@ -45,8 +45,7 @@ class Exchange:
 
     def __init__(self, server: "Server", client: "ClientConnection", request: Request, key: "Key") -> None:
         self.server, self.client, self.request, self.key = server, client, request, key
-        now_ms = request.arrived_us // 1000
-        self.generation_id = server.new_generation_id(now_ms)
+        self.generation_id = server.new_generation_id(request.arrived_us // 1000)
         self.request_id = request_id_of(request.headers, self.generation_id)
         self.head: RequestHead | None = None
         self.endpoint: Endpoint | None = None
@@ -69,8 +68,8 @@ class Exchange:
         self._dialling: asyncio.Task[None] | None = None
         self.body, self._body_bytes = list[bytes](), 0
         self._pieces: tuple[bytes | memoryview, ...] = ()
-        self.content_type = JSON
-        self.retry_after = b""
+        self.content_type, self.retry_after = JSON, b""
+        self.identity: Row | None = None  # what was known at dispatch
         self._is_finished = self._is_paused = False
 
     # -- from request to provider -----------------------------------------------------------------------------------
@@ -103,12 +102,13 @@ class Exchange:
         now_us = time.time_ns() // 1000
         self.attempt_started = (now_us, time.monotonic())
         self.upstream_status = 0
+        self.identity = self.identity or identity_row(self)
         intent = Intent(
             generation_id=self.generation_id,
             attempt_no=len(self.attempts) + 1,
             ts=now_us,
             endpoint_id=self.endpoint.endpoint_id,
-            row=identity_row(self),
+            row=self.identity,
         )
         self.server.recorder.record(intent, self._dispatch, self.refuse)
 

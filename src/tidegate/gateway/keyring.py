@@ -9,7 +9,7 @@ from tidegate.accounts.keys import Accounts, Key, hash_secret
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN_S = 0.05  # between two looks into the database because of an unknown key
+LOOKS_MAX = 20  # into the database because of unknown keys, in about a second; one costs about 0.1 ms
 
 
 class KeyRing:
@@ -20,18 +20,19 @@ class KeyRing:
         self.pepper = accounts.pepper
         self.version = accounts.version()
         self._keys = accounts.snapshot()
-        self._looked = 0.0
+        self._looks_left = LOOKS_MAX
 
     def find(self, secret: bytes) -> Key | None:
         """The valid key with this secret; None for an unknown, expired or revoked one.
 
         An unknown one may have been made a moment ago: the database is asked, but no stranger can make it be asked
-        more often than every LOOK_AGAIN_S.
+        more than LOOKS_MAX times between two calls of `refresh`.
         """
         hashed = hash_secret(self.pepper, secret)
         key = self._keys.get(hashed)
-        if key is None and time.monotonic() - self._looked > LOOK_AGAIN_S:
-            self.refresh()
+        if key is None and self._looks_left:
+            self._looks_left -= 1
+            self._look()
             key = self._keys.get(hashed)
         if key is None:
             return None
@@ -40,8 +41,12 @@ class KeyRing:
         return key
 
     def refresh(self) -> None:
-        """Read the keys again if another process has written. A failing database leaves the last snapshot in force."""
-        self._looked = time.monotonic()
+        """Read the keys again if another process has written. Called about once a second."""
+        self._looks_left = LOOKS_MAX
+        self._look()
+
+    def _look(self) -> None:
+        """A failing database leaves the last snapshot in force."""
         try:
             version = self._accounts.version()
             if version != self.version:

@@ -21,23 +21,30 @@ def identity_row(exchange: "Exchange") -> Row:
     """What is known at dispatch: enough for a row if this process dies now."""
     head, endpoint, key, server = exchange.head, exchange.endpoint, exchange.key, exchange.server
     assert head is not None and endpoint is not None
+    model, variant = split_variant(endpoint.model)
     return Row(
         generation_id=exchange.generation_id,
         ts=exchange.request.arrived_us,
         source_id="own",
         request_id=exchange.request_id,
+        session_id=_session(exchange),
         gateway_id=server.gateway_id,
         tenant_id=key.tenant_id,
         project_id=key.project_id,
         key_id=key.key_id,
+        user_hash=user_hash(server.pepper, key.tenant_id, head.user) if head.user else None,
+        app=_app(exchange),
         billing_country=key.billing_country,
         ip_country=exchange.client.caller.country(exchange.request.headers),
         operation_name="chat",
         dialect="openai-chat",
         request_model=head.model[:NAME_CHARS_MAX],
-        response_model=endpoint.model,
+        response_model=model,
+        model_variant=variant,
         provider_name=endpoint.provider,
         endpoint_id=endpoint.endpoint_id,
+        endpoint_region=endpoint.region or None,
+        route_reason=server.table.reason,
         is_stream=head.is_stream,
         price_id=exchange.price.price_id if exchange.price else None,
     )
@@ -49,7 +56,7 @@ def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
     request, settlement, relay, reply = exchange.request, exchange.settlement, exchange.relay, exchange.reply
     assert settlement is not None
     segment_id, segment_seq = server.recorder.position
-    usage, now = settlement.usage, time.monotonic()
+    usage, now, known = settlement.usage, time.monotonic(), exchange.identity
     seen = relay or reply
     model, variant = split_variant(endpoint.model) if endpoint else (None, None)
     return Row(
@@ -57,15 +64,15 @@ def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
         ts=request.arrived_us,
         source_id="own",
         request_id=exchange.request_id,
-        session_id=_session(exchange),
+        session_id=known.session_id if known else _session(exchange),
         gateway_id=server.gateway_id,
         segment_id=segment_id,
         segment_seq=segment_seq,
         tenant_id=key.tenant_id,
         project_id=key.project_id,
         key_id=key.key_id,
-        user_hash=user_hash(server.pepper, key.tenant_id, head.user) if head and head.user else None,
-        app=_app(exchange),
+        user_hash=known.user_hash if known else None,
+        app=known.app if known else _app(exchange),
         billing_country=key.billing_country,
         ip_country=exchange.client.caller.country(request.headers),
         operation_name="chat",
