@@ -12,6 +12,7 @@ from rig.provider import delta, usage_event
 from tidegate.config import ProviderConfig, Upstream
 from tidegate.gateway.connect import Target
 from tidegate.gateway.relay import StreamRelay
+from tidegate.gateway.short_way import short_way
 from tidegate.gateway.upstream import UpstreamConnection
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -62,22 +63,27 @@ class Caller:
     def __init__(self, *, short: bool) -> None:
         self.relay = StreamRelay(strip_usage=True, event_bytes_max=100_000)
         self.short, self.passed, self.out, self.ended = short, 0, b"", ""
+        self.transport, self.descriptor, self.heard, self.now = self, -1, 0.0, 1.0
         self.connection = UpstreamConnection(Target("p", "http://x", "", ProviderConfig(), Upstream()), Pool())  # type: ignore[arg-type]
         self.connection.connection_made(Wire())  # type: ignore[arg-type]
         self.connection.send(self, ())
 
     def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         if self.short:
-            self.connection.pass_chunks_to(self.pass_chunk)
+            take = short_way(self.relay, self, self, self)
+            self.connection.offer_chunks(lambda data: self.count(take(data)), lambda: self.relay.is_between_events)
 
-    def pass_chunk(self, data: bytes) -> bool:
-        passes = self.relay.pass_chunk(data)
-        if passes:
-            line, _, rest = data.partition(b"\r\n")
-            assert int(line, 16) == len(rest) - 2, "what is forwarded as it is must be one well-formed chunk"
-            self.out += rest[:-2]
-        self.passed += passes is not None
-        return passes is not None
+    def count(self, was_taken: bool) -> bool:
+        self.passed += was_taken
+        return was_taken
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write(self, data: bytes) -> None:
+        line, _, rest = data.partition(b"\r\n")
+        assert int(line, 16) == len(rest) - 2, "what is forwarded as it is must be one well-formed chunk"
+        self.out += rest[:-2]
 
     def on_upstream_data(self, data: bytes) -> None:
         self.out += self.relay.feed(data)
@@ -100,6 +106,7 @@ class Wire:
     """A transport that goes nowhere."""
 
     def writelines(self, pieces: object) -> None: ...
+    def get_extra_info(self, name: str) -> None: ...
     def abort(self) -> None: ...
     def close(self) -> None: ...
     def is_closing(self) -> bool:

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import functools
+import socket
 import ssl
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -158,3 +160,19 @@ def _header_safe(provider: str, api_key: str) -> str:
     if not api_key.isascii() or not api_key.isprintable():
         raise ConfigError(f"the API key of provider {provider} holds characters that no header may hold")
     return api_key
+
+
+def acknowledge_seldom(transport: asyncio.BaseTransport) -> None:
+    """Let the kernel gather the acknowledgements of a long reply: one packet less for nearly each event of a stream.
+
+    Linux goes back to prompt ones by itself as soon as it has waited once in vain (40 ms), so a provider that holds
+    small writes back until they are acknowledged (no TCP_NODELAY) waits once a stream.
+    """
+    connected = transport.get_extra_info("socket")
+    if (
+        connected is not None
+        and connected.family in (socket.AF_INET, socket.AF_INET6)
+        and hasattr(socket, "TCP_QUICKACK")
+    ):
+        with contextlib.suppress(OSError):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)

@@ -19,6 +19,7 @@ from tidegate.gateway.meter import NOTHING_SPENT, Settlement, settle, unspent
 from tidegate.gateway.relay import StreamRelay
 from tidegate.gateway.replies import PASSED_THROUGH, failure_of, reply_too_large, request_id_of, timeout_of
 from tidegate.gateway.rows import attempt_of, identity_row, outcome_row
+from tidegate.gateway.short_way import short_way
 from tidegate.wire.openai_chat import Reply, decode_reply, decode_request, edit_request, usage_from_wire, without_body
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Exchange:
         self.status = 0
         self.dispatched = self.upstream_ended = self.first_chunk = 0.0
         self.deadline = self.deadline_total = NEVER
-        self._heard = 0.0  # when the short way was last taken, by the sweep's clock
+        self.heard = 0.0  # when the short way was last taken, by the sweep's clock
         self.reply_started = self.client_gone = False
         self.attempts: list[Attempt] = []
         self.attempt_started = (0, 0.0)
@@ -158,19 +159,11 @@ class Exchange:
             self.reply_started = True
             self.client.begin_stream(EVENT_STREAM, extra_headers(self) + b"cache-control: no-cache\r\n")
             if self.client.serves_http_11 and self._upstream is not None:
-                self._upstream.pass_chunks_to(self._pass_chunk)
+                take = short_way(self.relay, self.client, self, self.server)
+                self._upstream.offer_chunks(take, self._may_pass)
 
-    def _pass_chunk(self, data: bytes) -> bool:
-        """The short way of an event from provider to caller; False sends it the long way, by `on_upstream_data`."""
-        if self.client_gone or self.settlement is not None or not self.first_chunk or self.relay is None:
-            return False
-        passes = self.relay.pass_chunk(data)
-        if passes is None:
-            return False
-        self._heard = self.server.now
-        if passes:
-            self.client.transport.write(data)
-        return True
+    def _may_pass(self) -> bool:
+        return self.settlement is None and self.relay is not None and self.relay.is_between_events
 
     def on_upstream_data(self, data: bytes) -> None:
         if self.settlement is not None:
@@ -298,6 +291,8 @@ class Exchange:
     def on_client_gone(self) -> None:
         """The caller hung up. What was dispatched goes on or is cancelled, as policy says, and is settled."""
         self.client_gone = True
+        if self._upstream is not None:
+            self._upstream.stop_offering()
         if self.settlement is not None:
             return
         if not self.reply_started:
@@ -326,7 +321,7 @@ class Exchange:
             return
         if self._upstream is None:
             return  # dialling has a time-out of its own
-        self.deadline = min(self._heard + self._upstream.target.idle_s + SWEEP_S, self.deadline_total)
+        self.deadline = min(self.heard + self._upstream.target.idle_s + SWEEP_S, self.deadline_total)
         if self.deadline > time.monotonic():
             return  # heard from since, by the short way
         if self.client_gone:

@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httptools
 
-from tidegate.core.errors import (
-    GatewayError,
-    HeadersTooLarge,
-    InternalError,
-    InvalidRequest,
-    Unavailable,
-)
+from tidegate.core.errors import GatewayError, HeadersTooLarge, InternalError, InvalidRequest, Unavailable
 from tidegate.gateway.callers import Caller
 from tidegate.gateway.exchange import NEVER, Exchange
 from tidegate.gateway.head import (
@@ -37,6 +31,7 @@ from tidegate.gateway.head import (
     without_upgrade,
 )
 from tidegate.gateway.http import LAST_CHUNK, Request, bearer_token, chunk, error_reply, reply_head
+from tidegate.gateway.short_way import descriptor_of
 
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
@@ -56,6 +51,7 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, server: "Server") -> None:
         self.server = server
         self.transport: Any = None
+        self.descriptor = -1
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[Request] = deque()
         self._backlog: list[bytes] = []
@@ -90,6 +86,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport = transport
         server = self.server
         self.transport.set_write_buffer_limits(high=server.limits.write_buffer_bytes_max)
+        self.descriptor = descriptor_of(transport)
         peer = transport.get_extra_info("peername")
         self.caller = Caller(peer[0] if isinstance(peer, tuple) else "", server.forwarders)
         self.deadline = time.monotonic() + server.limits.idle_s
@@ -99,6 +96,7 @@ class ClientConnection(asyncio.Protocol):
             self._refuse_early(Unavailable(f"This worker serves {limit} connections already.", retry_after_s=1))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.descriptor = -1
         self.server.connections.discard(self)
         exchange, self._exchange = self._exchange, None
         self._queue.clear()

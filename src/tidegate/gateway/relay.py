@@ -11,7 +11,6 @@ from tidegate.wire.openai_chat import DONE, Chunk, decode_chunk, usage_from_wire
 from tidegate.wire.sse import Framer, event_data
 
 _TEXT = re.compile(rb'"content": ?"([^"\\]*)"')
-_STRING = re.compile(rb'[^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*')  # what may stand between two quotes of JSON
 _NOTHING = (b"\n", b"\n")  # before and after the text of a plain event; no chunk looks like this
 
 
@@ -30,19 +29,19 @@ class StreamRelay:
 
     __slots__ = (
         "_framer",
-        "_plain",
         "_strip_usage",
         "_tools",
         "error_seen",
         "finish_reason",
         "held",
         "is_done",
+        "plain",
         "usage",
     )
 
     def __init__(self, *, strip_usage: bool, event_bytes_max: int) -> None:
         self._framer = Framer(event_bytes_max)
-        self._plain = _NOTHING
+        self.plain = _NOTHING
         self._strip_usage = strip_usage
         self._tools: set[tuple[int, int | str | None]] = set()
         self.usage: Usage | None = None
@@ -67,26 +66,31 @@ class StreamRelay:
             return events[0] if self._keep(events[0]) else b""
         return b"".join([event for event in events if self._keep(event)])
 
+    @property
+    def is_between_events(self) -> bool:
+        """The stream goes on, and every event that was begun has ended: what follows is a whole one, or its begin."""
+        return not self.is_done and self._framer.is_empty
+
     def pass_chunk(self, data: bytes) -> bool | None:
-        """The fast twin of `feed`, for what nearly every read of a stream is: one whole HTTP chunk (its framing
-        included) that holds one whole event of one line. True: it may be forwarded as it is, framing and all;
-        False: it must be left out. None: it is something else, nothing was read of it, and `feed` must see it.
+        """The fast twin of `feed` between two events, for what nearly every read of a stream is: one whole HTTP chunk
+        (its framing included) that holds one whole event of one line. True: it may be forwarded as it is, framing and
+        all; False: it must be left out. None: it is something else, nothing was read of it, and `feed` must see it.
+
+        After True, `plain` holds what stands around the event's text: a read with the same around another text is
+        plain too.
         """
         at, end = data.find(b"\r\n"), len(data) - 4
-        if data[:at] != b"%x" % (end - at) or self.is_done or not self._framer.is_empty:
+        if data[:at] != b"%x" % (end - at):
             return None
-        before, after = self._plain
-        is_alike = data.startswith(before, at) and data.endswith(after)
-        if is_alike and _STRING.fullmatch(data, at + len(before), len(data) - len(after)):
-            return True  # the last plain event, but for the text of its one string
         if data[at : at + 9] != b"\r\ndata: {" or data[end:] != b"\n\n\r\n":
             return None
         payload = data[at + 8 : end]
         if b"\n" in payload or b"\r" in payload or (chunk := decode_chunk(payload)) is None:
             return None
         if not chunk.is_plain:
+            self.plain = _NOTHING
             return self._read(chunk)
-        self._plain = _around_text(data, at)
+        self.plain = _around_text(data, at)
         return True
 
     def finish(self) -> bytes:

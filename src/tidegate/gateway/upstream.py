@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import httptools
 
 from tidegate.core.errors import GatewayError, UpstreamError, UpstreamTimeout
-from tidegate.gateway.connect import ProxyRefused, Target, dial
+from tidegate.gateway.connect import ProxyRefused, Target, acknowledge_seldom, dial
 
 HEADER_COUNT_MAX = 200
 HEADER_BYTES_MAX = 64 * 1024  # also of trailers, and of anything else that is not body
@@ -52,8 +52,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep_alive = True
         self._inflate: Any = None
         self.answered = False
-        self._pass_chunk: Callable[[bytes], bool] | None = None
-        self._is_chunk_over = self._is_between_chunks = False
+        self._take: Callable[[bytes], bool] | None = None
+        self._may_take: Callable[[], bool] | None = None
+        self._is_chunk_over = self._is_short = False
 
     # -- towards the exchange -------------------------------------------------------------------------------------
 
@@ -65,13 +66,19 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self.transport.writelines(pieces)
 
-    def pass_chunks_to(self, pass_chunk: Callable[[bytes], bool]) -> None:
-        """Offer each read that begins between two chunks of the body to `pass_chunk` first; True means taken.
+    def offer_chunks(self, take: Callable[[bytes], bool], may_take: Callable[[], bool]) -> None:
+        """Offer each read that begins between two chunks of the body to `take` first, while `may_take`; True: taken.
 
-        It must take only a read that is one whole chunk: the parser never sees it.
+        It must take only a read that is one whole chunk: the parser never sees it. `may_take` is asked after each read
+        that went to the parser; `stop_offering` says at any time that it no longer holds.
         """
-        if self._inflate is None:
-            self._pass_chunk = pass_chunk
+        if self._inflate is None and self.transport is not None:
+            self._take, self._may_take = take, may_take
+            acknowledge_seldom(self.transport)
+
+    def stop_offering(self) -> None:
+        self._take = self._may_take = None
+        self._is_short = False
 
     def abort(self) -> None:
         """Hang up, tell nobody: the provider sees the connection close."""
@@ -95,13 +102,13 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
+        if self._is_short and self._take(data):  # type: ignore[misc]
+            return  # a whole chunk: the parser stands where it stood
         user = self._user
         if user is None:  # bytes that nobody asked for: whatever follows cannot be trusted
             self.abort()
             return
         self.answered = True
-        if self._is_between_chunks and self._pass_chunk is not None and self._pass_chunk(data):
-            return  # a whole chunk: the parser stands where it stood
         self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -112,7 +119,8 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             self._lose(UpstreamError(f"provider {self.target.provider} sent what is not HTTP/1.1: {_cause(error)}"))
             return
-        self._is_between_chunks = self._is_chunk_over and data[-2:] == b"\r\n"
+        between_chunks = self._is_chunk_over and data[-2:] == b"\r\n"
+        self._is_short = between_chunks and self._may_take is not None and self._may_take()
         if self._complete:
             self._finish()
         elif self._quiet_bytes > HEADER_BYTES_MAX and self._user is not None:
