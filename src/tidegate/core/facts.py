@@ -7,7 +7,38 @@ import msgspec
 from tidegate.core.price import Price
 
 Weights = Literal["open", "closed", "unknown"]
-Dialect = Literal["openai-chat"]
+Dialect = Literal[
+    "openai-chat", "openai-completions", "openai-responses", "openai-embeddings", "anthropic", "gemini", "bedrock"
+]
+Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "google-oauth", "aws-sigv4", "none"]
+
+
+class Quirks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How a provider departs from its dialect: data of `providers.yml`, never an `if` on its name.
+
+    `output_tokens_field`: its name for the limit of an answer. `reasoning_field`: its name for thoughts in a message.
+    """
+
+    output_tokens_field: Literal["", "max_tokens", "max_completion_tokens"] = ""
+    reasoning_field: Literal["", "reasoning_content", "reasoning"] = ""
+    no_stream_usage: bool = False  # refuses stream_options
+    no_developer_role: bool = False
+    no_parallel_tools: bool = False
+    no_json_schema: bool = False
+    takes_cache_control: bool = False  # OpenAI dialect with Anthropic's cache_control in content parts
+    thinking_switch: Literal["", "enable_thinking", "thinking", "chat_template_kwargs"] = ""
+
+
+class DataPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a provider publishes about the content of API calls. None: it does not say, or nobody has looked.
+
+    `trains`: it may train on API content by default. `retention_days`: how long content is kept; 0: not at all.
+    """
+
+    trains: bool | None = None
+    retention_days: int | None = None
+    source: str = ""
+    checked: str = ""
 
 
 class Author(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -49,8 +80,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who answers API calls.
 
-    `base_url` ends where the dialect's path begins (`/chat/completions` follows). `api_key_env` names the variable
-    that holds the key; empty means that the provider needs none. `headquarters`: ISO 3166 alpha-2.
+    `base_url` ends where the path of `dialect` begins (`/chat/completions`, `/messages`, `/models/...` follow); it may
+    hold `{region}` and other words in braces that the operator's settings fill. `also`: base URLs of the other dialects
+    that this provider speaks. `api_key_env` names the variable that holds the key; empty means that none is needed.
+    `auth`: how the key is sent. `headquarters`: ISO 3166 alpha-2. `regions`: where it serves from, in its own words.
     `first_model`: a cheap chat model of this provider, for a first call.
     """
 
@@ -58,8 +91,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     base_url: str = ""
     dialect: Dialect = "openai-chat"
+    also: dict[Dialect, str] = {}
     api_key_env: str = ""
+    auth: Auth = "bearer"
     headquarters: str = ""
+    regions: tuple[str, ...] = ()
+    data_policy: DataPolicy = DataPolicy()
+    quirks: Quirks = Quirks()
     first_model: str = ""
     source: str = ""
     checked: str = ""
