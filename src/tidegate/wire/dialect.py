@@ -60,6 +60,8 @@ class Peek(Protocol):
 class StreamDecoder(Protocol):
     """A provider's stream into events. Any cut of the bytes gives the same events."""
 
+    is_done: bool  # the dialect's own last event has come: nothing of the answer follows
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete. Raises UpstreamError for an event that is too large."""
         ...
