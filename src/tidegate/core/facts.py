@@ -27,6 +27,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     no_json_schema: bool = False
     takes_cache_control: bool = False  # OpenAI dialect with Anthropic's cache_control in content parts
     thinking_switch: Literal["", "enable_thinking", "thinking", "chat_template_kwargs"] = ""
+    takes_reasoning_details: bool = False  # OpenAI dialect with OpenRouter's sealed thoughts in messages
+    takes_sampling_extras: bool = False  # OpenAI dialect with top_k, min_p, top_a and repetition_penalty
 
 
 class DataPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -81,9 +83,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who answers API calls.
 
     `base_url` ends where the path of `dialect` begins (`/chat/completions`, `/messages`, `/models/...` follow); it may
-    hold `{region}` and other words in braces that the operator's settings fill. `also`: base URLs of the other dialects
-    that this provider speaks. `api_key_env` names the variable that holds the key; empty means that none is needed.
-    `auth`: how the key is sent. `headquarters`: ISO 3166 alpha-2. `regions`: where it serves from, in its own words.
+    hold words in braces: `{region}` is the operator's region (else the first of `regions`), any other is a setting.
+    `also`: base URLs of the other dialects that this provider speaks. `hosts`: by region, the host that serves it,
+    where that is not the one in the base URL. `words`: the variables of the environment that hold the words.
+    `api_key_env` names the variable that holds the key; empty means that none is needed.
+    `auth`: how the key is sent; `also_auth`: how it is sent in a dialect of `also`, where not in that dialect's own way.
+    `api_version`: the operator's word for a provider that wants one in the path (Azure's `api-version`).
+    `headquarters`: ISO 3166 alpha-2. `regions`: where it serves from, in its own words.
     `first_model`: a cheap chat model of this provider, for a first call.
     """
 
@@ -92,8 +98,12 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     base_url: str = ""
     dialect: Dialect = "openai-chat"
     also: dict[Dialect, str] = {}
+    hosts: dict[str, str] = {}
+    words: dict[str, str] = {}
     api_key_env: str = ""
     auth: Auth = "bearer"
+    also_auth: dict[Dialect, Auth] = {}
+    api_version: str = ""
     headquarters: str = ""
     regions: tuple[str, ...] = ()
     data_policy: DataPolicy = DataPolicy()

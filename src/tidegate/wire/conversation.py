@@ -141,7 +141,8 @@ class Reasoning(Struct, frozen=True):
 
 class Ask(Struct, frozen=True, kw_only=True):
     """One request. None and empty mean: not said. `extra`: members that several dialects share by name
-    (`seed`, `presence_penalty`, `frequency_penalty`, `top_k`, `service_tier`, `metadata`, ...), as raw JSON."""
+    (`seed`, `presence_penalty`, `frequency_penalty`, `top_k`, `service_tier`, `metadata`, ...), as raw JSON.
+    `legacy_functions`: the caller offered OpenAI's `functions`, so its answer has `function_call`, not `tool_calls`."""
 
     model: str
     turns: tuple[Turn, ...]
@@ -158,6 +159,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     user: str = ""
     extra: dict[str, Raw] = msgspec.field(default_factory=dict)
     unsaid: tuple[str, ...] = ()
+    legacy_functions: bool = False
 
 
 class Encoded(Struct, frozen=True):
