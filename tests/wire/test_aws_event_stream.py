@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from typing import Any
 
 import pytest
 from hypothesis import given
