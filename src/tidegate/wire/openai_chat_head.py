@@ -1,0 +1,165 @@
+"""The head of an OpenAI request, and the few edits that a relay makes to one.
+
+Only the fields that decide something are decoded; every other byte passes through untouched.
+"""
+
+import re
+from typing import Final, NoReturn
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from tidegate.core.errors import InvalidRequest
+
+SPLICE_BYTES_MIN: Final = 16 * 1024  # below it, building a body anew costs less than finding the place of an edit
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class StreamOptions(Struct, frozen=True, gc=False):
+    include_usage: bool | None = None
+
+
+class RequestHead(Struct, frozen=True, gc=False):
+    """What the gateway reads of a request. Unknown fields are left alone."""
+
+    model: str
+    stream: bool | None = None
+    stream_options: StreamOptions | UnsetType | None = UNSET
+    tools: list[Raw] | None = None
+    functions: list[Raw] | None = None
+    user: str | None = None
+    session_id: str | None = None
+    messages: Raw = Raw(b"")
+
+    @property
+    def is_stream(self) -> bool:
+        return self.stream is True
+
+    @property
+    def wants_usage(self) -> bool:
+        """The caller asked for usage in the stream."""
+        return isinstance(self.stream_options, StreamOptions) and self.stream_options.include_usage is True
+
+
+class _Deciding(Struct, frozen=True, gc=False):
+    """The fields of `RequestHead` without which no call can be made."""
+
+    model: str
+    stream: bool | None = None
+    stream_options: StreamOptions | UnsetType | None = UNSET
+
+
+_head_decoder = msgspec.json.Decoder(RequestHead)
+_deciding_decoder = msgspec.json.Decoder(_Deciding)
+_members_decoder = msgspec.json.Decoder(dict[str, Raw])
+_encoder = msgspec.json.Encoder()
+
+
+def decode_request(body: bytes | bytearray, kind: str = "chat completion request") -> RequestHead:
+    """Read the head of a request body. Raises InvalidRequest naming the place and what was expected.
+
+    kind: what the body should be, for the error's words; text completions and embeddings have the same head.
+    """
+    try:
+        try:
+            return _head_decoder.decode(body)
+        except msgspec.ValidationError:
+            # What only the row would have told (`user`, `tools`, ...) is the provider's to judge.
+            found = _deciding_decoder.decode(body)
+            return RequestHead(found.model, found.stream, found.stream_options)
+    except UNREADABLE as error:
+        refuse_body(error, kind)
+
+
+def refuse_body(error: Exception, kind: str) -> NoReturn:
+    """Raise InvalidRequest for what msgspec said of a body that is no `kind`, naming the place."""
+    if isinstance(error, msgspec.ValidationError):
+        text = str(error)
+        param = text.rpartition("`$.")[2].rstrip("`") if "`$." in text else None
+        if "missing required field `model`" in text:
+            text, param = "the field `model` is missing: name a model, for example one of GET /v1/models", "model"
+        raise InvalidRequest(f"The request body is not a {kind}: {text}.", param=param) from None
+    if isinstance(error, RecursionError):
+        raise InvalidRequest("The request body is nested too deeply.") from None
+    # Not the text of the body: it may hold what nobody should log.
+    raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
+
+
+def without_body(head: RequestHead) -> RequestHead:
+    """The head without its views into the body, which would keep all of it in memory; the counts stay."""
+    tools, functions = ([Raw(b"")] * len(found) if found else None for found in (head.tools, head.functions))
+    return msgspec.structs.replace(head, messages=Raw(b""), tools=tools, functions=functions)
+
+
+def edit_request(body: bytes, head: RequestHead, upstream_model: str) -> tuple[bytes | memoryview, ...]:
+    """The request as the provider gets it, in pieces to be written one after the other.
+
+    The model's name becomes the provider's, and a stream always asks for its usage. Every other value keeps its
+    bytes. A large body is spliced where that is provably safe; any other is rebuilt from its raw members.
+    """
+    is_edited = head.model != upstream_model or (head.is_stream and not head.wants_usage)
+    if len(body) >= SPLICE_BYTES_MIN or not is_edited:
+        pieces = splice_request(body, head, upstream_model)
+        if pieces is not None:
+            return pieces
+    return (rebuild_request(body, head, upstream_model),)
+
+
+def splice_request(body: bytes, head: RequestHead, upstream_model: str) -> tuple[bytes | memoryview, ...] | None:
+    """The edited request without a copy of what stays; None where the place of an edit is in doubt."""
+    add_usage = head.is_stream and not head.wants_usage
+    value = _model_value(body, head)
+    if value is None or (add_usage and head.stream_options is not UNSET):
+        return None
+    view = memoryview(body)
+    end = len(body)
+    tail: tuple[bytes | memoryview, ...] = ()
+    if add_usage:
+        end = body.rindex(b"}")
+        tail = (b',"stream_options":{"include_usage":true}', view[end:])
+    if head.model != upstream_model:
+        return (view[: value[0]], _encoder.encode(upstream_model), view[value[1] : end], *tail)
+    return (view[:end], *tail) if tail else (body,)
+
+
+def _model_value(body: bytes, head: RequestHead) -> tuple[int, int] | None:
+    """Where the model's name stands in the body, quotes included; None where the bytes leave a doubt.
+
+    A key that comes twice is one thing to us and may be another to the provider: what would be served is not what
+    would be charged. So every key that we read must be there once and spelt out; `messages`, the bulk of a body,
+    need not be searched, since what is inside them is no key of the request.
+    """
+    found = _MESSAGES.search(body)
+    start = end = 0
+    if found is not None and head.messages and body.startswith(head.messages, found.end()):
+        start, end = found.end(), found.end() + len(memoryview(head.messages))
+    rest = body[:start] + body[end:]
+    if _ESCAPED_KEY.search(rest) or rest.count(b'"stream') > (1 if head.stream_options is UNSET else 2):
+        return None
+    at = rest.find(b'"model"')
+    key = _MODEL.match(rest, at) if at >= 0 and rest.find(b'"model"', at + 7) < 0 else None
+    asked = b'"' + head.model.encode() + b'"'
+    if key is None or not rest.startswith(asked, key.end()):
+        return None
+    place = key.end() + (end - start if key.end() > start else 0)
+    return place, place + len(asked)
+
+
+_MESSAGES: Final = re.compile(rb'"messages"[ \t\r\n]*:[ \t\r\n]*')
+_MODEL: Final = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')
+_ESCAPED_KEY: Final = re.compile(rb"\\u00[67]")  # a letter of `model` or `stream` written as an escape
+
+
+def rebuild_request(body: bytes, head: RequestHead, upstream_model: str) -> bytes:
+    """The obvious twin of `splice_request`: the object anew, each value as its raw bytes, each key once."""
+    try:
+        members = _members_decoder.decode(body)
+    except UNREADABLE as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
+    if head.model != upstream_model:
+        members["model"] = Raw(_encoder.encode(upstream_model))
+    if head.is_stream and not head.wants_usage:
+        options = _members_decoder.decode(members["stream_options"]) if head.stream_options else {}
+        options["include_usage"] = Raw(b"true")
+        members["stream_options"] = Raw(_encoder.encode(options))
+    return _encoder.encode(members)
