@@ -52,3 +52,9 @@ def test_a_damaged_carrier_is_none(damaged):
 @given(texts)
 def test_any_text_after_the_prefix_is_read_or_refused_but_never_fails(text):
     unpack("tg1." + text)
+
+
+def test_a_redacted_thought_is_carried_as_one():
+    """A seal over nothing that can be read and a redacted thought look alike; their maker tells them apart."""
+    assert unpack(pack("anthropic", "sealed", is_redacted=True)) == Carried("anthropic", "sealed", is_redacted=True)
+    assert unpack(pack("anthropic", "sealed")) == Carried("anthropic", "sealed")

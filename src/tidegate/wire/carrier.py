@@ -2,7 +2,8 @@
 the maker's own, and sends it back, and the seal reaches its maker again.
 
 A carrier is `tg1.` and base64url (unpadded) of JSON `{"o": origin, "s": signature, "c": call_id, "i": item_id}`; a
-member that is empty is null. It is not secret and not signed: it says only what the caller could have said itself.
+member that is empty is null. `"r": true` is added where what is carried is a redacted thought, not a seal. It is not
+secret and not signed: it says only what the caller could have said itself.
 """
 
 import base64
@@ -10,7 +11,7 @@ import binascii
 from typing import Final, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from tidegate.wire.conversation import Origin
 
@@ -25,6 +26,7 @@ class Carried(Struct, frozen=True):
     signature: str
     call_id: str = ""
     item_id: str = ""
+    is_redacted: bool = False
 
 
 class _Packed(Struct, frozen=True):
@@ -32,15 +34,19 @@ class _Packed(Struct, frozen=True):
     s: str
     c: str | None = None
     i: str | None = None
+    r: bool | UnsetType = UNSET
 
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Packed)
 
 
-def pack(origin: Origin, signature: str, call_id: str = "", item_id: str = "") -> str:
-    """The carrier of a seal. An empty `signature` is carried too: Responses' items have names without a seal."""
-    packed = _encoder.encode(_Packed(origin, signature, call_id or None, item_id or None))
+def pack(origin: Origin, signature: str, call_id: str = "", item_id: str = "", *, is_redacted: bool = False) -> str:
+    """The carrier of a seal, or of a redacted thought.
+
+    An empty `signature` is carried too: Responses' items have names without a seal.
+    """
+    packed = _encoder.encode(_Packed(origin, signature, call_id or None, item_id or None, is_redacted or UNSET))
     return PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
@@ -55,4 +61,4 @@ def unpack(text: str) -> Carried | None:
         return None
     if found.o not in _ORIGINS:
         return None
-    return Carried(found.o, found.s, found.c or "", found.i or "")  # type: ignore[arg-type]  # an Origin, as seen above
+    return Carried(found.o, found.s, found.c or "", found.i or "", found.r is True)  # type: ignore[arg-type]  # an Origin

@@ -99,13 +99,20 @@ class Turn(Struct, frozen=True):
 
 
 class Tool(Struct, frozen=True):
-    """A function of the caller's that the model may call. `schema`: JSON Schema, the caller's bytes; may be empty."""
+    """A function of the caller's that the model may call. `schema`: JSON Schema, the caller's bytes; may be empty.
+
+    `is_freeform`: the caller wants plain text instead of arguments (OpenAI's custom tools); `schema` then asks for an
+    object whose one member `input` holds it, so that any dialect can say it. `namespace`: the group that Responses
+    keeps it in; `name` then begins with it and two underscores.
+    """
 
     name: str
     description: str = ""
     schema: Raw = Raw(b"")
     strict: bool | None = None
     cache: CacheMark | None = None
+    is_freeform: bool = False
+    namespace: str = ""
 
 
 class ToolChoice(Struct, frozen=True):
