@@ -1,21 +1,40 @@
 """Price: a dated fact with an id; and `cost`, exact in integers."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from tidegate.core.money import UNITS_PER_RATE, NanoUSD
-from tidegate.core.usage import Usage
+from tidegate.core.usage import TokenKinds, Usage
 
 Rate = Annotated[int, Meta(ge=0, description="nano-USD per million units")]
+
+
+class KindRates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What tokens of the kinds of `TokenKinds` cost, in nano-USD per million tokens.
+
+    None means "no rate of its own": such tokens cost what text costs, cached ones what cached text does or, where
+    that has no rate either, what their kind does.
+    """
+
+    audio_input: Rate | None = None
+    image_input: Rate | None = None
+    video_input: Rate | None = None
+    audio_cache_read: Rate | None = None
+    image_cache_read: Rate | None = None
+    video_cache_read: Rate | None = None
+    audio_output: Rate | None = None
+    image_output: Rate | None = None
+    video_output: Rate | None = None
+    citation_output: Rate | None = None
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What each unit costs, in nano-USD per million units (tokens, images, seconds, requests).
 
-    None means "no rate of its own": cached and reasoning tokens then cost what their total costs, media and
-    requests cost nothing beside their tokens. Zero means free.
+    None means "no rate of its own": cached and reasoning tokens then cost what their total costs, one-hour cache
+    writes what other cache writes do; media, requests and searches cost nothing beside their tokens. Zero means free.
     """
 
     input: Rate
@@ -28,6 +47,9 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     audio_output_s: Rate | None = None
     video_output_s: Rate | None = None
     request: Rate | None = None
+    cache_creation_1h: Rate | None = None
+    web_search: Rate | None = None
+    kinds: KindRates | None = None
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +93,18 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 FREE: Final = Rates(input=0, output=0)
 
 
+class CostParts(NamedTuple):
+    """An exact cost by what it is for, in nano-USD times UNITS_PER_RATE: not yet rounded."""
+
+    input: int
+    output: int
+    other: int  # requests, searches, media by the piece or second
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output + self.other
+
+
 def cost(usage: Usage, price: Price) -> NanoUSD:
     """What a call costs: the exact sum over disjoint units, rounded once, half to even, to a nano-USD.
 
@@ -78,19 +112,73 @@ def cost(usage: Usage, price: Price) -> NanoUSD:
     token is charged once. The sum is kept in nano-USD times a million and rounded only at the end, so the cost
     of a call never depends on the order or number of its parts.
     """
-    rates = price.rates_for(usage.input_tokens)
-    exact = usage.input_tokens * rates.input + usage.output_tokens * rates.output
+    entered, left, other = _exact(usage, price.rates_for(usage.input_tokens) if price.tiers else price.rates)
+    return NanoUSD(round_half_even(entered + left + other, UNITS_PER_RATE))
+
+
+def cost_parts(usage: Usage, price: Price) -> CostParts:
+    """The sum that `cost` rounds, by direction."""
+    return CostParts(*_exact(usage, price.rates_for(usage.input_tokens)))
+
+
+def _exact(usage: Usage, rates: Rates) -> tuple[int, int, int]:
+    entered, left, other = usage.input_tokens * rates.input, usage.output_tokens * rates.output, 0
     if rates.cache_read is not None:
-        exact += usage.cache_read_input_tokens * (rates.cache_read - rates.input)
+        entered += usage.cache_read_input_tokens * (rates.cache_read - rates.input)
     if rates.cache_creation is not None:
-        exact += usage.cache_creation_input_tokens * (rates.cache_creation - rates.input)
+        entered += usage.cache_creation_input_tokens * (rates.cache_creation - rates.input)
+    if rates.cache_creation_1h is not None and usage.cache_creation_1h_input_tokens:
+        short = rates.input if rates.cache_creation is None else rates.cache_creation
+        entered += usage.cache_creation_1h_input_tokens * (rates.cache_creation_1h - short)
     if rates.reasoning is not None:
-        exact += usage.reasoning_output_tokens * (rates.reasoning - rates.output)
+        left += usage.reasoning_output_tokens * (rates.reasoning - rates.output)
+    if rates.kinds is not None and usage.kinds is not None:
+        entered += _kinds_input(usage, usage.kinds, rates, rates.kinds)
+        left += _kinds_output(usage.kinds, rates.output, rates.kinds)
     if rates.request is not None:
-        exact += usage.requests * rates.request
+        other += usage.requests * rates.request
+    if rates.web_search is not None:
+        other += usage.web_searches * rates.web_search
     if usage.images or usage.audio_input_s or usage.audio_output_s or usage.video_output_s:
-        exact += _media(usage, rates)
-    return NanoUSD(round_half_even(exact, UNITS_PER_RATE))
+        other += _media(usage, rates)
+    return entered, left, other
+
+
+def _kinds_input(usage: Usage, kinds: TokenKinds, rates: Rates, own: KindRates) -> int:
+    """What tokens that are not text cost more, or less, than they were charged as text.
+
+    Tokens just written to the cache cost what writing costs, whatever their kind.
+    """
+    fresh = usage.input_tokens - usage.cache_read_input_tokens - usage.cache_creation_input_tokens
+    text_read = rates.input if rates.cache_read is None else rates.cache_read
+    more = 0
+    for count, read, rate, read_rate in (
+        (kinds.audio_input, kinds.audio_cache_read, own.audio_input, own.audio_cache_read),
+        (kinds.image_input, kinds.image_cache_read, own.image_input, own.image_cache_read),
+        (kinds.video_input, kinds.video_cache_read, own.video_input, own.video_cache_read),
+    ):
+        uncached = min(count - read, fresh)
+        fresh -= uncached
+        if rate is not None:
+            more += uncached * (rate - rates.input)
+        if read_rate is None and rates.cache_read is None:
+            read_rate = rate
+        if read_rate is not None:
+            more += read * (read_rate - text_read)
+    return more
+
+
+def _kinds_output(kinds: TokenKinds, text: int, own: KindRates) -> int:
+    more = 0
+    for count, rate in (
+        (kinds.audio_output, own.audio_output),
+        (kinds.image_output, own.image_output),
+        (kinds.video_output, own.video_output),
+        (kinds.citation_output, own.citation_output),
+    ):
+        if rate is not None:
+            more += count * (rate - text)
+    return more
 
 
 def _media(usage: Usage, rates: Rates) -> int:

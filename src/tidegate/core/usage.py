@@ -97,7 +97,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 f"cache_creation_1h_input_tokens ({self.cache_creation_1h_input_tokens}) cannot exceed "
                 f"cache_creation_input_tokens ({self.cache_creation_input_tokens})"
             )
-        if min(msgspec.structs.astuple(self)[:-1]) < 0:
+        if min(msgspec.structs.astuple(self)[:-1]) < 0:  # all but `kinds`
             counts = [(k, v) for k, v in msgspec.structs.asdict(self).items() if isinstance(v, int)]
             raise ValueError(f"counts cannot be negative: {', '.join(f'{k} ({v})' for k, v in counts if v < 0)}")
         if self.kinds is not None:
