@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.errors import UpstreamError
-from tidegate.wire.sse import Framer, event_data
+from tidegate.wire.sse import Framer, _event_data_slowly, event_data
 
 LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 LINES = st.sampled_from(
@@ -106,3 +106,10 @@ def test_a_cr_lf_event_is_the_same_bytes_wherever_it_is_cut(lines: list[bytes], 
     expected = [line + b"\r\n\r\n" for line in lines]
     framer = Framer(1000)
     assert [event for piece in cut(b"".join(expected), places) for event in framer.feed(piece)] == expected
+
+
+@given(st.lists(LINES, max_size=4), st.sampled_from([b"\n", b"\r\n", b"\r"]))
+def test_the_short_ways_to_a_payload_read_what_the_long_one_reads(lines: list[bytes], end: bytes) -> None:
+    """Nearly every event is one line of data, or a name and one line of data."""
+    event = end.join(lines) + end + end
+    assert event_data(event) == _event_data_slowly(event)

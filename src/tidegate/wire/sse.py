@@ -71,6 +71,11 @@ def event_data(event: bytes) -> bytes | None:
     """The payload of an event: its data lines joined with LF; None for a comment or an event without data."""
     if event.startswith(b"data: ") and event.endswith(b"\n\n") and event.count(b"\n") == 2 and b"\r" not in event:
         return event[6:-2]
+    if event.startswith(b"event: ") and event.endswith(b"\n\n") and event.count(b"\n") == 3 and b"\r" not in event:
+        # A name and one line of data, as Anthropic and OpenAI's Responses send all of theirs.
+        at = event.find(b"\n") + 1
+        if event.startswith(b"data: ", at):
+            return event[at + 6 : -2]
     return _event_data_slowly(event)
 
 
