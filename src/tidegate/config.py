@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from tidegate.core.errors import ConfigError
+from tidegate.core.facts import Auth, Dialect
 
 DEFAULT_HOME = ".tidegate"
 RUN_PATH_BYTES_MAX = 85  # a Unix socket's path may have 104 bytes (Linux: 108), its own name included
@@ -94,12 +95,29 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One provider: a new one, or changes to one of the catalog."""
 
-    base_url: Annotated[str, _help("where `/chat/completions` follows, e.g. `https://api.example.com/v1`")] = ""
+    base_url: Annotated[str, _help("where the paths of `dialect` follow, e.g. `https://api.example.com/v1`")] = ""
+    dialect: Annotated[Dialect, _help("what `base_url` speaks; not read where `base_url` is empty")] = "openai-chat"
+    auth: Annotated[
+        Auth | None,
+        _help(
+            f"how the key is sent: {', '.join(f'`{word}`' for word in get_args(Auth))}; "
+            "default: the catalog's, else as the dialect's maker has it"
+        ),
+    ] = None
     api_key_env: Annotated[str, _help("environment variable that holds the provider's key")] = ""
     proxy_url: Annotated[str, _help("outbound proxy, `http://[user:password@]host:port`")] = ""
     ca_file: Annotated[str, _help("PEM of a private certificate authority, trusted for this provider only")] = ""
     tls_verify: Annotated[bool, _help("false accepts any certificate; for tests only")] = True
-    region: Annotated[str, _help("region of this provider's endpoints, as it shows in rows")] = ""
+    region: Annotated[
+        str, _help("region of this provider's endpoints, as it shows in rows; fills `{region}` of its address")
+    ] = ""
+    words: Annotated[
+        dict[str, str],
+        _help('fills the other words of its address, e.g. `{ resource = "acme" }`; default: from the environment'),
+    ] = {}
+    api_version: Annotated[
+        str, _help("Azure's `api-version`: with it calls go to its deployments, without it to its `/openai/v1`")
+    ] = ""
     models: Annotated[
         Literal["auto", "catalog", "listed"],
         _help(

@@ -5,12 +5,13 @@ millisecond; a test holds both equal. A folder of an installation may hold any o
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from tidegate.catalog.addresses import words_in
 from tidegate.core.errors import CatalogError
-from tidegate.core.facts import Author, Provider, Weights
+from tidegate.core.facts import Auth, Author, DataPolicy, Dialect, Provider, Quirks, Weights
 
 BAKED = "overlay.json"
 
@@ -67,30 +68,47 @@ class ModelFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
 
 class ProviderFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A provider as written in `providers.yml`; `author` and `packages` serve `catalog sync` alone."""
+    """A provider as written in `providers.yml`; `author` and `packages` serve `catalog sync` alone.
+
+    The other fields are those of `core.facts.Provider`.
+    """
 
     provider: str
     name: str
     base_url: str
     source: str
     checked: str
+    dialect: Dialect = "openai-chat"
+    also: dict[Dialect, str] = {}
+    hosts: dict[str, str] = {}
+    words: dict[str, str] = {}
     api_key_env: str = ""
+    auth: Auth = "bearer"
+    also_auth: dict[Dialect, Auth] = {}
     headquarters: str = ""
+    regions: tuple[str, ...] = ()
+    data_policy: DataPolicy = DataPolicy()
+    quirks: Quirks = Quirks()
     first_model: str = ""
     author: str = ""
     packages: dict[str, str] = {}
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for an address that nothing can fill, and for a dialect that is said twice."""
+        if self.dialect in self.also:
+            raise ValueError(f"{self.provider}: `also` repeats its dialect {self.dialect}; base_url says it already")
+        if unknown := sorted(set(self.also_auth) - set(self.also)):
+            raise ValueError(f"{self.provider}: `also_auth` names {unknown[0]}, which `also` does not")
+        known = {*self.words, "region"} if self.regions else set(self.words)
+        for url in (self.base_url, *self.also.values()):
+            if unfilled := sorted(words_in(url) - known):
+                raise ValueError(f"{self.provider}: nothing fills {{{unfilled[0]}}} of {url}; name it under `words`")
+
     def fact(self) -> Provider:
-        return Provider(
-            provider=self.provider,
-            name=self.name,
-            base_url=self.base_url,
-            api_key_env=self.api_key_env,
-            headquarters=self.headquarters,
-            first_model=self.first_model,
-            source=self.source,
-            checked=self.checked,
-        )
+        return Provider(**{name: getattr(self, name) for name in _PROVIDER_FIELDS})
+
+
+_PROVIDER_FIELDS: Final = frozenset(ProviderFact.__struct_fields__) & frozenset(Provider.__struct_fields__)
 
 
 class Overlay(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,6 +6,7 @@ Pure: the caller passes configuration, environment and day. The protocols below 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from tidegate.catalog.addresses import is_addressable
 from tidegate.catalog.catalog import Catalog
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Endpoint
@@ -100,13 +101,18 @@ def _serves_catalog(
 
 
 def providers_with_key(catalog: Catalog, environ: Mapping[str, str]) -> list[str]:
-    """The catalog's providers whose key variable holds a key (not one of ours), in its order of preference."""
+    """The catalog's providers whose key variable holds a key (not one of ours), in its order of preference.
+
+    One whose address waits for a word that the environment does not say (Azure's resource) is left out.
+    """
 
     def has_key(variable: str) -> bool:
         value = environ.get(variable, "") if variable else ""
         return bool(value) and not value.startswith(KEY_PREFIX)
 
-    return [name for name, fact in catalog.providers.items() if has_key(fact.api_key_env)]
+    return [
+        name for name, fact in catalog.providers.items() if has_key(fact.api_key_env) and is_addressable(fact, environ)
+    ]
 
 
 def names_of(endpoint: Endpoint) -> tuple[str, ...]:
