@@ -19,6 +19,7 @@ COMMANDS = {  # name -> module; each module holds a click command of the same na
     "call": "tidegate.cli.call",
     "keys": "tidegate.cli.keys",
     "catalog": "tidegate.cli.catalog",
+    "usage": "tidegate.cli.usage",
     "ledger": "tidegate.cli.ledger",
     "study": "tidegate.cli.study",
     "report": "tidegate.cli.report",

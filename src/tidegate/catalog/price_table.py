@@ -1,0 +1,94 @@
+"""The dated prices of a price package, whole: for checking what a body cost against the package's own rates.
+
+The catalog's `prices.csv` keeps what a call is charged by; an audit needs every rate that the source states (audio,
+images, one-hour cache writes, searches), and the rates of before, since an expectation bears no date.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from importlib.metadata import version
+from typing import Any, Final
+
+from tidegate.core.money import NANO_PER_USD, UNITS_PER_RATE
+from tidegate.core.price import KindRates, Price, Rates, Tier
+
+PACKAGE: Final = "genai-prices"
+RATE_OF: Final = {  # theirs -> our rate, and the units that their price is for
+    "input_mtok": ("input", 10**6),
+    "output_mtok": ("output", 10**6),
+    "cache_read_mtok": ("cache_read", 10**6),
+    "cache_write_mtok": ("cache_creation", 10**6),
+    "cache_write_1h_mtok": ("cache_creation_1h", 10**6),
+    "output_reasoning_mtok": ("reasoning", 10**6),
+    "web_searches_kcount": ("web_search", 10**3),
+    "requests_kcount": ("request", 10**3),
+    "audio_hours": ("audio_input_s", 3600),
+}
+KIND_RATE_OF: Final = {
+    **{f"input_{kind}_mtok": f"{kind}_input" for kind in ("audio", "image", "video")},
+    **{f"cache_{kind}_read_mtok": f"{kind}_cache_read" for kind in ("audio", "image", "video")},
+    **{f"output_{kind}_mtok": f"{kind}_output" for kind in ("audio", "image", "video", "citation")},
+}
+
+
+@cache
+def dated_prices(provider: str, model: str, day: datetime) -> tuple[Price, ...]:
+    """Prices of a model at a provider, by the package's names: the one of `day` first, then the others it knows.
+
+    Empty where the package does not know the model. Raises ImportError where the package is missing (extra `prices`).
+    """
+    from genai_prices.data import providers
+
+    theirs = next((one for one in providers if one.id == provider), None)
+    found = theirs.find_model(model, all_providers=providers) if theirs is not None and model else None
+    if found is None:
+        return ()
+    current = found.get_prices(day)
+    dated = (
+        [("", found.prices)] if not isinstance(found.prices, list) else [(_start(c), c.prices) for c in found.prices]
+    )
+    dated.sort(key=lambda one: one[1] is not current)
+    return tuple(_price(f"{found.id}@{provider}#{start}", start, prices) for start, prices in dated)
+
+
+def source() -> str:
+    """The package and its version. Raises PackageNotFoundError where it is missing."""
+    return f"{PACKAGE} {version(PACKAGE)}"
+
+
+def _start(conditional: Any) -> str:
+    """The day a price holds from; empty for the first, and for one that holds at some hours of a day."""
+    start = getattr(conditional.constraint, "start_date", None)
+    return start.isoformat() if start else ""
+
+
+def _price(price_id: str, start: str, prices: Any) -> Price:
+    stated = {name: value for name, value in vars(prices).items() if value is not None}
+    bounds = sorted({tier.start for value in stated.values() for tier in getattr(value, "tiers", ())})
+    tiers = [Tier(input_tokens_above=bound, rates=_rates(stated, bound)) for bound in bounds if bound > 0]
+    return Price(price_id=price_id, rates=_rates(stated, 0), tiers=tuple(tiers), valid_from=start, source=PACKAGE)
+
+
+def _rates(stated: dict[str, Any], bound: int) -> Rates:
+    """Rates for calls above `bound` input tokens. What is not stated of input and output costs nothing."""
+    own = {"input": 0, "output": 0}
+    for name, (ours, units) in RATE_OF.items():
+        if name in stated:
+            own[ours] = _rate(stated[name], bound, units)
+    kinds = {ours: _rate(stated[name], bound, 10**6) for name, ours in KIND_RATE_OF.items() if name in stated}
+    return Rates(**own, kinds=KindRates(**kinds) if kinds else None)
+
+
+def _rate(value: Any, bound: int, units: int) -> int:
+    """A price for so many units, as nano-USD per million of them."""
+    if hasattr(value, "tiers"):
+        prices = [value.base, *(tier.price for tier in value.tiers if tier.start <= bound and bound)]
+        value = prices[-1]
+    return round(Fraction(Decimal(value)) * NANO_PER_USD * UNITS_PER_RATE / units)
+
+
+def at_noon(year: int, month: int, day: int) -> datetime:
+    """The hour a price is looked up at, where only a day is known."""
+    return datetime(year, month, day, 12, tzinfo=UTC)
