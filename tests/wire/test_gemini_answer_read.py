@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -304,6 +305,11 @@ def test_no_bytes_make_the_reader_fail(data, size):
         read_by_peek(stream)
 
 
+MEMBERS = re.findall(
+    r"\w+",
+    "candidates content parts text thought thoughtSignature functionCall args name index finishReason error inlineData "
+    "mimeType data promptFeedback usageMetadata responseId function_call usage_metadata",
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: (
