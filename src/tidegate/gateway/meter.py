@@ -7,13 +7,13 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Final
 
-from tidegate.core.price import Price, cost
+from tidegate.core.price import Price, cost, cost_parts
 from tidegate.core.row import Attempt, CostBasis
 from tidegate.core.usage import NO_USAGE, Usage
 
 
 class Settlement:
-    """Usage, cost and basis of a call. `usage` None: the provider never said."""
+    """Usage, cost and basis of a call. `usage` None: the provider never said, and nobody counted."""
 
     __slots__ = ("basis", "cost_nano_usd", "upstream_cost_nano_usd", "usage")
 
@@ -37,12 +37,38 @@ def unspent(attempts: Iterable[Attempt]) -> Settlement:
     return UNKNOWN_SPENT if unknown else NOTHING_SPENT
 
 
-def settle(usage: Usage | None, price: Price) -> Settlement:
-    """What reported usage costs at a price; unknown without usage."""
-    if usage is None:
-        return UNKNOWN_SPENT
-    amount = cost(usage, price)
-    return Settlement(usage, amount, amount, "metered")
+def settle(
+    usage: Usage | None, price: Price, *, reported_nano_usd: int | None = None, estimate: Usage | None = None
+) -> Settlement:
+    """What a call costs, by the best that is known of it.
+
+    What the provider itself says that it charges wins; then the usage it reported, at our price; then `estimate`,
+    counted here where it reported none (`gateway/estimate.py`), which the row calls `estimated_partial`. With none of
+    the three the cost is unknown.
+    """
+    if reported_nano_usd is not None:
+        return Settlement(usage, reported_nano_usd, reported_nano_usd, "provider_reported")
+    if usage is not None:
+        amount = cost(usage, price)
+        return Settlement(usage, amount, amount, "metered")
+    if estimate is not None:
+        amount = cost(estimate, price)
+        return Settlement(estimate, amount, amount, "estimated_partial")
+    return UNKNOWN_SPENT
+
+
+def cost_split(settlement: Settlement, price: Price) -> tuple[int, int] | None:
+    """The nano-USD that input and output take of a call's cost, in the proportion of our prices for them.
+
+    What requests and searches cost is in neither. None where no usage is known.
+    """
+    if settlement.usage is None:
+        return None
+    parts = cost_parts(settlement.usage, price)
+    if not parts.total:
+        return 0, 0
+    total = settlement.cost_nano_usd
+    return total * parts.input // parts.total, total * parts.output // parts.total
 
 
 BUCKETS_S: Final = (
@@ -83,12 +109,11 @@ class Totals:
     def count_call(self, status: int, settlement: Settlement, overhead_us: int, first_chunk_us: int | None) -> None:
         """Add one finished call."""
         self.calls[status] = self.calls.get(status, 0) + 1
-        if settlement.usage is None:
-            self.unknown_cost += 1
-        else:
+        self.unknown_cost += settlement.basis == "unknown"
+        self.cost_nano_usd += settlement.cost_nano_usd
+        if settlement.usage is not None:
             self.input_tokens += settlement.usage.input_tokens
             self.output_tokens += settlement.usage.output_tokens
-            self.cost_nano_usd += settlement.cost_nano_usd
         self.overhead[bisect_left(BUCKETS_S, overhead_us / 1e6)] += 1
         self.overhead_sum_us += overhead_us
         if first_chunk_us is not None:

@@ -10,22 +10,32 @@ from tidegate.wire.events import UsageSeen
 NO_KINDS: Final = TokenKinds()
 
 
-def encode_usage(seen: UsageSeen, flavour: str, *, openrouter: bool = False) -> dict[str, Any]:
+def encode_usage(
+    seen: UsageSeen, flavour: str, *, openrouter: bool = False, cost_split: tuple[int, int] | None = None
+) -> dict[str, Any]:
     """The usage object of a dialect, ready for JSON. openrouter: with what OpenRouter adds to OpenAI's (`cost`, ...).
 
-    A missing cost is left out: no cost is known is not "free". Raises KeyError for an unknown flavour.
+    cost_split: nano-USD of the input and of the output, for `cost_details`. A cost that is not known is left out: it is
+    not "free". Raises KeyError for an unknown flavour.
     """
     written = _WRITERS[flavour](seen.usage)
     if openrouter:
-        _add_openrouter(written, seen)
+        _add_openrouter(written, seen, cost_split, "input_output" if flavour == "openai-responses" else "chat")
     return written
 
 
-def _add_openrouter(written: dict[str, Any], seen: UsageSeen) -> None:
+_SPLIT_NAMES: Final = {"chat": ("prompt", "completions"), "input_output": ("input", "output")}
+
+
+def _add_openrouter(written: dict[str, Any], seen: UsageSeen, cost_split: tuple[int, int] | None, names: str) -> None:
     written["is_byok"] = False
     if seen.cost_nano_usd is not None:
         written["cost"] = usd_number(seen.cost_nano_usd)
-        written["cost_details"] = {"upstream_inference_cost": usd_number(seen.cost_nano_usd)}
+        if cost_split is not None:
+            written["cost_details"] = {"upstream_inference_cost": usd_number(seen.cost_nano_usd)} | {
+                f"upstream_inference_{name}_cost": usd_number(part)
+                for name, part in zip(_SPLIT_NAMES[names], cost_split, strict=True)
+            }
     if seen.usage.web_searches:
         written["server_tool_use_details"] = {"web_search_requests": seen.usage.web_searches}
 
