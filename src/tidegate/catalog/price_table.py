@@ -4,14 +4,17 @@ The catalog's `prices.csv` keeps what a call is charged by; an audit needs every
 images, one-hour cache writes, searches), and the rates of before, since an expectation bears no date.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
+from importlib import resources
 from importlib.metadata import version
 from typing import Any, Final
 
-from tidegate.core.money import NANO_PER_USD, UNITS_PER_RATE
+import msgspec
+
+from tidegate.core.money import NANO_PER_USD, UNITS_PER_RATE, parse_rate
 from tidegate.core.price import KindRates, Price, Rates, Tier
 
 PACKAGE: Final = "genai-prices"
@@ -35,7 +38,8 @@ KIND_RATE_OF: Final = {
 
 @cache
 def dated_prices(provider: str, model: str, day: datetime) -> tuple[Price, ...]:
-    """Prices of a model at a provider, by the package's names: the one of `day` first, then the others it knows.
+    """Prices of a model at a provider, by the package's names: the one of `day` first, then the others it knows, then
+    those that it has withdrawn.
 
     Empty where the package does not know the model. Raises ImportError where the package is missing (extra `prices`).
     """
@@ -50,7 +54,31 @@ def dated_prices(provider: str, model: str, day: datetime) -> tuple[Price, ...]:
         [("", found.prices)] if not isinstance(found.prices, list) else [(_start(c), c.prices) for c in found.prices]
     )
     dated.sort(key=lambda one: one[1] is not current)
-    return tuple(_price(f"{found.id}@{provider}#{start}", start, prices) for start, prices in dated)
+    stated = tuple(_price(f"{found.id}@{provider}#{start}", start, prices) for start, prices in dated)
+    return stated + withdrawn_prices().get((provider, found.id), ())
+
+
+class WithdrawnPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry of `data/withdrawn_prices.yml`. `input`, `output`: USD per million tokens."""
+
+    provider: str
+    model: str
+    input: str
+    output: str
+    source: str
+    checked: str
+
+
+@cache
+def withdrawn_prices() -> dict[tuple[str, str], tuple[Price, ...]]:
+    """Prices that were once stated and are now called wrong, by provider and model."""
+    text = resources.files("tidegate.data").joinpath("withdrawn_prices.yml").read_bytes()
+    found: dict[tuple[str, str], tuple[Price, ...]] = {}
+    for entry in msgspec.yaml.decode(text, type=list[WithdrawnPrice]):
+        rates = Rates(input=parse_rate(entry.input), output=parse_rate(entry.output))
+        price = Price(price_id=f"{entry.model}@{entry.provider}#withdrawn", rates=rates, source=entry.source)
+        found[entry.provider, entry.model] = (*found.get((entry.provider, entry.model), ()), price)
+    return found
 
 
 def source() -> str:
@@ -87,8 +115,3 @@ def _rate(value: Any, bound: int, units: int) -> int:
         prices = [value.base, *(tier.price for tier in value.tiers if tier.start <= bound and bound)]
         value = prices[-1]
     return round(Fraction(Decimal(value)) * NANO_PER_USD * UNITS_PER_RATE / units)
-
-
-def at_noon(year: int, month: int, day: int) -> datetime:
-    """The hour a price is looked up at, where only a day is known."""
-    return datetime(year, month, day, 12, tzinfo=UTC)

@@ -98,7 +98,10 @@ def audit(line: Line, fields: UsageFields, prices: Prices, provider: str = "", f
     if not provider and not flavour:
         told = fields.told_from(line.body)
         return [_found(line, prices, (UNSAID, UNSAID), [told] if told else [])]
-    names = [flavour] if flavour else sorted(fields.providers.get(provider, {}))
+    if not flavour and provider not in fields.providers:
+        known = ", ".join(sorted(fields.providers))
+        raise TidegateError(f"no flavour of {provider!r} is listed: name one with --flavour. Listed are: {known}")
+    names = [flavour] if flavour else sorted(fields.providers[provider])
     pairs = [(provider or UNSAID, name) for name in names]
     return [_found(line, prices, pair, known_readings(fields, *pair)) for pair in pairs]
 
