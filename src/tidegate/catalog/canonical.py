@@ -24,6 +24,7 @@ class Canonical:
     def __init__(self, facts: Iterable[SourceFact], overlay: Overlay) -> None:
         aliases = {fact.model: fact.aliases for fact in overlay.models}
         self._own_author = {entry.provider: entry.author for entry in overlay.providers}
+        self._only_known = {entry.provider for entry in overlay.providers if entry.only_known}
         authors = {alias: entry.author for entry in overlay.authors for alias in entry.aliases}
         self._authors = {entry.author: entry.author for entry in overlay.authors} | authors
         slugs = set(aliases)
@@ -39,7 +40,7 @@ class Canonical:
         self._catalog = Catalog(models, {}, overlay)
 
     def slug_of(self, fact: SourceFact) -> str:
-        """The slug, with date and variant, of what a package lists; empty where nobody can tell the author."""
+        """The slug, with date and variant, of what a package lists; empty where nobody can tell whose model it is."""
         name, own = fact.name, self._own_author.get(fact.provider, "")
         parts = take_apart(name)
         if _is_pointer(fact) or parts.variant in NOT_A_CALL_PRICE:
@@ -52,7 +53,7 @@ class Canonical:
         for spelling in spellings:
             if (found := self._catalog.resolve(spelling)).known:
                 return found.slug
-        return self._new(name, own)
+        return "" if fact.provider in self._only_known else self._new(name, own)
 
     def _new(self, name: str, own: str) -> str:
         """A slug for a model that the aggregator does not list: under the author it names, hints at, or belongs to."""

@@ -68,9 +68,10 @@ class ModelFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
 
 class ProviderFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A provider as written in `providers.yml`; `author` and `packages` serve `catalog sync` alone.
+    """A provider as written in `providers.yml`; `author`, `packages` and `only_known` serve `catalog sync` alone.
 
-    The other fields are those of `core.facts.Provider`.
+    `only_known`: it names models in its own way, so one that nobody else lists under that name is left out, and not
+    taken for a new model. The other fields are those of `core.facts.Provider`.
     """
 
     provider: str
@@ -92,6 +93,7 @@ class ProviderFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     first_model: str = ""
     author: str = ""
     packages: dict[str, str] = {}
+    only_known: bool = False
 
     def __post_init__(self) -> None:
         """Raises ValueError for an address that nothing can fill, and for a dialect that is said twice."""
