@@ -162,7 +162,9 @@ class ChatStreamEncoder:
         block = self._blocks[event.index] = _Block(event)
         kind = event.kind
         if kind == "tool":
-            return self._tool_start(block)
+            return self._seal(block, event.signature) + self._tool_start(block)
+        if kind == "text":
+            return self._seal(block, event.signature)
         if kind in ("thinking", "redacted"):
             block.place, self._details = self._details, self._details + 1
             if kind == "redacted" and not self._is_hiding:
@@ -223,14 +225,19 @@ class ChatStreamEncoder:
         if start.kind == "tool" and block.is_empty:
             out = self._arguments(block, "{}")
         sealed = start.signature + block.sealed
+        if start.kind != "thinking":
+            return out + (self._seal(block, sealed) if block.sealed else b"")
         if not sealed or self._is_hiding:
             return out
-        if start.kind == "thinking":
-            details = thought_detail(start, block.place, signature=sealed)
-        else:
-            details = [sealed_detail(sealed, start.origin, self._details, start.call_id)]
-            self._details += 1
-        return out + self._chunk({"reasoning_details": details})
+        return out + self._chunk({"reasoning_details": thought_detail(start, block.place, signature=sealed)})
+
+    def _seal(self, block: _Block, sealed: str) -> bytes:
+        """The seal of a call or a text, before it where it is known then: so its reader knows the maker in time."""
+        if not sealed or self._is_hiding:
+            return b""
+        place, self._details = self._details, self._details + 1
+        detail = sealed_detail(sealed, block.start.origin, place, block.start.call_id)
+        return self._chunk({"reasoning_details": [detail]})
 
     def _citation(self, event: Citation) -> bytes:
         said = annotation(event, self._characters)
