@@ -121,6 +121,21 @@ def cache_mark(cache: Cache | None) -> CacheMark | None:
     return CacheMark("1h" if cache.ttl == "1h" else "")
 
 
+def object_of(arguments: str) -> Raw:
+    """A call's arguments as the object that this dialect wants.
+
+    Nothing is `{}`. What is no object (a model may have been cut off in the middle of it, or have written nonsense) is
+    kept as text inside one, so that the next model sees what was written and no conversation ends for it.
+    """
+    if not arguments.strip():
+        return Raw(b"{}")
+    try:
+        msgspec.json.decode(arguments, type=dict[str, Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return Raw(_encoder.encode({"arguments": arguments}))
+    return Raw(arguments.encode())
+
+
 class BlockReader:
     """Reads the content of one request's messages; `unsaid` gathers the fields that a part cannot hold."""
 
