@@ -63,12 +63,18 @@ class Seen(NamedTuple):
 
 
 class MockProvider(ThreadedServer):
-    """`calls`: requests in order of arrival. arguments: what named tools are called with, instead of made-up values."""
+    """`calls`: requests in order of arrival.
 
-    def __init__(self, port: int = 0, arguments: Mapping[str, dict[str, Any]] | None = None) -> None:
+    arguments: what named tools are called with, instead of made-up values. plain_vectors: embeddings are never base64.
+    """
+
+    def __init__(
+        self, port: int = 0, arguments: Mapping[str, dict[str, Any]] | None = None, *, plain_vectors: bool = False
+    ) -> None:
         super().__init__()
         self.calls: list[Seen] = []
         self.arguments = dict(arguments or {})
+        self.plain_vectors = plain_vectors
         self._port = port
 
     @property
@@ -96,7 +102,7 @@ class MockProvider(ThreadedServer):
             return await write_whole(writer, refusal("openai", 404, f"Unknown request URL: {seen.method} {seen.path}."))
         path, dialect, handler = route
         dialect = "anthropic" if "anthropic-version" in seen.headers else dialect
-        ask = Ask(seen.body, path, seen.query, seen.headers, self.arguments)
+        ask = Ask(seen.body, path, seen.query, seen.headers, self.arguments, self.plain_vectors)
         said = words(ask.model)
         status = faults.asked_status(said)
         if not any(name in seen.headers for name in KEYS) and "key" not in seen.query:

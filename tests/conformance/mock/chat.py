@@ -152,7 +152,7 @@ def embeddings(ask: Ask) -> Answer:
     size = ask.body.get("dimensions") or 4
     vector = [round(0.1 * (i % 10), 1) for i in range(size)]
     packed = base64.b64encode(struct.pack(f"<{size}f", *vector)).decode()
-    shown: Any = packed if ask.body.get("encoding_format") == "base64" else vector
+    shown: Any = packed if ask.body.get("encoding_format") == "base64" and not ask.plain_vectors else vector
     data = [{"object": "embedding", "index": i, "embedding": shown} for i in range(count)]
     usage = {"prompt_tokens": INPUT, "total_tokens": INPUT}
     return Whole({"object": "list", "data": data, "model": ask.model, "usage": usage})

@@ -5,13 +5,17 @@ from typing import Any, NamedTuple
 
 
 class Ask(NamedTuple):
-    """A request. body: its JSON, or the fields of its form (files: their bytes). path: what the route's groups held."""
+    """A request. body: its JSON, or the fields of its form (files: their bytes). path: what the route's groups held.
+
+    plain_vectors: embeddings are lists of numbers, whatever encoding is asked for.
+    """
 
     body: Mapping[str, Any]
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
     arguments: Mapping[str, dict[str, Any]]  # what tools are called with, by name
+    plain_vectors: bool = False
 
     @property
     def model(self) -> str:
