@@ -47,6 +47,9 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Literal["drain", "cancel"],
         _help("when a caller leaves: `drain` reads the provider to its end, for exact usage; `cancel` hangs up"),
     ] = "drain"
+    comment_s: Annotated[
+        Positive, _help("silence after which the caller of a stream gets a comment, so that nobody hangs up meanwhile")
+    ] = 15.0
     drain_s: Annotated[float, Meta(ge=0), _help("how long SIGTERM, or a drained call, may take to finish")] = 120.0
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _help("what the log shows")] = "info"
 

@@ -33,7 +33,7 @@ def test_a_stream_means_the_same_wherever_it_is_cut(places: list[int]) -> None:
     """Forwarded bytes, usage, finish reason and the held [DONE] do not depend on TCP."""
     out, state = relay(stream_of(*ANSWER, usage_event()), places, strip=True)
     assert out == stream_of(*ANSWER, end=b"")
-    assert (state.usage, state.finish_reason, state.held) == (EXPECTED, "stop", b"data: [DONE]\n\n")
+    assert (state.seen.usage, state.seen.finish_reason, state.last(b"")) == (EXPECTED, "stop", b"data: [DONE]\n\n")
 
 
 @given(CUTS)
@@ -48,23 +48,23 @@ def test_usage_beside_choices_is_read_and_passes(places: list[int]) -> None:
     """Some providers put usage into the last choice's event: nothing of it may be lost."""
     stream = stream_of(delta("a"), delta(None, "stop") | {"usage": USAGE})
     out, state = relay(stream, places, strip=True)
-    assert out + state.held == stream
-    assert state.usage == EXPECTED
+    assert out + state.last(b"") == stream
+    assert state.seen.usage == EXPECTED
 
 
 @given(CUTS)
 def test_a_stream_without_its_last_blank_line_still_counts(places: list[int]) -> None:
     """A careless provider ends on `data: [DONE]` alone."""
     _, state = relay(stream_of(*ANSWER, usage_event(), end=b"data: [DONE]"), places, strip=True)
-    assert state.is_done
-    assert state.usage == EXPECTED
+    assert state.seen.is_done
+    assert state.seen.usage == EXPECTED
 
 
 def test_nothing_follows_done() -> None:
     """What a provider says after [DONE] would reach a caller after the end of its answer."""
     out, state = relay(stream_of(*ANSWER) + stream_of(delta("more")), [], strip=True)
     assert out == stream_of(*ANSWER, end=b"")
-    assert state.is_done
+    assert state.seen.is_done
 
 
 def test_comments_and_foreign_events_pass_untouched() -> None:
@@ -82,11 +82,11 @@ def test_interleaved_tool_calls_are_counted_once_each() -> None:
 
     stream = stream_of(tool(0, id="a"), tool(1, id="b"), tool(0), tool(1), delta(None, "tool_calls"))
     _, state = relay(stream, [], strip=True)
-    assert (state.tool_calls, state.finish_reason) == (2, "tool_calls")
+    assert (state.seen.tool_calls, state.seen.finish_reason) == (2, "tool_calls")
 
 
 def test_an_error_inside_the_stream_is_seen() -> None:
     """HTTP 200 was sent long ago; the row must still say that the call failed."""
     _, state = relay(stream_of(delta("a"), {"error": {"message": "overloaded"}}), [], strip=True)
-    assert state.error_seen
-    assert not relay(stream_of(delta("a") | {"error": None}), [], strip=True)[1].error_seen
+    assert state.seen.has_error
+    assert not relay(stream_of(delta("a") | {"error": None}), [], strip=True)[1].seen.has_error

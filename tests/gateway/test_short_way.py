@@ -64,7 +64,7 @@ class Caller:
         self.relay = StreamRelay(strip_usage=True, event_bytes_max=100_000)
         self.short, self.passed, self.out, self.ended = short, 0, b"", ""
         self.transport, self.descriptor, self.heard, self.now = self, -1, 0.0, 1.0
-        self.connection = UpstreamConnection(Target("p", "http://x", "", ProviderConfig(), Upstream()), Pool())  # type: ignore[arg-type]
+        self.connection = UpstreamConnection(Target("p", "http://x", ProviderConfig(), Upstream()), Pool())  # type: ignore[arg-type]
         self.connection.connection_made(Wire())  # type: ignore[arg-type]
         self.connection.send(self, ())
 
@@ -99,7 +99,7 @@ class Caller:
 
     def meaning(self) -> tuple[object, ...]:
         relay = self.relay
-        return self.out, self.ended, relay.usage, relay.finish_reason, relay.tool_calls, relay.error_seen, relay.is_done
+        return self.out, self.ended, relay.seen
 
 
 class Wire:

@@ -18,6 +18,7 @@ TidegateError                     anything of ours, also off the wire (exit code
     ├── InternalError             500
     ├── ClientGone                499  never sent: what the row says when the caller left
     ├── UpstreamError             502  the provider failed or spoke nonsense
+    ├── UpstreamRefusal           the provider's own status: its word on the caller's request
     ├── UpstreamRejected          502  the provider refused our credentials
     ├── Unavailable               503  draining, or the ledger cannot be written
     └── UpstreamTimeout           504
@@ -51,9 +52,9 @@ class GatewayError(TidegateError):
     `kind`: OpenAI's `error.type`. `param`: the offending field, where there is one.
     """
 
-    status: ClassVar[int] = 500
+    status: int = 500
     code: ClassVar[str] = "internal_error"
-    kind: ClassVar[str] = "api_error"
+    kind: str = "api_error"
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
         super().__init__(message)
@@ -124,6 +125,17 @@ class InternalError(GatewayError):
 
 class UpstreamError(GatewayError):
     status, code, kind = 502, "upstream_error", "api_error"
+
+
+class UpstreamRefusal(GatewayError):
+    """A provider's word on the caller's own request, in its own status: 400, 404, 429 and their like."""
+
+    code = "upstream_error"
+
+    def __init__(self, status: int, provider: str, message: str) -> None:
+        super().__init__(message or f"Provider {provider} answered HTTP {status}.")
+        self.status = status
+        self.kind = "rate_limit_error" if status == 429 else "invalid_request_error"
 
 
 class UpstreamRejected(GatewayError):

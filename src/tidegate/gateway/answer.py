@@ -3,12 +3,26 @@
 from typing import TYPE_CHECKING
 
 from tidegate.core.errors import GatewayError
-from tidegate.gateway.http import error_reply
-from tidegate.gateway.replies import call_headers
-from tidegate.wire.openai_chat import stream_error
+from tidegate.gateway.error_shapes import error_at
+from tidegate.gateway.http import JSON, error_reply
+from tidegate.gateway.replies import call_headers, header_list
 
 if TYPE_CHECKING:
     from tidegate.gateway.exchange import Exchange
+    from tidegate.wire.dialect import Seen
+
+
+WAITING = b": the provider is at work\n\n"  # a comment: strict readers of events skip it, proxies see a live stream
+
+
+def begin_stream(exchange: "Exchange") -> None:
+    """The head of a streamed reply, unless it was sent or nobody is there."""
+    if exchange.client_gone or exchange.reply_started:
+        return
+    exchange.status = 200
+    exchange.reply_started = True
+    extra = extra_headers(exchange) + b"cache-control: no-cache\r\n"
+    exchange.client.begin_stream(exchange.operation.stream_type, extra)
 
 
 def send_answer(exchange: "Exchange") -> None:
@@ -23,6 +37,20 @@ def send_answer(exchange: "Exchange") -> None:
         client.reply(exchange.status, exchange.content_type, body, extra_headers(exchange))
 
 
+def whole_reply(exchange: "Exchange", body: bytes) -> tuple[bytes, "Seen | None", bytes]:
+    """A provider's whole reply as the caller gets it, what it told, and its content-type.
+
+    It becomes events where the caller asked for a stream: they may have had comments of one already.
+    """
+    way, operation = exchange.way, exchange.operation
+    assert way is not None and exchange.head is not None
+    told, seen = way.reply(body)
+    if exchange.head.is_stream and (events := way.as_stream(body)) is not None:
+        return events, seen, operation.stream_type
+    is_ours = exchange.serving is not None and exchange.serving.dialect is not operation.dialect
+    return told, seen, JSON if is_ours else exchange.content_type
+
+
 def send_unrecorded(exchange: "Exchange", error: GatewayError) -> None:
     """The outcome could not be written: no reply of this call may look whole."""
     if exchange.reply_started:
@@ -33,17 +61,24 @@ def send_unrecorded(exchange: "Exchange", error: GatewayError) -> None:
 
 def extra_headers(exchange: "Exchange") -> bytes:
     """The header lines of every reply to this call."""
-    return call_headers(exchange.generation_id, exchange.request_id, exchange.retry_after)
+    lines = call_headers(exchange.generation_id, exchange.request_id, exchange.retry_after)
+    if exchange.way is not None and exchange.way.dropped:
+        lines += b"x-tidegate-dropped-parameters: %b\r\n" % header_list(exchange.way.dropped)
+    return lines
 
 
 def _last_event(exchange: "Exchange") -> bytes:
-    assert exchange.relay is not None
-    if exchange.error is not None and not exchange.relay.error_seen:
-        return stream_error(exchange.error.message, exchange.error.code)
-    return exchange.relay.held
+    relay, error = exchange.relay, exchange.error
+    if relay is None:  # only comments have been sent
+        if error is None:
+            return exchange.body[0] if exchange.body else b""
+        return exchange.operation.dialect.stream_error(error)
+    tells = error is not None and not relay.seen.has_error  # one of the provider's own has been passed on
+    return relay.last(exchange.operation.dialect.stream_error(error) if error is not None and tells else b"")
 
 
 def _error_reply(exchange: "Exchange", error: GatewayError) -> bytes:
     provider = exchange.endpoint.provider if exchange.endpoint and exchange.attempts else ""
     keep_alive, date = exchange.client.keeps_alive, exchange.server.date
-    return error_reply(error, extra=extra_headers(exchange), keep_alive=keep_alive, date=date, provider_name=provider)
+    body = error_at(exchange.request.path, error, request_id=exchange.request_id, provider_name=provider)
+    return error_reply(error, body, extra=extra_headers(exchange), keep_alive=keep_alive, date=date)

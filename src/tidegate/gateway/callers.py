@@ -1,5 +1,6 @@
 """Where a caller is: the address of its connection, or what a trusted forwarder says of it."""
 
+import asyncio
 import ipaddress
 from collections.abc import Iterable
 
@@ -32,6 +33,12 @@ class Forwarders:
             if not self.trusts(text):
                 return text
         return ""
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """The address of the other end; '' where there is none (a Unix socket)."""
+    peer = transport.get_extra_info("peername")
+    return peer[0] if isinstance(peer, tuple) else ""
 
 
 class Caller:

@@ -25,11 +25,11 @@ class Target:
     """Where calls to one provider go, ready to use: address, TLS, proxy, time-outs, the fixed part of a request."""
 
     __slots__ = (
-        "_authorization", "_line_prefix", "connect_s", "first_byte_s", "host", "idle_s", "port", "provider", "proxy",
-        "proxy_authorization", "request_prefix", "ssl_context", "total_s", "unix_path",
+        "connect_s", "first_byte_s", "header_lines", "host", "idle_s", "path_prefix", "port", "provider", "proxy",
+        "proxy_authorization", "ssl_context", "total_s", "unix_path",
     )  # fmt: skip
 
-    def __init__(self, provider: str, base_url: str, api_key: str, settings: ProviderConfig, limits: Upstream) -> None:
+    def __init__(self, provider: str, base_url: str, settings: ProviderConfig, limits: Upstream) -> None:
         url = urlsplit(base_url)
         if url.scheme not in PORTS or not url.hostname:
             raise ConfigError(f"providers.{provider}.base_url {base_url!r} is not an http or https URL")
@@ -46,26 +46,17 @@ class Target:
         host = url.netloc.rpartition("@")[2]
         through_plain_proxy = self.proxy is not None and self.ssl_context is None
         origin = f"http://{host}" if through_plain_proxy else ""
-        self._line_prefix = f"{origin}{url.path.rstrip('/')}"
+        self.path_prefix = f"{origin}{url.path.rstrip('/')}"
         lines = [f"host: {host}", f"user-agent: tidegate/{__version__}", "accept: application/json, text/event-stream"]
         lines += ["accept-encoding: identity", "content-type: application/json"]
-        if api_key:
-            lines.append(f"authorization: Bearer {_header_safe(provider, api_key)}")
         if through_plain_proxy and self.proxy_authorization:
             lines.append(f"proxy-authorization: {self.proxy_authorization}")
-        head = "\r\n".join(lines)
-        self.request_prefix = (
-            f"POST {self._line_prefix}/chat/completions HTTP/1.1\r\n{head}\r\ncontent-length: ".encode()
-        )
-
-    def chat_head(self, body_bytes: int) -> bytes:
-        """Request line and headers of a chat completion."""
-        return b"%b%d\r\n\r\n" % (self.request_prefix, body_bytes)
+        self.header_lines = tuple(lines)
 
 
 def unix_target(path: Path, provider: str, limits: Upstream) -> Target:
     """A target behind a Unix socket: our own console."""
-    target = Target(provider, "http://localhost", "", ProviderConfig(), limits)
+    target = Target(provider, "http://localhost", ProviderConfig(), limits)
     target.unix_path = str(path)
     return target
 
@@ -152,14 +143,6 @@ def _proxy(url: str) -> tuple[tuple[str, int] | None, str]:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = "Basic " + base64.b64encode(pair.encode()).decode()
     return (parts.hostname, parts.port or 80), authorization
-
-
-def _header_safe(provider: str, api_key: str) -> str:
-    """The key, if it can stand in a header: a stray line end in a variable must not become a header of its own."""
-    api_key = api_key.strip()
-    if not api_key.isascii() or not api_key.isprintable():
-        raise ConfigError(f"the API key of provider {provider} holds characters that no header may hold")
-    return api_key
 
 
 def acknowledge_seldom(transport: asyncio.BaseTransport) -> None:

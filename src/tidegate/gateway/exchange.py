@@ -11,56 +11,55 @@ from typing import TYPE_CHECKING
 from tidegate.core.errors import ClientGone, GatewayError, InternalError, Unavailable, UpstreamError
 from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
-from tidegate.core.row import Attempt, Intent, Outcome, Row
-from tidegate.core.usage import Usage
-from tidegate.gateway.answer import extra_headers, send_answer, send_unrecorded
-from tidegate.gateway.http import EVENT_STREAM, JSON, Request
+from tidegate.core.row import Attempt, Outcome, Row
+from tidegate.gateway.answer import WAITING, begin_stream, send_answer, send_unrecorded, whole_reply
+from tidegate.gateway.http import JSON, Request
 from tidegate.gateway.meter import NOTHING_SPENT, Settlement, settle, unspent
-from tidegate.gateway.relay import StreamRelay
-from tidegate.gateway.replies import PASSED_THROUGH, failure_of, reply_too_large, request_id_of, timeout_of
-from tidegate.gateway.rows import attempt_of, identity_row, outcome_row
+from tidegate.gateway.patience import Patience
+from tidegate.gateway.relay import Relay, is_finished
+from tidegate.gateway.replies import reply_too_large, request_id_of, timeout_of
+from tidegate.gateway.rows import attempt_of, identity_row, intent_of, outcome_row
 from tidegate.gateway.short_way import short_way
-from tidegate.wire.openai_chat import Reply, decode_reply, decode_request, edit_request, usage_from_wire, without_body
+from tidegate.gateway.way import Stamp, Way, way_of
 
 if TYPE_CHECKING:
     import asyncio
 
     from tidegate.accounts.keys import Key
-    from tidegate.gateway.connect import Target
     from tidegate.gateway.listener import ClientConnection
+    from tidegate.gateway.operation import Operation
     from tidegate.gateway.server import Server
+    from tidegate.gateway.table import Serving
     from tidegate.gateway.upstream import UpstreamConnection
-    from tidegate.wire.openai_chat import RequestHead
+    from tidegate.wire.dialect import Head, Seen
 
 log = logging.getLogger(__name__)
 ATTEMPTS_MAX = 2  # the first, and one more where a warm connection turned out to be dead
 STALE_S = 1.0  # a dead connection shows at once; one that dies later may have worked, and is not asked twice
-SWEEP_S = 0.25  # between two looks at the deadlines
-AFTER_DONE_S = 1.0  # how long a provider may keep its connection after [DONE] before we hang up
 JOIN_BYTES_MAX = 16 * 1024  # below it one copy is cheaper than a gathered write
-NEVER = float("inf")
 
 
 class Exchange:
     """One call of one caller."""
 
-    def __init__(self, server: "Server", client: "ClientConnection", request: Request, key: "Key") -> None:
+    def __init__(self, server: "Server", client: "ClientConnection", request: Request, key: "Key",
+                 operation: "Operation") -> None:  # fmt: skip
         self.server, self.client, self.request, self.key = server, client, request, key
+        self.operation = operation
         self.generation_id = server.new_generation_id(request.arrived_us // 1000)
         self.request_id = request_id_of(request.headers, self.generation_id)
-        self.head: RequestHead | None = None
+        self.head: Head | None = None
         self.endpoint: Endpoint | None = None
-        self._target: Target | None = None
+        self.serving: Serving | None = None
         self.price: Price | None = None
-        self.relay: StreamRelay | None = None
-        self.usage: Usage | None = None  # of an unstreamed reply
-        self.reply: Reply | None = None
+        self.way: Way | None = None
+        self.relay: Relay | None = None
+        self.seen: Seen | None = None  # what the reply told; None where there was none to read
         self.settlement: Settlement | None = None
         self.error: GatewayError | None = None
         self.status = 0
         self.dispatched = self.upstream_ended = self.first_chunk = 0.0
-        self.deadline = self.deadline_total = NEVER
-        self.heard = 0.0  # when the short way was last taken, by the sweep's clock
+        self.patience = Patience()
         self.reply_started = self.client_gone = False
         self.attempts: list[Attempt] = []
         self.attempt_started = (0, 0.0)
@@ -71,20 +70,27 @@ class Exchange:
         self._pieces: tuple[bytes | memoryview, ...] = ()
         self.content_type, self.retry_after = JSON, b""
         self.identity: Row | None = None  # what was known at dispatch
-        self._is_finished = self._is_paused = False
+        self._is_finished = False
+
+    @property
+    def deadline(self) -> float:
+        return self.patience.deadline
 
     # -- from request to provider -----------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Decide, and record the intent; the bytes leave when it is in the kernel."""
         self.server.exchanges.add(self)
+        body = self.request.body
         try:
-            self.head = decode_request(self.request.body)
+            self.head = self.operation.head(body)
             route = self.server.table.route(self.head.model)
-            self.endpoint, self.price, self._target = route.endpoint, route.price, route.target
+            self.endpoint, self.price = route.endpoint, route.price
+            self.serving = route.serving(self.operation.dialect.name)
             if self.server.is_draining:
                 raise Unavailable("The gateway is shutting down; call again in a moment.", retry_after_s=1)
-            pieces = edit_request(self.request.body, self.head, route.endpoint.upstream_model)
+            stamp = Stamp(self.generation_id, self.request.arrived_us // 1_000_000)
+            way = way_of(self.operation, self.head, body, self.serving, route.price, stamp)
         except GatewayError as error:
             self.refuse(error)
             return
@@ -92,9 +98,12 @@ class Exchange:
             log.exception("a call could not be read")
             self.refuse(InternalError("The gateway failed on this request; its log says why."))
             return
-        self.request.body = b""  # the pieces hold it from here on
+        self.request.body = b""  # the way's pieces hold it from here on
+        self.way, pieces = way, way.pieces
         length = sum(map(len, pieces))
-        head = route.target.chat_head(length)
+        self.head = way.head
+        counts_only = self.operation.counts_only
+        head = self.serving.request_head(is_stream=self.head.is_stream, counts_only=counts_only, body_bytes=length)
         self._pieces = (b"".join((head, *pieces)),) if length < JOIN_BYTES_MAX else (head, *pieces)
         self._attempt()
 
@@ -104,31 +113,28 @@ class Exchange:
         self.attempt_started = (now_us, time.monotonic())
         self.upstream_status = 0
         self.identity = self.identity or identity_row(self)
-        intent = Intent(
-            generation_id=self.generation_id,
-            attempt_no=len(self.attempts) + 1,
-            ts=now_us,
-            endpoint_id=self.endpoint.endpoint_id,
-            row=self.identity,
-        )
+        intent = intent_of(self, len(self.attempts) + 1, now_us)
         self.server.recorder.record(intent, self._dispatch, self.refuse)
 
     def _dispatch(self) -> None:
         if self.client_gone:
             self._end_undispatched(ClientGone("the caller left before dispatch"))
             return
-        assert self._target is not None
+        assert self.serving is not None
         now = time.monotonic()
         self.dispatched = self.dispatched or now
-        self.deadline_total = now + self._target.total_s
-        self._dialling = self.server.pool.acquire(self._target, self, fresh=bool(self.attempts))
+        target = self.serving.target
+        self.patience.dispatch(target, now)
+        self._dialling = self.server.pool.acquire(target, self, fresh=bool(self.attempts))
 
     def on_connected(self, connection: "UpstreamConnection") -> None:
         if self.settlement is not None:  # the caller left while we dialled
             self.server.pool.release(connection)
             return
         self._upstream = connection
-        self.deadline = min(time.monotonic() + connection.target.first_byte_s, self.deadline_total)
+        self.patience.connected(connection.target)
+        if self.head is not None and self.head.is_stream and self.operation.takes_comments:
+            self.patience.quiet_at = self.dispatched + self.server.comment_s
         connection.send(self, self._pieces)
 
     def on_connect_failed(self, error: GatewayError) -> None:
@@ -140,27 +146,32 @@ class Exchange:
 
     def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         self.upstream_status = status
-        self._touch()
-        assert self.head is not None
-        content_type = headers.get(b"content-type", b"").lower()
-        if status == 200 and self.head.is_stream and content_type.startswith(EVENT_STREAM):
+        self.patience.hear()
+        assert self.head is not None and self.serving is not None
+        content_type = headers.get(b"content-type", b"")
+        if status == 200 and self.head.is_stream and self.serving.is_stream(content_type):
             self._start_stream()
             return
-        self.content_type = headers.get(b"content-type", JSON)
+        self.content_type = content_type or JSON
         self.retry_after = headers.get(b"retry-after", b"")
 
     def _start_stream(self) -> None:
-        assert self.head is not None
-        limit = self.server.limits.event_bytes_max
-        self.relay = StreamRelay(strip_usage=not self.head.wants_usage, event_bytes_max=limit)
-        self._pieces, self.head = (), without_body(self.head)  # a stream is long, and it will not be asked for again
-        if not self.client_gone:
-            self.status = 200
-            self.reply_started = True
-            self.client.begin_stream(EVENT_STREAM, extra_headers(self) + b"cache-control: no-cache\r\n")
-            if self.client.serves_http_11 and self._upstream is not None:
-                take = short_way(self.relay, self.client, self, self.server)
-                self._upstream.offer_chunks(take, self._may_pass)
+        assert self.way is not None
+        relay = self.relay = self.way.relay(self.server.limits.event_bytes_max)
+        self.seen = relay.seen
+        self._pieces = self.way.pieces = ()  # a stream is long, and its request will not be asked for again
+        begin_stream(self)
+        if not self.client_gone and self.client.serves_http_11 and self._upstream is not None and relay.short:
+            take = short_way(relay.short, self.client, self.patience, self.server)
+            self._upstream.offer_chunks(take, self._may_pass)
+
+    def on_quiet(self, now: float) -> None:
+        """The caller of a stream has heard nothing for a while, and gets a comment; called by the worker's sweep."""
+        is_mute = self.settlement is not None or self.client_gone or self.client.is_clogged
+        is_due = self.patience.is_quiet(now, self.server.comment_s)
+        if is_due and not is_mute and (self.relay is None or self.relay.is_between_events):
+            begin_stream(self)
+            self.client.write_stream(WAITING)
 
     def _may_pass(self) -> bool:
         return self.settlement is None and self.relay is not None and self.relay.is_between_events
@@ -170,7 +181,7 @@ class Exchange:
             return  # after [DONE]
         if not self.first_chunk:
             self.first_chunk = time.monotonic()
-        self._touch()
+        self.patience.hear()
         if self.relay is None:
             self._collect(data)
             return
@@ -182,7 +193,7 @@ class Exchange:
             return
         if out and not self.client_gone:
             self.client.write_stream(out)
-        if self.relay.is_done:
+        if self.relay.seen.is_done:
             self._end_of_stream()
 
     def _collect(self, data: bytes) -> None:
@@ -228,10 +239,11 @@ class Exchange:
         """The provider finished its stream, by [DONE] or by its end."""
         assert self.relay is not None
         self.upstream_ended = self.upstream_ended or time.monotonic()
-        self.deadline = self.upstream_ended + AFTER_DONE_S
+        self.patience.end(self.upstream_ended)
         settlement = self._settled()
-        if self.relay.is_finished or self.relay.error_seen:
-            error = UpstreamError("the provider reported an error inside its stream") if self.relay.error_seen else None
+        has_error = self.relay.seen.has_error
+        if has_error or is_finished(self.relay.seen):
+            error = UpstreamError("the provider reported an error inside its stream") if has_error else None
             self._end_attempt(error, settlement)
             self.error = error
             self._settle(settlement)
@@ -244,21 +256,20 @@ class Exchange:
         """The provider finished an unstreamed reply."""
         status = self.upstream_status
         if 200 <= status < 300:
-            self.reply = decode_reply(body)
-            if self.reply is not None and self.reply.usage is not None:
-                self.usage = usage_from_wire(self.reply.usage)
+            assert self.way is not None
+            body, self.seen, self.content_type = whole_reply(self, body)
             settlement = self._settled()
-            if self.reply is not None and self.reply.is_error:
+            if self.seen is not None and self.seen.has_error:
                 self.error = UpstreamError(f"the provider sent an error with status {status}")
             self._end_attempt(self.error, settlement)
             self._pass_on(status, body, settlement)
             return
-        assert self.endpoint is not None
-        error = failure_of(status, self.endpoint.provider)
+        assert self.endpoint is not None and self.way is not None
+        error, passed = self.way.failure(status, body, self.endpoint.provider)
         self._end_attempt(error, NOTHING_SPENT)
-        if status in PASSED_THROUGH and body:
+        if passed:
             self.error = error
-            self._pass_on(status, body, unspent(self.attempts))
+            self._pass_on(status, passed, unspent(self.attempts))
         else:
             self.fail(error, unspent(self.attempts))
 
@@ -298,7 +309,7 @@ class Exchange:
         if not self.reply_started:
             self.status = 499
         if self.server.on_disconnect == "drain" and (self._upstream is not None or self._dialling is None):
-            self.deadline_total = min(self.deadline_total, time.monotonic() + self.server.drain_s)
+            self.patience.limit(self.server.drain_s)
             self.resume()
             return
         if self._dialling is not None and self._upstream is None:
@@ -321,13 +332,12 @@ class Exchange:
             return
         if self._upstream is None:
             return  # dialling has a time-out of its own
-        self.deadline = min(self.heard + self._upstream.target.idle_s + SWEEP_S, self.deadline_total)
-        if self.deadline > time.monotonic():
-            return  # heard from since, by the short way
+        if not self.patience.is_over():
+            return
         if self.client_gone:
             self._cancel(ClientGone("the caller left, and the provider did not finish in time"))
             return
-        answered, in_total = self._upstream.answered, time.monotonic() >= self.deadline_total
+        answered, in_total = self._upstream.answered, self.patience.is_over_in_total
         error = timeout_of(self._upstream.target, in_total=in_total, answered=answered)
         self._drop_upstream()
         self.on_upstream_lost(error, answered=answered)
@@ -337,7 +347,7 @@ class Exchange:
     def _settled(self) -> Settlement:
         """What the provider has reported so far, and what that costs."""
         assert self.price is not None
-        return settle(self.relay.usage if self.relay is not None else self.usage, self.price)
+        return settle(self.seen.usage if self.seen is not None else None, self.price)
 
     def _end_attempt(self, error: GatewayError | None, settlement: Settlement) -> None:
         if error is not None and not isinstance(error, ClientGone):
@@ -372,10 +382,6 @@ class Exchange:
 
     # -- flow -------------------------------------------------------------------------------------------------------
 
-    def _touch(self) -> None:
-        if self._upstream is not None and not self._is_paused:
-            self.deadline = min(time.monotonic() + self._upstream.target.idle_s, self.deadline_total)
-
     def _drop_upstream(self) -> None:
         connection, self._upstream = self._upstream, None
         if connection is not None:
@@ -385,11 +391,9 @@ class Exchange:
         """The caller is slower than the provider."""
         if self._upstream is not None and not self.client_gone:
             self._upstream.pause_reading()
-            self._is_paused = True
-            self.deadline = self.deadline_total  # the silence is ours
+            self.patience.pause()
 
     def resume(self) -> None:
-        self._is_paused = False
+        self.patience.resume()
         if self._upstream is not None:
             self._upstream.resume_reading()
-            self._touch()

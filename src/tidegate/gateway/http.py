@@ -79,10 +79,11 @@ def reply_head(
 
 
 def error_reply(
-    error: GatewayError, *, extra: bytes = b"", keep_alive: bool, date: bytes, provider_name: str = ""
+    error: GatewayError, body: bytes | None = None, *, extra: bytes = b"", keep_alive: bool, date: bytes
 ) -> bytes:
-    """The whole reply for an error, in the one error shape."""
-    body = _encoder.encode(error_body(error, provider_name=provider_name))
+    """The whole reply for an error. body: in the caller's dialect; without one, in OpenAI's."""
+    if body is None:
+        body = _encoder.encode(error_body(error))
     if error.retry_after_s is not None:
         extra += b"retry-after: %d\r\n" % error.retry_after_s
     if error.status == 401:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import httptools
 
 from tidegate.core.errors import GatewayError, HeadersTooLarge, InternalError, InvalidRequest, Unavailable
-from tidegate.gateway.callers import Caller
-from tidegate.gateway.exchange import NEVER, Exchange
+from tidegate.gateway.callers import Caller, peer_of
+from tidegate.gateway.error_shapes import error_at
+from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.head import (
     SINGLE,
     body_too_large,
@@ -31,6 +32,7 @@ from tidegate.gateway.head import (
     without_upgrade,
 )
 from tidegate.gateway.http import LAST_CHUNK, Request, bearer_token, chunk, error_reply, reply_head
+from tidegate.gateway.patience import NEVER
 from tidegate.gateway.short_way import descriptor_of
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class ClientConnection(asyncio.Protocol):
         self._backlog: list[bytes] = []
         self._backlog_bytes = 0
         self._exchange: Any = None  # an Exchange, or a Relay to the console
-        self._is_clogged = self._ignores_upgrade = False
+        self.is_clogged = self._ignores_upgrade = False
         self._lingering = self._in_headers = self._is_http_11 = self.serves_http_11 = self._serves_head = False
         self.keeps_alive = self._wants_keep_alive = False
         self._linger_bytes = 0
@@ -87,12 +89,10 @@ class ClientConnection(asyncio.Protocol):
         server = self.server
         self.transport.set_write_buffer_limits(high=server.limits.write_buffer_bytes_max)
         self.descriptor = descriptor_of(transport)
-        peer = transport.get_extra_info("peername")
-        self.caller = Caller(peer[0] if isinstance(peer, tuple) else "", server.forwarders)
+        self.caller = Caller(peer_of(transport), server.forwarders)
         self.deadline = time.monotonic() + server.limits.idle_s
         server.connections.add(self)
-        if len(server.connections) > server.limits.connections_max:
-            limit = server.limits.connections_max
+        if len(server.connections) > (limit := server.limits.connections_max):
             self._refuse_early(Unavailable(f"This worker serves {limit} connections already.", retry_after_s=1))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,16 +103,13 @@ class ClientConnection(asyncio.Protocol):
         if exchange is not None:
             exchange.on_client_gone()
 
-    def eof_received(self) -> bool:
-        return False  # a caller that closes its side has left
-
     def pause_writing(self) -> None:
-        self._is_clogged = True
+        self.is_clogged = True
         if self._exchange is not None:
             self._exchange.pause()
 
     def resume_writing(self) -> None:
-        self._is_clogged = False
+        self.is_clogged = False
         if self._exchange is not None:
             self._exchange.resume()
         else:
@@ -120,7 +117,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def _is_busy(self) -> bool:  # what comes now waits: for a reply, for what came before, for a caller to read
-        return self._exchange is not None or bool(self._queue or self._backlog) or self._is_clogged
+        return self._exchange is not None or bool(self._queue or self._backlog) or self.is_clogged
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:
@@ -281,11 +278,14 @@ class ClientConnection(asyncio.Protocol):
             self._exchange = self.server.exchange_for(self, request, key)
             self._exchange.start()
         except GatewayError as error:
-            self.finish(error_reply(error, keep_alive=self.keeps_alive, date=self.server.date))
+            self._refuse(request.path, error)
         except Exception:  # a mistake of ours: the log has it whole, the caller a 500
             log.exception("a request could not be served")
             failure = InternalError("The gateway failed on this request; its log says why.")
-            self.finish(error_reply(failure, keep_alive=self.keeps_alive, date=self.server.date))
+            self._refuse(request.path, failure)
+
+    def _refuse(self, path: str, error: GatewayError) -> None:
+        self.finish(error_reply(error, error_at(path, error), keep_alive=self.keeps_alive, date=self.server.date))
 
     def _refuse_early(self, error: GatewayError) -> None:
         """Answer before the request is whole, then read on for a while unheard: an unread body would reset the
@@ -299,14 +299,15 @@ class ClientConnection(asyncio.Protocol):
             self._queue.clear()
             return
         method = self._parser.get_method() if self._key is not None else b""
-        if self._key is not None and self.server.is_call(method, self._path):
+        operation = self.server.call_of(method, self._path, self._query)
+        if self._key is not None and operation is not None:
             request = Request(method, self._path, self._query, self._headers)
             request.arrived, request.arrived_us, request.complete = self._arrived, self._arrived_us, time.monotonic()
-            self._exchange = Exchange(self.server, self, request, self._key)
+            self._exchange = Exchange(self.server, self, request, self._key, operation)
             self.server.exchanges.add(self._exchange)
             self._exchange.refuse(error)
         else:
-            self.finish(error_reply(error, keep_alive=False, date=self.server.date))
+            self._refuse(self._path, error)
 
     def on_deadline(self) -> None:
         """Too slow, too idle, or lingering too long; called by the worker's sweep."""
@@ -376,7 +377,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport.close()
 
     def _next(self) -> None:
-        if self._exchange is not None or self._is_clogged or self._lingering or self.transport.is_closing():
+        if self._exchange is not None or self.is_clogged or self._lingering or self.transport.is_closing():
             return
         if self._queue:
             request = self._queue.popleft()

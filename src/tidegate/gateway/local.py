@@ -7,6 +7,7 @@ import msgspec
 
 from tidegate.core.errors import MethodNotAllowed, ModelNotFound
 from tidegate.gateway.http import JSON, Request
+from tidegate.gateway.operation import operation_of
 from tidegate.gateway.table import model_body
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ class LocalReply:
     def start(self) -> None:
         path, method = self._request.path, self._request.method
         if method not in (b"GET", b"HEAD"):
-            allowed = "POST" if path.endswith("/completions") else "GET"
+            allowed = "POST" if operation_of(path, b"") else "GET"
             raise MethodNotAllowed(f"{method.decode('latin-1')} is not served at {path}; use {allowed}.")
-        if path in ("/v1/chat/completions", "/api/v1/chat/completions"):
+        if operation_of(path, b""):
             raise MethodNotAllowed(f"GET is not served at {path}; use POST.")
         status, content_type, body = self._content(path)
         self._client.reply(status, content_type, body, b"")

@@ -1,17 +1,53 @@
 """A stream between provider and caller: bytes in, bytes out, and what was learnt on the way. Knows no sockets.
 
 Whole events are forwarded as the provider wrote them. Only two are treated: the usage event is left out where the
-caller did not ask for it, and `[DONE]` is held back until the call is in the journal.
+caller did not ask for it, and the dialect's last event is held back until the call is in the journal.
 """
 
 import re
+from typing import Protocol
 
-from tidegate.core.usage import Usage
+from tidegate.wire.dialect import Peek, Seen
 from tidegate.wire.openai_chat import DONE, Chunk, decode_chunk, usage_from_wire
 from tidegate.wire.sse import Framer, event_data
+from tidegate.wire.stop_reasons import finish_word, reason_of
 
 _TEXT = re.compile(rb'"content": ?"([^"\\]*)"')
 _NOTHING = (b"\n", b"\n")  # before and after the text of a plain event; no chunk looks like this
+
+
+class Relay(Protocol):
+    """One stream."""
+
+    @property
+    def seen(self) -> Seen: ...
+
+    @property
+    def short(self) -> "StreamRelay | None":
+        """What can say of a whole read that it may pass beside the parser; None where nothing can."""
+        ...
+
+    @property
+    def is_between_events(self) -> bool:
+        """The stream goes on, and every event that was begun has ended: what follows is a whole one, or its begin."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """What to forward now. Raises UpstreamError for an event that is too large."""
+        ...
+
+    def finish(self) -> bytes:
+        """The provider's reply ended cleanly: what to forward of what was left."""
+        ...
+
+    def last(self, error_event: bytes) -> bytes:
+        """What the caller gets last: an event that tells of a failure; without one (empty), the provider's last."""
+        ...
+
+
+def is_finished(seen: Seen) -> bool:
+    """The provider said that the answer is over."""
+    return seen.is_done or seen.finish_reason is not None
 
 
 def _around_text(data: bytes, at: int) -> tuple[bytes, bytes]:
@@ -25,51 +61,32 @@ def _around_text(data: bytes, at: int) -> tuple[bytes, bytes]:
 
 
 class StreamRelay:
-    """State of one stream. `held` is what the caller gets last: empty unless the provider sent `[DONE]`."""
+    """A stream of OpenAI chat completions, both sides."""
 
-    __slots__ = (
-        "_framer",
-        "_strip_usage",
-        "_tools",
-        "error_seen",
-        "finish_reason",
-        "held",
-        "is_done",
-        "plain",
-        "usage",
-    )
+    __slots__ = ("_framer", "_held", "_is_priced", "_strip_usage", "_tools", "plain", "seen")
 
-    def __init__(self, *, strip_usage: bool, event_bytes_max: int) -> None:
+    def __init__(self, *, strip_usage: bool, event_bytes_max: int, is_priced: bool = False) -> None:
+        """is_priced: the usage event does not pass as it is, the cost is still to be written into it."""
         self._framer = Framer(event_bytes_max)
-        self.plain = _NOTHING
-        self._strip_usage = strip_usage
+        self._strip_usage, self._is_priced = strip_usage, is_priced
         self._tools: set[tuple[int, int | str | None]] = set()
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.error_seen = False
-        self.is_done = False
-        self.held = b""
-
-    @property
-    def tool_calls(self) -> int:
-        return len(self._tools)
-
-    @property
-    def is_finished(self) -> bool:
-        """The provider said that the answer is over."""
-        return self.is_done or self.finish_reason is not None
+        self.plain = _NOTHING
+        self.seen = Seen()
+        self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """What to forward now. Raises UpstreamError for an event that is too large."""
         events = self._framer.feed(data)
         if len(events) == 1:
             return events[0] if self._keep(events[0]) else b""
         return b"".join([event for event in events if self._keep(event)])
 
     @property
+    def short(self) -> "StreamRelay | None":
+        return self
+
+    @property
     def is_between_events(self) -> bool:
-        """The stream goes on, and every event that was begun has ended: what follows is a whole one, or its begin."""
-        return not self.is_done and self._framer.is_empty
+        return not self.seen.is_done and self._framer.is_empty
 
     def pass_chunk(self, data: bytes) -> bool | None:
         """The fast twin of `feed` between two events, for what nearly every read of a stream is: one whole HTTP chunk
@@ -88,13 +105,15 @@ class StreamRelay:
         if b"\n" in payload or b"\r" in payload or (chunk := decode_chunk(payload)) is None:
             return None
         if not chunk.is_plain:
+            if self._is_priced and chunk.usage is not None:
+                return None
             self.plain = _NOTHING
             return self._read(chunk)
         self.plain = _around_text(data, at)
         return True
 
     def finish(self) -> bytes:
-        """The provider ended cleanly: a last event without its blank line still counts, if it is one."""
+        """A last event without its blank line still counts, if it is one."""
         rest = self._framer.rest
         if not rest.strip():
             return b""
@@ -103,30 +122,76 @@ class StreamRelay:
             return b""
         return self.feed(b"\n\n")
 
+    def last(self, error_event: bytes) -> bytes:
+        return error_event or self._held
+
     def _keep(self, event: bytes) -> bool:
-        if self.is_done:
+        if self.seen.is_done:
             return False  # nothing follows [DONE]
         data = event_data(event)
         if data is None:
             return True
         if data.startswith(DONE):
-            self.is_done = True
-            self.held = event
+            self.seen.is_done = True
+            self._held = event
             return False
         chunk = decode_chunk(data)
         return True if chunk is None else self._read(chunk)
 
     def _read(self, chunk: Chunk) -> bool:
+        seen = self.seen
         if chunk.choices:
             for choice in chunk.choices:
                 if choice.finish_reason is not None:
-                    self.finish_reason = choice.finish_reason
+                    seen.finish_reason = finish_word(reason_of("openai-chat", choice.finish_reason))
                 if choice.delta is not None and choice.delta.tool_calls:
                     for call in choice.delta.tool_calls:
                         self._tools.add((choice.index, call.id if call.index is None else call.index))
+                    seen.tool_calls = len(self._tools)
         if chunk.has_error:
-            self.error_seen = True
+            seen.has_error = True
         if chunk.usage is not None:
-            self.usage = usage_from_wire(chunk.usage) or self.usage
+            seen.usage = usage_from_wire(chunk.usage) or seen.usage
             return not (self._strip_usage and chunk.is_usage_only)
         return True
+
+
+class PeekRelay:
+    """A stream of any other dialect, both sides."""
+
+    __slots__ = ("_framer", "_held", "_peek")
+
+    def __init__(self, peek: Peek, *, event_bytes_max: int) -> None:
+        self._framer, self._peek = Framer(event_bytes_max), peek
+        self._held = b""
+
+    @property
+    def seen(self) -> Seen:
+        return self._peek.seen
+
+    @property
+    def short(self) -> None:
+        return None
+
+    @property
+    def is_between_events(self) -> bool:
+        return not self.seen.is_done and self._framer.is_empty
+
+    def feed(self, data: bytes) -> bytes:
+        out = []
+        for event in self._framer.feed(data):
+            if self.seen.is_done:
+                break  # nothing follows the last event
+            keep = self._peek.see(event)
+            if self.seen.is_done:
+                self._held = event if keep else b""
+            elif keep:
+                out.append(event)
+        return b"".join(out)
+
+    def finish(self) -> bytes:
+        rest = self._framer.rest
+        return self.feed(b"\n\n") if event_data(rest + b"\n\n") else b""
+
+    def last(self, error_event: bytes) -> bytes:
+        return error_event or self._held

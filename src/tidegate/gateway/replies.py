@@ -1,12 +1,17 @@
 """What a reply tells the caller about the call, and what a provider's refusal means; pure."""
 
+from collections.abc import Iterable
 from typing import Final
+
+import msgspec
 
 from tidegate.core.errors import GatewayError, UpstreamError, UpstreamRejected, UpstreamTimeout
 from tidegate.gateway.connect import Target
 from tidegate.gateway.http import Headers
 
 REQUEST_ID_BYTES_MAX: Final = 128
+LIST_CHARS_MAX: Final = 1000
+MESSAGE_CHARS_MAX: Final = 2000  # of a provider's error told in another dialect
 
 PASSED_THROUGH: Final = frozenset((400, 404, 409, 413, 415, 422, 429))
 """A provider's word on the caller's own request: its status and body reach the caller as they are."""
@@ -51,3 +56,23 @@ def call_headers(generation_id: str, request_id: str, retry_after: bytes) -> byt
     """The header lines that every reply to an authenticated call carries."""
     lines = f"x-generation-id: {generation_id}\r\nx-request-id: {request_id}\r\n".encode("latin-1")
     return lines + b"retry-after: %b\r\n" % retry_after if retry_after else lines
+
+
+def message_in(body: bytes) -> str:
+    """The text of a provider's error, whatever its dialect; empty where none is found."""
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    for _ in range(4):
+        if isinstance(found, list):
+            found = found[0] if found else ""
+        if isinstance(found, dict):
+            found = found.get("error") or found.get("message") or found.get("detail") or ""
+    return found[:MESSAGE_CHARS_MAX] if isinstance(found, str) else ""
+
+
+def header_list(names: Iterable[str]) -> bytes:
+    """Names of a caller's fields as the value of a header: what a header cannot hold becomes `?`."""
+    text = ", ".join(names)[:LIST_CHARS_MAX]
+    return "".join(c if " " <= c <= "~" else "?" for c in text).encode()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tidegate.core.errors import GatewayError
-from tidegate.core.row import Attempt, Row
+from tidegate.core.row import Attempt, Intent, Row
 from tidegate.gateway.meter import Settlement
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def identity_row(exchange: "Exchange") -> Row:
         app=_app(exchange),
         billing_country=key.billing_country,
         ip_country=exchange.client.caller.country(exchange.request.headers),
-        operation_name="chat",
-        dialect="openai-chat",
+        operation_name=exchange.operation.name,
+        dialect=exchange.operation.dialect.name,
         request_model=head.model[:NAME_CHARS_MAX],
         response_model=model,
         model_variant=variant,
@@ -50,14 +50,25 @@ def identity_row(exchange: "Exchange") -> Row:
     )
 
 
+def intent_of(exchange: "Exchange", number: int, now_us: int) -> Intent:
+    """What the journal holds before an attempt's bytes leave."""
+    assert exchange.endpoint is not None and exchange.identity is not None
+    return Intent(
+        generation_id=exchange.generation_id,
+        attempt_no=number,
+        ts=now_us,
+        endpoint_id=exchange.endpoint.endpoint_id,
+        row=exchange.identity,
+    )
+
+
 def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
     """The row of a finished call, at the recorder's next position."""
     head, endpoint, key, server = exchange.head, exchange.endpoint, exchange.key, exchange.server
-    request, settlement, relay, reply = exchange.request, exchange.settlement, exchange.relay, exchange.reply
+    request, settlement, seen = exchange.request, exchange.settlement, exchange.seen
     assert settlement is not None
     segment_id, segment_seq = server.recorder.position
     usage, now, known = settlement.usage, time.monotonic(), exchange.identity
-    seen = relay or reply
     model, variant = split_variant(endpoint.model) if endpoint else (None, None)
     return Row(
         generation_id=exchange.generation_id,
@@ -75,8 +86,8 @@ def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
         app=known.app if known else _app(exchange),
         billing_country=key.billing_country,
         ip_country=exchange.client.caller.country(request.headers),
-        operation_name="chat",
-        dialect="openai-chat",
+        operation_name=exchange.operation.name,
+        dialect=exchange.operation.dialect.name,
         request_model=head.model[:NAME_CHARS_MAX] if head else None,
         response_model=model,
         model_variant=variant,
@@ -92,7 +103,7 @@ def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
         status_code=exchange.status,
         finish_reason=seen.finish_reason[:REASON_CHARS_MAX] if seen and seen.finish_reason else None,
         error_type=exchange.error.code if exchange.error else None,
-        tools_offered=len(head.tools or head.functions or ()) if head else None,
+        tools_offered=head.tools_offered if head else None,
         tool_calls=seen.tool_calls if seen else None,
         usage_input_tokens=usage.input_tokens if usage else None,
         usage_output_tokens=usage.output_tokens if usage else None,
@@ -154,7 +165,7 @@ def user_hash(pepper: bytes, tenant_id: str, user: str) -> str:
 
 def _session(exchange: "Exchange") -> str | None:
     given = exchange.head.session_id if exchange.head else None
-    if given is None and (header := exchange.request.headers.get(b"x-session-id")):
+    if not given and (header := exchange.request.headers.get(b"x-session-id")):
         given = header.decode("latin-1")
     return given[:NAME_CHARS_MAX] if given else None
 

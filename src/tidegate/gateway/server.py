@@ -14,12 +14,14 @@ from tidegate.core.errors import PathNotFound
 from tidegate.core.ids import gateway_tag, generation_id
 from tidegate.gateway.callers import Forwarders
 from tidegate.gateway.connect import Target
-from tidegate.gateway.exchange import SWEEP_S, Exchange
+from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import Request
 from tidegate.gateway.keyring import KeyRing
 from tidegate.gateway.local import LocalReply, model_in
 from tidegate.gateway.meter import Totals
+from tidegate.gateway.operation import Operation, operation_of
 from tidegate.gateway.passage import Passage
+from tidegate.gateway.patience import SWEEP_S
 from tidegate.gateway.recorder import Recorder
 from tidegate.gateway.table import Table
 from tidegate.gateway.upstream import Pool
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CALL_PATHS = frozenset(("/v1/chat/completions", "/api/v1/chat/completions"))
-KEYED_PREFIXES = ("/v1/", "/api/v1/")
+KEYED_PREFIXES = ("/v1/", "/api/v1/", "/v1beta/")
 
 
 class Server:
@@ -45,6 +46,7 @@ class Server:
         self.gateway_id = config.gateway.gateway_id
         self.tag = gateway_tag(self.gateway_id)
         self.pepper = keys.pepper
+        self.comment_s = config.gateway.comment_s
         self.on_disconnect, self.drain_s = config.gateway.on_disconnect, config.gateway.drain_s
         self.pool = Pool(
             loop,
@@ -52,7 +54,7 @@ class Server:
             keep_alive_s=config.upstream.keep_alive_s,
         )
         self.console = console
-        self.table = Table((), {})
+        self.table = Table((), lambda _: {})
         self.models_body = b""
         self.totals = Totals()
         self.metrics: Callable[[], bytes] = bytes
@@ -77,9 +79,9 @@ class Server:
         return path.startswith(KEYED_PREFIXES)
 
     @staticmethod
-    def is_call(method: bytes, path: str) -> bool:
-        """The request is a model call: it will be a row."""
-        return path in CALL_PATHS and method == b"POST"
+    def call_of(method: bytes, path: str, query: bytes) -> Operation | None:
+        """The model call that a request is: it will be a row. None for any other request."""
+        return operation_of(path, query) if method == b"POST" else None
 
     @property
     def open_calls(self) -> int:
@@ -88,10 +90,11 @@ class Server:
 
     def exchange_for(self, client: "ClientConnection", request: Request, key: "Key | None") -> Any:
         """Who serves this request: a call, one of the gateway's own pages, or the console behind its socket."""
-        if self.is_call(request.method, request.path):
+        operation = self.call_of(request.method, request.path, request.query)
+        if operation is not None:
             assert key is not None  # needs_key holds for every call path
-            return Exchange(self, client, request, key)
-        if request.path in LocalReply.PATHS or request.path in CALL_PATHS or model_in(request.path):
+            return Exchange(self, client, request, key, operation)
+        if request.path in LocalReply.PATHS or operation_of(request.path, b"") or model_in(request.path):
             return LocalReply(self, client, request)
         if not self.console.unix_path:
             raise PathNotFound(f"Nothing is served at {request.path[:200]!r}, and this gateway runs without a console.")
@@ -106,6 +109,8 @@ class Server:
             connection.on_deadline()
         for exchange in [e for e in self.exchanges if e.deadline < now]:
             exchange.on_deadline()
+        for call in [e for e in self.exchanges if type(e) is Exchange and e.patience.quiet_at < now]:
+            call.on_quiet(now)
         if now - self._swept >= 1.0:
             self._swept = now
             self.date = email.utils.formatdate(usegmt=True).encode()

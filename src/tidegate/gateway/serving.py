@@ -2,13 +2,20 @@
 
 from collections.abc import Mapping
 
-from tidegate.catalog import Catalog, load_catalog
+from tidegate.catalog import load_catalog
+from tidegate.catalog.addresses import auth_of, base_url_of, dialects_of, provider_in_use
 from tidegate.catalog.routes import names_of, served_endpoints
 from tidegate.config import Config, ProviderConfig
 from tidegate.core.errors import ConfigError
+from tidegate.core.facts import Auth, Dialect, Endpoint, Provider
 from tidegate.core.ids import KEY_PREFIX
 from tidegate.gateway.connect import Target
-from tidegate.gateway.table import Table
+from tidegate.gateway.egress import request_prefix
+from tidegate.gateway.table import Serving, Table
+from tidegate.wire.dialects import DIALECTS
+
+CLOUD: frozenset[Auth] = frozenset({"google-oauth", "aws-sigv4"})
+EMBEDDINGS: Dialect = "openai-embeddings"
 
 
 def build_table(config: Config, environ: Mapping[str, str], day: str) -> Table:
@@ -19,25 +26,56 @@ def build_table(config: Config, environ: Mapping[str, str], day: str) -> Table:
     catalog = load_catalog([config.catalog_path])
     from_environment = config.gateway.providers_from_environment
     endpoints = served_endpoints(config.providers, config.endpoints, catalog, environ, day, from_environment)
-    targets: dict[str, Target] = {}
-    for endpoint in endpoints:
-        if endpoint.provider not in targets:
-            targets[endpoint.provider] = _target(endpoint.provider, catalog, config, environ)
-    return Table([(endpoint, names_of(endpoint)) for endpoint in endpoints], targets)
+    providers: dict[str, Spoken] = {}
+    for name in dict.fromkeys(endpoint.provider for endpoint in endpoints):
+        fact = provider_in_use(name, config.providers.get(name), catalog.providers.get(name), environ)
+        providers[name] = Spoken(fact, config, environ)
+        if not providers[name].targets and name in config.providers:
+            raise ConfigError(f"provider {name}: this gateway does not speak its dialect {fact.dialect}")
+    served = [endpoint for endpoint in endpoints if providers[endpoint.provider].targets]
+    return Table(
+        [(endpoint, names_of(endpoint)) for endpoint in served],
+        lambda endpoint: providers[endpoint.provider].servings(endpoint),
+    )
 
 
-def _target(name: str, catalog: Catalog, config: Config, environ: Mapping[str, str]) -> Target:
-    settings = config.providers.get(name, ProviderConfig())
-    fact = catalog.providers.get(name)
-    base_url = settings.base_url or (fact.base_url if fact else "")
-    if not base_url:
-        raise ConfigError(
-            f"providers.{name} has no base_url, and the catalog knows none; set it to where /chat/completions follows"
-        )
-    variable = settings.api_key_env or (fact.api_key_env if fact and not settings.base_url else "")
+class Spoken:
+    """A provider as this worker can call it: one target for each dialect that both know."""
+
+    def __init__(self, provider: Provider, config: Config, environ: Mapping[str, str]) -> None:
+        self.provider = provider
+        settings = config.providers.get(provider.provider, ProviderConfig())
+        key = _key(provider, settings, environ)
+        self.targets: dict[Dialect, Target] = {}
+        for dialect in dialects_of(provider):
+            base_url = base_url_of(provider, dialect)
+            if base_url and dialect in DIALECTS and auth_of(provider, dialect) not in CLOUD:
+                self.targets[dialect] = Target(provider.provider, base_url, settings, config.upstream)
+        if "openai-chat" in self.targets:  # compatible servers have both under one address; one without says 404
+            self.targets.setdefault(EMBEDDINGS, self.targets["openai-chat"])
+        self._key = key
+
+    def servings(self, endpoint: Endpoint) -> dict[str, Serving]:
+        """How an endpoint of this provider is called, in each dialect."""
+        return {dialect: self._serving(endpoint, dialect, target) for dialect, target in self.targets.items()}
+
+    def _serving(self, endpoint: Endpoint, dialect: Dialect, target: Target) -> Serving:
+        auth = auth_of(self.provider, dialect)
+        whole, stream, count = (
+            request_prefix(
+                target, dialect, auth, self._key, model=endpoint.upstream_model, api_version=self.provider.api_version,
+                is_stream=kind == "stream", counts_only=kind == "count",
+            )
+            for kind in ("whole", "stream", "count")
+        )  # fmt: skip
+        return Serving(DIALECTS[dialect], target, endpoint.upstream_model, self.provider.quirks, whole, stream, count)
+
+
+def _key(provider: Provider, settings: ProviderConfig, environ: Mapping[str, str]) -> str:
+    variable = provider.api_key_env
     key = environ.get(variable, "") if variable else ""
     if key.startswith(KEY_PREFIX) and not settings.api_key_env:
         key = ""  # ours, not the provider's; only a configured variable says that the provider is a Tidegate too
     if variable and not key:
-        raise ConfigError(f"provider {name}: the variable {variable} that holds its API key is not set")
-    return Target(name, base_url, key, settings, config.upstream)
+        raise ConfigError(f"provider {provider.provider}: the variable {variable} that holds its API key is not set")
+    return key

@@ -1,23 +1,67 @@
 """The routing table of one worker: names that callers use, to endpoints, prices and targets. Built once a day."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import msgspec
 
-from tidegate.core.errors import ModelNotFound, PriceUnknown
-from tidegate.core.facts import Endpoint
+from tidegate.core.errors import InvalidRequest, ModelNotFound, PriceUnknown
+from tidegate.core.facts import Endpoint, Quirks
 from tidegate.core.price import Price
 from tidegate.gateway.connect import Target
+from tidegate.gateway.http import EVENT_STREAM
+from tidegate.wire.dialect import Dialect
 
+STREAM_TYPES: Final = (EVENT_STREAM, b"application/vnd.amazon.eventstream")
+ALONE: Final = frozenset(("openai-embeddings",))  # dialects that are not a conversation: no other can say them
 NAME_CHARS_MAX = 200  # of an unknown model's name
 
 
+class Serving(msgspec.Struct, frozen=True):
+    """One way to call an endpoint: the dialect spoken there, and the heads of its requests up to their length."""
+
+    dialect: Dialect
+    target: Target
+    upstream_model: str
+    quirks: Quirks
+    whole_prefix: bytes
+    stream_prefix: bytes
+    count_prefix: bytes
+
+    def request_head(self, *, is_stream: bool, counts_only: bool, body_bytes: int) -> bytes:
+        """Request line and headers."""
+        if counts_only:
+            return b"%b%d\r\n\r\n" % (self.count_prefix, body_bytes)
+        return b"%b%d\r\n\r\n" % (self.stream_prefix if is_stream else self.whole_prefix, body_bytes)
+
+    def is_stream(self, content_type: bytes) -> bool:
+        """A reply of this type is a stream of events."""
+        return content_type.lower().startswith(STREAM_TYPES)
+
+
 class Route(msgspec.Struct, frozen=True):
-    """Where a model's calls go, and at what price."""
+    """Where a model's calls go, and at what price. `servings`: by dialect, the provider's own first."""
 
     endpoint: Endpoint
     price: Price
-    target: Target
+    servings: Mapping[str, Serving]
+
+    def serving(self, dialect: str) -> Serving:
+        """How a caller of this dialect is served: in the same one where the provider speaks it, else through the hub.
+
+        Raises InvalidRequest for a dialect that no other can stand in for.
+        """
+        found = self.servings.get(dialect)
+        if found is not None:
+            return found
+        if dialect not in ALONE:
+            for name, serving in self.servings.items():
+                if name not in ALONE:
+                    return serving
+        raise InvalidRequest(
+            f"Provider {self.endpoint.provider} of model {self.endpoint.model!r} does not serve {dialect} calls.",
+            param="model",
+        )
 
 
 class Table:
@@ -25,7 +69,11 @@ class Table:
 
     reason = "first_priced_endpoint"
 
-    def __init__(self, endpoints: Iterable[tuple[Endpoint, tuple[str, ...]]], targets: Mapping[str, Target]) -> None:
+    def __init__(
+        self,
+        endpoints: Iterable[tuple[Endpoint, tuple[str, ...]]],
+        servings: Callable[[Endpoint], Mapping[str, Serving]],
+    ) -> None:
         """endpoints: each with the names callers may use; earlier ones win, priced ones before unpriced."""
         self._routes: dict[str, Route] = {}
         self._unpriced: set[str] = set()
@@ -34,7 +82,7 @@ class Table:
             if endpoint.price is None:
                 self._unpriced.update(names)
                 continue
-            route = Route(endpoint, endpoint.price, targets[endpoint.provider])
+            route = Route(endpoint, endpoint.price, servings(endpoint))
             for name in names:
                 self._routes.setdefault(name, route)
             self._listed.setdefault(endpoint.model, endpoint)

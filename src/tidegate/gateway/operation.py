@@ -1,0 +1,98 @@
+"""What a path asks for: the operation, the dialect it is written in, and what the path itself already says.
+
+Paths stand under `/v1` and `/api/v1`; under the second, replies carry OpenRouter's `usage` object and its error shape.
+Gemini's stand under `/v1beta` and name the model. Adding a path is one line of `_FIXED`.
+"""
+
+import re
+from typing import Final
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from tidegate.gateway.http import EVENT_STREAM, JSON
+from tidegate.wire.dialect import Dialect, Head
+from tidegate.wire.dialects import DIALECTS
+
+
+class Operation(msgspec.Struct, frozen=True, gc=False):
+    """One way to call a model. `name`: the row's `operation_name`.
+
+    `model`, `is_stream`: what the path says of them; "" and None where the body says it. `as_array`: the stream is a
+    JSON array, not events (Gemini without `alt=sse`). `counts_only`: nothing is generated, tokens are counted.
+    """
+
+    name: str
+    dialect: Dialect
+    is_openrouter: bool = False
+    model: str = ""
+    is_stream: bool | None = None
+    as_array: bool = False
+    counts_only: bool = False
+
+    def head(self, body: bytes) -> Head:
+        """What the gateway reads of a request; the path's word on model and stream wins. Raises InvalidRequest."""
+        head = self.dialect.decode_head(body)
+        if self.model:
+            head = msgspec.structs.replace(head, model=self.model, is_stream=self.is_stream is True)
+        return head
+
+    @property
+    def takes_comments(self) -> bool:
+        """Between the events of a streamed reply, a comment may stand."""
+        return not self.as_array
+
+    @property
+    def stream_type(self) -> bytes:
+        """The content-type of a streamed reply."""
+        return JSON if self.as_array else EVENT_STREAM
+
+
+_FIXED: Final = (
+    ("chat/completions", "chat", "openai-chat"),
+    ("completions", "text_completion", "openai-completions"),
+    ("responses", "chat", "openai-responses"),
+    ("messages", "chat", "anthropic"),
+    ("embeddings", "embeddings", "openai-embeddings"),
+)
+_COUNTS: Final = (("messages/count_tokens", "count_tokens", "anthropic"),)
+ROOTS: Final = (("/v1/", False), ("/api/v1/", True))
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    root + path: Operation(name, DIALECTS[dialect], is_openrouter=is_openrouter, counts_only=counts_only)
+    for root, is_openrouter in ROOTS
+    for paths, counts_only in ((_FIXED, False), (_COUNTS, True))
+    for path, name, dialect in paths
+    if dialect in DIALECTS
+}
+
+GEMINI_PREFIX: Final = "/v1beta/models/"
+_GEMINI: Final = re.compile(
+    r"/v1beta/models/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent|countTokens|embedContent)"
+)
+
+
+def operation_of(path: str, query: bytes) -> Operation | None:
+    """The model call that a POST to `path` is; None where it is none."""
+    found = OPERATIONS.get(path)
+    if found is not None or not path.startswith(GEMINI_PREFIX):
+        return found
+    match = _GEMINI.fullmatch(path)
+    if match is None or "gemini" not in DIALECTS or match["verb"] == "embedContent":
+        return None
+    is_stream = match["verb"] == "streamGenerateContent"
+    return Operation(
+        "count_tokens" if match["verb"] == "countTokens" else "generate_content",
+        DIALECTS["gemini"],
+        model=unquote(match["model"]),
+        is_stream=is_stream,
+        as_array=is_stream and parse_qs(query).get(b"alt") != [b"sse"],
+        counts_only=match["verb"] == "countTokens",
+    )
+
+
+def dialect_at(path: str) -> str:
+    """The dialect whose errors a caller of `path` expects, known before the operation is."""
+    if path.startswith("/v1beta/"):
+        return "gemini"
+    return "anthropic" if path.startswith(("/v1/messages", "/api/v1/messages")) else "openai-chat"

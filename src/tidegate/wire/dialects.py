@@ -1,0 +1,10 @@
+"""Every dialect that a caller or a provider may speak, by its name."""
+
+from typing import Final
+
+from tidegate.wire.dialect import Dialect
+from tidegate.wire.openai_chat import CHAT
+from tidegate.wire.openai_completions import COMPLETIONS
+from tidegate.wire.openai_embeddings import EMBEDDINGS
+
+DIALECTS: Final[dict[str, Dialect]] = {dialect.name: dialect for dialect in (CHAT, COMPLETIONS, EMBEDDINGS)}
