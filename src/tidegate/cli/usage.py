@@ -52,7 +52,7 @@ def usage(
             if finding.differences or not only_differences:
                 click.echo(_as_json(number, finding) if form == "json" else _as_text(number, finding))
     if not bodies:
-        raise TidegateError(f"{file.name} holds no line; write one JSON object with a `body` a line")
+        raise TidegateError(f"{getattr(file, 'name', '-')} holds no line; write one JSON object with a `body` a line")
     click.echo(
         f"{bodies} bodies, {readings} readings; {expected} with an expectation, {differing} differ "
         f"(in {differing_bodies} bodies); prices: {prices.source}",
@@ -66,15 +66,13 @@ def _findings(file: IO[bytes], prices: "_Prices", provider: str, flavour: str) -
     """Each line's number and findings. Raises TidegateError naming the line that cannot be read."""
     from tidegate.wire.usage_audit import audit, decode_line
 
-    fields = load_fields()
+    fields, name = load_fields(), getattr(file, "name", "-")
     for number, text in enumerate(file, 1):
         if text.strip():
             try:
                 findings = audit(decode_line(text), fields, prices, provider, flavour)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise TidegateError(f"{file.name}, line {number}: {error}") from None
-            except TidegateError as error:
-                raise TidegateError(f"{file.name}, line {number}: {error}") from None
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TidegateError) as error:
+                raise TidegateError(f"{name}, line {number}: {error}") from None
             yield number, findings
 
 
