@@ -104,6 +104,9 @@ class Nothing:
     def needs_key(self, _: str) -> bool:
         return False
 
+    def call_of(self, *_: object) -> None:
+        return None
+
 
 def accepted(pieces: list[bytes]) -> list[tuple[bytes, bytes, list[tuple[bytes, bytes]], bytes]]:
     connection = Seen(Nothing())

@@ -6,5 +6,6 @@ from tidegate.wire.dialect import Dialect
 from tidegate.wire.openai_chat import CHAT
 from tidegate.wire.openai_completions import COMPLETIONS
 from tidegate.wire.openai_embeddings import EMBEDDINGS
+from tidegate.wire.openai_responses import RESPONSES
 
-DIALECTS: Final[dict[str, Dialect]] = {dialect.name: dialect for dialect in (CHAT, COMPLETIONS, EMBEDDINGS)}
+DIALECTS: Final[dict[str, Dialect]] = {dialect.name: dialect for dialect in (CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES)}
