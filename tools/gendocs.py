@@ -1,6 +1,6 @@
-"""Writes the generated reference pages: the row, the configuration, the command line.
+"""Writes the generated reference pages: the row, the configuration, the command line, the providers.
 
-python tools/gendocs.py            write docs/reference/{row,config,cli}.md
+python tools/gendocs.py            write docs/reference/{row,config,cli,providers}.md
 python tools/gendocs.py --check    exit 1 and name the pages that are not up to date
 """
 
@@ -13,6 +13,8 @@ import click
 import msgspec
 
 from tidegate import config
+from tidegate.catalog import load_catalog
+from tidegate.catalog.addresses import dialects_of
 from tidegate.cli import cli
 from tidegate.ledger import schema
 
@@ -30,7 +32,7 @@ TABLES = (
 
 
 def main() -> None:
-    pages = {"row.md": row_page(), "config.md": config_page(), "cli.md": cli_page()}
+    pages = {"row.md": row_page(), "config.md": config_page(), "cli.md": cli_page(), "providers.md": providers_page()}
     if "--check" in sys.argv[1:]:
         stale = [name for name, text in pages.items() if not same(FOLDER / name, text)]
         if stale:
@@ -130,6 +132,35 @@ def cli_page() -> str:
         )
         lines += [f"## `{' '.join(trail)}`", "", "```text", command.get_help(context).strip(), "```", ""]
     return "\n".join(lines)
+
+
+def providers_page() -> str:
+    """Who can be called, from the shipped catalog alone."""
+    known = load_catalog().providers.values()
+    lines = [NOTE, "# Providers", "", *PROVIDERS_HELP, ""]
+    columns = ("provider", "name", "seat", "dialects", "key variable", "trains", "kept, days", "source")
+    lines += [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    for fact in known:
+        dialects = " ".join(f"`{dialect}`" for dialect in dialects_of(fact))
+        variables = " ".join(f"`{name}`" for name in (fact.api_key_env, *fact.words.values()) if name)
+        policy = fact.data_policy
+        trains = {True: "yes", False: "no", None: ""}[policy.trains]
+        days = "" if policy.retention_days is None else policy.retention_days
+        said = f"{trains}{f' [source]({policy.source})' if policy.source else ''}"
+        row = (f"`{fact.provider}`", fact.name, fact.headquarters, dialects, variables, said, days)
+        lines.append(f"| {' | '.join(str(cell) for cell in row)} | [docs]({fact.source}) |")
+    return "\n".join(lines) + "\n"
+
+
+PROVIDERS_HELP = [
+    "Set a provider's key variable, and every model that the catalog has a price for at that provider is served; one",
+    "without prices there needs `[[endpoints]]` with a price. The order is that of preference where several serve a",
+    "model. `tidegate catalog providers` shows which keys are set; addresses, regions and quirks stand in",
+    "`src/tidegate/data/providers.yml`, each entry with its source and the day it was looked at.",
+    "",
+    "Trains: whether the content of API calls may be used for training by default. Kept: for how many days content is",
+    "kept by default; 0: not at all. Empty: the provider does not say, says it by plan or model, or nobody has looked.",
+]
 
 
 def parents(trail: tuple[str, ...]) -> click.Context | None:

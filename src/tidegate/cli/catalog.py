@@ -16,7 +16,7 @@ from tidegate.core.money import format_rate
 
 if TYPE_CHECKING:
     from tidegate.catalog import Catalog
-    from tidegate.core.facts import Endpoint
+    from tidegate.core.facts import Endpoint, Provider
     from tidegate.core.price import Price
 
 SHOWN_MAX = 40  # rows of a long table that a terminal gets; json and csv get all
@@ -38,6 +38,7 @@ def catalog() -> None:
     Example:
       tidegate catalog models deepseek
       tidegate catalog prices gpt-4o-mini
+      tidegate catalog providers eu
       tidegate catalog check
     """
 
@@ -150,6 +151,52 @@ def endpoints(day: datetime.datetime | None, form: str) -> None:
 
 
 @catalog.command()
+@click.argument("query", default="")
+@format_option
+def providers(query: str, form: str) -> None:
+    """List providers with every word of QUERY in their facts, and whether the environment's keys open them.
+
+    Trains: whether API content may be used for training by default; days: how long it is kept. Empty: not published,
+    or different by plan or model.
+
+    \b
+    Example:
+      tidegate catalog providers anthropic eu
+      tidegate catalog providers --format csv > providers.csv
+    """
+    from tidegate.catalog.addresses import dialects_of
+
+    columns = ["provider", "dialects", "key", "seat", "trains", "days"]
+    extra = [] if form == "table" else ["name", "base_url", "api_key_env", "auth", "regions", "source", "checked"]
+    rows: list[tuple[Cell, ...]] = []
+    for fact in _load().providers.values():
+        facts = (
+            fact.provider,
+            fact.name,
+            fact.headquarters,
+            fact.base_url,
+            *dialects_of(fact),
+            *fact.regions,
+            *fact.hosts,
+        )
+        if not all(any(word in text.lower() for text in facts) for word in query.lower().split()):
+            continue
+        policy = fact.data_policy
+        row: tuple[Cell, ...] = (
+            fact.provider,
+            " ".join(dialects_of(fact)),
+            _key_state(fact),
+            fact.headquarters,
+            policy.trains,
+            policy.retention_days,
+        )
+        rows.append((*row, *_texts(fact, extra)))
+    if not rows:
+        raise CatalogError(f"no provider matches {query!r}. `tidegate catalog providers` lists all.")
+    _print_long([*columns, *extra], rows, form)
+
+
+@catalog.command()
 @day_option
 @format_option
 def check(day: datetime.datetime | None, form: str) -> None:
@@ -234,6 +281,20 @@ def _load() -> "Catalog":
     from tidegate.catalog import load_catalog
 
     return load_catalog([load_config().catalog_path])
+
+
+def _key_state(fact: "Provider") -> str:
+    """What is still missing before a provider can be called."""
+    if not fact.api_key_env:
+        return "none needed"
+    wanted = [fact.api_key_env, *(name for word, name in fact.words.items() if word != "region" or not fact.regions)]
+    missing = [name for name in wanted if not os.environ.get(name)]
+    return f"{' and '.join(missing)} not set" if missing else "set"
+
+
+def _texts(fact: "Provider", fields: Sequence[str]) -> list[str]:
+    values = (getattr(fact, name) for name in fields)
+    return [" ".join(value) if isinstance(value, tuple) else str(value) for value in values]
 
 
 def _iso(day: datetime.datetime | None) -> str:
