@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.wire.responses_rig import (
+
+from rig.responses import (
     CALL,
     CALL_WITHOUT_ARGUMENTS,
     CUSTOM_CALL,
@@ -18,7 +19,6 @@ from tests.wire.responses_rig import (
     response,
     sse,
 )
-
 from tidegate.core.usage import Usage
 from tidegate.wire.events import Delta, Failure, MessageStart, Signature, Stop, fold
 from tidegate.wire.openai_responses import RESPONSES
