@@ -15,7 +15,6 @@ from tidegate.core.errors import TidegateError
 from tidegate.core.usage import TokenKinds, Usage
 from tidegate.wire.usage_audit import charge
 
-BODIES = Path("/work/shared/data/usage_payloads/provider_usage_bodies.jsonl")
 BODY = {"model": "gpt-4o-mini", "usage": {"prompt_tokens": 1000, "completion_tokens": 10}}
 
 
@@ -28,11 +27,10 @@ def line(expected: dict[str, int], **more: Any) -> str:
     return json.dumps({"body": BODY, "extracted": [{"usage": expected, "extractors": [extractor]}]})
 
 
-@pytest.mark.skipif(not BODIES.exists(), reason=f"the real bodies are not on this machine: {BODIES}")
-def test_every_real_body_is_exact_in_counts_and_price() -> None:
+def test_every_real_body_is_exact_in_counts_and_price(shared_data: Path) -> None:
     """795 of 795; counts to the token, prices to the nano-USD at a price that the package states or stated."""
     pytest.importorskip("genai_prices")
-    result = run(str(BODIES))
+    result = run(str(shared_data / "usage_payloads" / "provider_usage_bodies.jsonl"))
     assert result.exit_code == 0, [row for row in result.stdout.splitlines() if "DIFFERS" in row]
     assert "795 bodies, 10199 readings; 10199 with an expectation, 0 differ" in result.stderr
 

@@ -16,11 +16,13 @@ from tidegate.wire.usage import TOKENS_MAX, decode_usage
 from tidegate.wire.usage_audit import Finding, audit, decode_line
 from tidegate.wire.usage_fields import KINDS_OF, USAGE_OF, Reading, UsageFields, member, read_counts, usage_of
 
-BODIES = Path("/work/shared/data/usage_payloads/provider_usage_bodies.jsonl")
 FIELDS = load_fields()
 TODAY = Price(price_id="now", rates=Rates(input=10**9, output=2 * 10**9))
 BEFORE = Price(price_id="then", rates=Rates(input=3 * 10**9, output=2 * 10**9))
-needs_bodies = pytest.mark.skipif(not BODIES.exists(), reason=f"the real bodies are not on this machine: {BODIES}")
+
+
+def bodies(shared_data: Path) -> list[bytes]:
+    return (shared_data / "usage_payloads" / "provider_usage_bodies.jsonl").read_bytes().splitlines()
 
 
 def prices(provider: str, model: str) -> Sequence[Price]:
@@ -40,22 +42,20 @@ def expecting(body: dict[str, Any], usage: dict[str, int], **extractor: str) -> 
     return {"body": body, "extracted": [{"usage": usage, "extractors": [given_]}]}
 
 
-@needs_bodies
-def test_each_real_body_is_read_as_expected_by_every_provider_and_flavour() -> None:
+def test_each_real_body_is_read_as_expected_by_every_provider_and_flavour(shared_data: Path) -> None:
     """795 bodies as 10,199 readings: counts exact, the parts included."""
-    bodies = readings = 0
-    for text in BODIES.read_bytes().splitlines():
+    lines = readings = 0
+    for text in bodies(shared_data):
         line = decode_line(text)
         for extracted in line.extracted:
             for extractor in extracted.extractors:
                 known = FIELDS.of(extractor.provider_id, extractor.api_flavor)
                 assert extracted.usage in [read_counts(line.body, reading) for reading in known], extractor
                 readings += 1
-        bodies += 1
-    assert (bodies, readings) == (795, 10_199)
+        lines += 1
+    assert (lines, readings) == (795, 10_199)
 
 
-@needs_bodies
 @pytest.mark.parametrize(
     ("provider", "api_flavour", "flavour", "root"),
     [
@@ -72,7 +72,7 @@ def test_the_gateway_meters_each_real_body_as_expected(
 ) -> None:
     """What the meter reads of a dialect is what its first provider's bodies are expected to say."""
     seen_any = 0
-    for text in BODIES.read_bytes().splitlines():
+    for text in bodies(shared_data):
         line = decode_line(text)
         for extracted in line.extracted:
             if any((one.provider_id, one.api_flavor) == (provider, api_flavour) for one in extracted.extractors):
@@ -85,10 +85,9 @@ def test_the_gateway_meters_each_real_body_as_expected(
     assert seen_any > 100
 
 
-@needs_bodies
-def test_a_body_shows_by_itself_how_it_is_read() -> None:
+def test_a_body_shows_by_itself_how_it_is_read(shared_data: Path) -> None:
     """Where nobody names the provider, the total of its tokens is still right."""
-    for text in BODIES.read_bytes().splitlines():
+    for text in bodies(shared_data):
         line = decode_line(text)
         told = FIELDS.told_from(line.body)
         assert told is not None
