@@ -3,9 +3,12 @@
 from typing import Final
 
 from tidegate.wire.dialect import Dialect
+from tidegate.wire.gemini import GEMINI
 from tidegate.wire.openai_chat import CHAT
 from tidegate.wire.openai_completions import COMPLETIONS
 from tidegate.wire.openai_embeddings import EMBEDDINGS
 from tidegate.wire.openai_responses import RESPONSES
 
-DIALECTS: Final[dict[str, Dialect]] = {dialect.name: dialect for dialect in (CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES)}
+DIALECTS: Final[dict[str, Dialect]] = {
+    dialect.name: dialect for dialect in (CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, GEMINI)
+}

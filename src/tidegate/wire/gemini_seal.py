@@ -15,7 +15,7 @@ NOT_SEALED: Final = "skip_thought_signature_validator"
 
 Source: ai.google.dev/gemini-api/docs/thought-signatures, FAQ."""
 
-_CARRIER_START: Final = base64.b64encode(PREFIX.encode())[:5].decode()
+CARRIER_START: Final = base64.b64encode(PREFIX.encode())[:5].decode()
 
 
 def seal(origin: Origin, signature: str, *, call_id: str = "", item_id: str = "", is_redacted: bool = False) -> str:
@@ -29,7 +29,7 @@ def seal(origin: Origin, signature: str, *, call_id: str = "", item_id: str = ""
 def unseal(signature: str) -> Carried:
     """Whose seal a caller's `thoughtSignature` is, and the seal itself. One that carries no other's is Gemini's."""
     text = signature
-    if signature.startswith(_CARRIER_START):
+    if signature.startswith(CARRIER_START):
         try:
             standard = signature.replace("-", "+").replace("_", "/").rstrip("=")
             text = base64.b64decode(standard + "=" * (-len(standard) % 4)).decode("ascii")

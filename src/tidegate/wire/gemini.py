@@ -1,0 +1,126 @@
+"""Google's Gemini API (`generateContent`, `streamGenerateContent`), as callers and as providers speak it; Vertex AI's
+form of it is the same.
+
+The model and whether to stream stand in the path (`gemini_path.parse_path`), so a head and an ask are completed by
+`with_path` and `ask_with_path`. Counting tokens is in `gemini_count`, the array form of streams in `gemini_array`.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tidegate.core.facts import Quirks
+from tidegate.wire import gemini_ask_write, gemini_error
+from tidegate.wire.conversation import Ask, Encoded
+from tidegate.wire.dialect import Head, Pieces, Seen
+from tidegate.wire.events import Event
+from tidegate.wire.gemini_answer_read import GeminiDecoder, decode_reply
+from tidegate.wire.gemini_answer_write import GeminiEncoder, encode_reply
+from tidegate.wire.gemini_ask_read import decode_request
+from tidegate.wire.gemini_body import UNREADABLE, is_sent, refusal
+from tidegate.wire.gemini_peek import GeminiPeek, see_reply
+from tidegate.wire.gemini_strip import holds_carriers, strip_carriers
+
+_MODEL_KEY: Final = re.compile(rb'"model"[ \t\r\n]*:')
+_COUNTED: Final = ("generateContentRequest", "generate_content_request")
+
+
+class _Offer(Struct, frozen=True, gc=False):
+    """A tool of a request, in both spellings; one that is not of functions counts as one."""
+
+    functionDeclarations: list[Raw] | None = None
+    function_declarations: list[Raw] | None = None
+
+
+class _Tools(Struct, frozen=True, gc=False):
+    tools: list[_Offer] | None = None
+
+
+_tools_decoder = msgspec.json.Decoder(_Tools)
+_object_decoder = msgspec.json.Decoder(dict[str, Raw])
+_encoder = msgspec.json.Encoder()
+
+
+def with_path(head: Head, model: str, is_stream: bool) -> Head:
+    """The head with what only the path says."""
+    return msgspec.structs.replace(head, model=model, is_stream=is_stream)
+
+
+def ask_with_path(ask: Ask, model: str, is_stream: bool) -> Ask:
+    """The ask with what only the path says."""
+    return msgspec.structs.replace(ask, model=model, is_stream=is_stream)
+
+
+class Gemini:
+    """Implements `wire.dialect.Dialect`."""
+
+    name = "gemini"
+
+    def decode_head(self, body: bytes) -> Head:
+        try:
+            offers = _tools_decoder.decode(body).tools or []
+        except msgspec.ValidationError:
+            offers = []  # odd tools are the provider's to judge, unless the body is no object at all
+            self._members(body)
+        except UNREADABLE as error:
+            raise refusal(error) from None
+        declared = (offer.functionDeclarations or offer.function_declarations for offer in offers)
+        return Head("", tools_offered=sum(1 if found is None else len(found) for found in declared))
+
+    def edit_request(self, body: bytes, head: Head, upstream_model: str) -> Pieces:
+        """The same bytes, since the path names the model; but no other model's name in the body may contradict it,
+        and no seal of another maker's goes to Google."""
+        if holds_carriers(body):
+            body = strip_carriers(body, upstream_model)
+        if not _MODEL_KEY.search(body):
+            return (body,)
+        members = self._members(body)
+        is_edited = members.pop("model", None) is not None
+        for name in _COUNTED:
+            if name in members and is_sent(members[name]):
+                counted = self._members(bytes(members[name]))
+                counted["model"] = Raw(_encoder.encode(f"models/{upstream_model}"))
+                members[name] = Raw(_encoder.encode(counted))
+                is_edited = True
+        return (_encoder.encode(members) if is_edited else body,)
+
+    def peek(self, head: Head) -> GeminiPeek:
+        return GeminiPeek()
+
+    def see_reply(self, body: bytes) -> Seen | None:
+        return see_reply(body)
+
+    def decode_request(self, body: bytes) -> Ask:
+        """Without model and stream: see `ask_with_path`."""
+        return decode_request(body)
+
+    def encode_request(self, ask: Ask, upstream_model: str, quirks: Quirks) -> Encoded:
+        return gemini_ask_write.encode_request(ask, upstream_model, quirks)
+
+    def stream_decoder(self, *, event_bytes_max: int) -> GeminiDecoder:
+        return GeminiDecoder(event_bytes_max=event_bytes_max)
+
+    def stream_encoder(self, ask: Ask, *, generation_id: str, created_s: int) -> GeminiEncoder:
+        """Always SSE; `gemini_array.ArrayWriter` makes the array form of it."""
+        return GeminiEncoder(ask, generation_id=generation_id)
+
+    def decode_reply(self, body: bytes) -> list[Event] | None:
+        return decode_reply(body)
+
+    def encode_reply(self, events: Iterable[Event], ask: Ask, *, generation_id: str, created_s: int) -> bytes:
+        return encode_reply(events, ask, generation_id=generation_id)
+
+    error_body = staticmethod(gemini_error.error_body)
+    stream_error = staticmethod(gemini_error.stream_error)
+
+    def _members(self, body: bytes) -> dict[str, Raw]:
+        try:
+            return _object_decoder.decode(body)
+        except UNREADABLE as error:
+            raise refusal(error) from None
+
+
+GEMINI: Final = Gemini()
