@@ -68,7 +68,7 @@ def test_each_real_body_is_read_as_expected_by_every_provider_and_flavour(shared
     ],
 )
 def test_the_gateway_meters_each_real_body_as_expected(
-    provider: str, api_flavour: str, flavour: str, root: str
+    shared_data: Path, provider: str, api_flavour: str, flavour: str, root: str
 ) -> None:
     """What the meter reads of a dialect is what its first provider's bodies are expected to say."""
     seen_any = 0
