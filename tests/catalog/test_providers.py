@@ -150,6 +150,15 @@ def test_words_come_from_settings_then_from_the_environment(catalog: Catalog) ->
         in_use(catalog, "azure")
 
 
+def test_a_word_may_be_written_as_a_url_but_not_as_anything(catalog: Catalog) -> None:
+    """`DATABRICKS_HOST` holds `https://` on most machines; a blank or a slash inside would make another request."""
+    whole = in_use(catalog, "databricks", DATABRICKS_HOST="https://x.cloud.databricks.com/")
+    assert whole.base_url == "https://x.cloud.databricks.com/ai-gateway/mlflow/v1"
+    for odd in ("a b", "a/../b", "a\r\nhost: b", "a@b"):
+        with pytest.raises(ConfigError, match=r"cannot stand for \{resource\}"):
+            in_use(catalog, "azure", AZURE_RESOURCE_NAME=odd)
+
+
 def test_a_configured_address_speaks_the_configured_dialect_alone(catalog: Catalog) -> None:
     """Who points a provider elsewhere says what stands there; without a word it is OpenAI's chat, as ever."""
     chat = in_use(catalog, "anthropic", ProviderConfig(base_url="http://127.0.0.1:9/v1"))

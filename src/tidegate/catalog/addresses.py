@@ -16,6 +16,7 @@ from tidegate.core.facts import Auth, Dialect, Provider
 
 OWN_AUTH: Final[dict[Dialect, Auth]] = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}  # any other: bearer
 EVERYWHERE: Final[frozenset[Auth]] = frozenset({"api-key", "google-oauth", "aws-sigv4", "none"})  # hold in all dialects
+_PLAIN: Final = re.compile(r"[\w.:-]+", re.ASCII)
 _WORD: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -75,6 +76,8 @@ def provider_in_use(
         hint = f"set {variable} in the environment, or " if variable else "set "
         setting = "region" if word == "region" else f"words.{word}"
         raise ConfigError(f"provider {name}: nothing says {{{word}}} of its address; {hint}providers.{name}.{setting}")
+    if odd := next((word for word, value in words.items() if value and not _PLAIN.fullmatch(value)), ""):
+        raise ConfigError(f"provider {name}: {words[odd]!r} cannot stand for {{{odd}}} in an address")
     return replace(
         provider,
         base_url=_filled(provider.base_url, words, provider.hosts),
@@ -117,7 +120,8 @@ def _words(
     needed = {"region"}.union(*(words_in(url) for url in (provider.base_url, *provider.also.values())))
     for word in needed:
         default = provider.regions[0] if word == "region" and provider.regions else ""
-        words[word] = said.get(word) or environ.get(provider.words.get(word, ""), "") or default
+        found = said.get(word) or environ.get(provider.words.get(word, ""), "") or default
+        words[word] = found.strip().removeprefix("https://").rstrip("/")  # DATABRICKS_HOST is set either way
     missing = sorted(
         word for url in (provider.base_url, *provider.also.values()) for word in words_in(url) if not words[word]
     )

@@ -52,6 +52,8 @@ def _gaps(catalog: Catalog) -> Iterator[tuple[str, str]]:
             yield "headquarters", provider.provider
         if provider.provider not in priced:
             yield "any price", provider.provider
+        if not provider.data_policy.source:
+            yield "published data policy", provider.provider
     yield from _without_source(catalog)
 
 
