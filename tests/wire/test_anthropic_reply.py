@@ -12,7 +12,7 @@ from tidegate.core.usage import Usage
 from tidegate.wire.anthropic_answer import AnthropicDecoder, decode_reply
 from tidegate.wire.anthropic_reply import AnthropicEncoder, encode_reply
 from tidegate.wire.carrier import Carried, unpack
-from tidegate.wire.conversation import Ask
+from tidegate.wire.conversation import Ask, Reasoning
 from tidegate.wire.events import (
     BlockStart,
     BlockStop,
@@ -35,7 +35,7 @@ CITED = {"type": "char_location", "cited_text": "c", "document_index": 0}
 
 def streamed(*events: Event) -> list[dict[str, Any]]:
     """The payloads of the stream; every event's name is its type."""
-    encoder = AnthropicEncoder("asked", "gen-1")
+    encoder = AnthropicEncoder(ASK, "gen-1")
     stream = b"".join([encoder.encode(event) for event in events]) + encoder.finish()
     payloads = []
     for one in stream.split(b"\n\n")[:-1]:
@@ -153,7 +153,7 @@ def test_interleaved_tool_calls_reach_the_client_one_after_the_other():
 
 
 def test_the_first_of_interleaved_blocks_is_not_held_back():
-    encoder = AnthropicEncoder("m", "g")
+    encoder = AnthropicEncoder(ASK, "g")
     encoder.encode(BlockStart(0, "tool", "a", "f"))
     encoder.encode(BlockStart(1, "tool", "b", "g"))
     assert b"input_json_delta" in encoder.encode(Delta(0, "{"))
@@ -223,6 +223,23 @@ def test_seals_of_other_makers_travel_in_carriers():
     ]
 
 
+def test_a_caller_who_wants_no_thoughts_gets_only_their_seals():
+    ask = Ask(model="m", turns=(), reasoning=Reasoning(is_adaptive=True, shown=False))
+    events = [
+        START,
+        BlockStart(0, "thinking", origin="openai"),
+        Delta(0, "hidden"),
+        Signature(0, "g"),
+        BlockStop(0),
+        STOP,
+    ]
+    encoder = AnthropicEncoder(ask, "gen-1")
+    stream = b"".join([encoder.encode(event) for event in events])
+    for told in (stream, encode_reply(events, ask, generation_id="gen-1")):
+        assert b"hidden" not in told
+        assert b"tg1." in told
+
+
 def test_a_thought_of_a_maker_who_signs_nothing_has_an_empty_signature():
     events = [START, BlockStart(0, "thinking", origin="deepseek"), Delta(0, "hm"), BlockStop(0), STOP]
     assert gathered(streamed(*events))["content"] == [{"type": "thinking", "thinking": "hm", "signature": ""}]
@@ -258,7 +275,7 @@ def test_openais_refusal_is_a_text_and_the_reason():
 
 def test_what_no_block_can_hold_is_named():
     """Images that a model paints, and sources on the web that Anthropic did not search."""
-    encoder = AnthropicEncoder("m", "g")
+    encoder = AnthropicEncoder(ASK, "g")
     foreign = Citation(1, "https://x", "T", Raw(b'{"type":"url_citation","url":"https://x"}'))
     for event in (START, BlockStart(0, "image", data="x"), Delta(0, "y"), BlockStop(0), BlockStart(1, "text"), foreign):
         assert b"image" not in encoder.encode(event)
@@ -343,7 +360,7 @@ def test_any_answer_is_the_same_streamed_and_whole(events):
 @settings(deadline=None)
 def test_what_is_written_is_read_back(events):
     """An answer in this dialect's own words survives a trip through it, streamed and whole."""
-    encoder = AnthropicEncoder("asked", "gen-1")
+    encoder = AnthropicEncoder(ASK, "gen-1")
     stream = b"".join([encoder.encode(event) for event in events]) + encoder.finish()
     from_stream = fold(AnthropicDecoder(100_000).feed(stream))
     from_whole = fold(decode_reply(encode_reply(events, ASK, generation_id="gen-1")) or ())

@@ -58,7 +58,7 @@ def client(body: bytes, status: int = 200, content_type: str = "application/json
 
 
 def stream() -> bytes:
-    encoder = AnthropicEncoder("m", "gen-1")
+    encoder = AnthropicEncoder(Ask(model="m", turns=()), "gen-1")
     return b"".join([encoder.encode(event) for event in EVENTS]) + encoder.finish()
 
 

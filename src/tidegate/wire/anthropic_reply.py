@@ -65,9 +65,10 @@ class _Waiting:
 class AnthropicEncoder:
     """One per stream. `dropped`: kinds of content that no block of this dialect can hold."""
 
-    def __init__(self, model: str, generation_id: str) -> None:
+    def __init__(self, ask: Ask, generation_id: str) -> None:
         self.dropped: list[str] = []
-        self._model, self._generation_id = model, generation_id
+        self._model, self._generation_id = ask.model, generation_id
+        self._hides_thoughts = hides_thoughts(ask)
         self._blocks: dict[int, _Waiting] = {}  # by the answer's index, oldest first; only the first is on the wire
         self._count = 0  # blocks written
         self._kinds: set[BlockKind] = set()
@@ -153,6 +154,8 @@ class AnthropicEncoder:
         block = self._blocks.get(event.index)
         if block is None or not event.text or block.start.kind not in _DELTAS:
             return b""
+        if self._hides_thoughts and block.start.kind == "thinking":
+            return b""
         if not self._is_on_the_wire(event.index):
             block.text.append(event.text)
             return b""
@@ -224,19 +227,26 @@ def encode_reply(events: Iterable[Event], ask: Ask, *, generation_id: str) -> by
         error = failure_object(answer.failure) if answer.failure is not None else _ENDED_IN_ERROR
         return _encode({"type": "error", "error": error, "request_id": generation_id})
     message = _message(answer.start.model or ask.model, generation_id or answer.start.message_id)
-    message["content"] = _content(answer, generation_id)
+    message["content"] = _content(answer, ask, generation_id)
     message |= stop_members(answer.stop or Stop("stop"), {block.start.kind for block in answer.blocks})
     message["usage"] = encode_usage(answer.usage or UsageSeen(NO_USAGE), "anthropic")
     return _encode(message)
 
 
-def _content(answer: Answer, generation_id: str) -> list[dict[str, Any]]:
+def hides_thoughts(ask: Ask) -> bool:
+    """The caller wants signatures without the thoughts (`thinking.display`: "omitted"); other makers may not know."""
+    return ask.reasoning is not None and ask.reasoning.shown is False
+
+
+def _content(answer: Answer, ask: Ask, generation_id: str) -> list[dict[str, Any]]:
     content: list[dict[str, Any]] = []
     for block in answer.blocks:
         if block.start.kind in ("image", "audio"):
             continue
         if block.start.kind == "tool" and block.signature:
             content.append(sealed_call(block.start, block.signature))
+        if hides_thoughts(ask) and block.start.kind == "thinking":
+            block.text = ""
         content.append(_finished(block, f"{generation_id}_{len(content)}"))
         if block.start.kind == "text" and block.signature:
             content.append(sealed_text(block.start, block.signature))
