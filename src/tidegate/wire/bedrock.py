@@ -17,7 +17,7 @@ STREAM_TYPE: Final = b"application/vnd.amazon.eventstream"
 class Bedrock:
     """The provider's side of `wire.dialect.Dialect`; its callers' side is never asked for."""
 
-    name: Final = "bedrock"
+    name = "bedrock"
 
     def encode_request(self, ask: Ask, upstream_model: str, quirks: Quirks) -> Encoded:
         return bedrock_ask.encode_request(ask, upstream_model, quirks)
