@@ -120,6 +120,9 @@ def _inside(members: Members, name: str) -> Members:
 
 
 def _part(members: Members, *names: str) -> int:
+    found = members.get(names[0])
+    if type(found) is int:
+        return found if found > 0 else 0
     return max(count(members, *names) or 0, 0)
 
 
@@ -174,7 +177,8 @@ def _openai_chat(members: Members) -> Usage | None:
     A completion that is not sent is what `total_tokens` leaves for it. Reasoning that `total_tokens` counts beside
     the completion (xAI) is added to it.
     """
-    prompt, completion, total = (count(members, f"{name}_tokens") for name in ("prompt", "completion", "total"))
+    prompt, completion = count(members, "prompt_tokens"), count(members, "completion_tokens")
+    total = count(members, "total_tokens")
     if completion is None and prompt is not None and total is not None:
         completion = total - prompt
     if not (_is_total(prompt) and _is_total(completion)):
@@ -202,13 +206,18 @@ def _openai_chat(members: Members) -> Usage | None:
     )
 
 
-def _openai_kinds(details: Members, spent: Members) -> dict[str, int]:
-    kinds = {f"{kind}_input": _part(details, f"{kind}_tokens") for kind in ("audio", "image", "video")}
-    kinds |= {f"{kind}_output": _part(spent, f"{kind}_tokens") for kind in ("audio", "image", "video")}
+_KIND_MEMBERS: Final = (("audio", "audio_tokens"), ("image", "image_tokens"), ("video", "video_tokens"))
+
+
+def _openai_kinds(details: Members, spent: Members) -> dict[str, int] | None:
+    """None where every token is text."""
+    entered = [(f"{kind}_input", _part(details, name)) for kind, name in _KIND_MEMBERS if details.get(name)]
+    left = [(f"{kind}_output", _part(spent, name)) for kind, name in _KIND_MEMBERS if spent.get(name)]
+    if not entered and not left:
+        return None
     cached = _inside(details, "cached_tokens_details")  # realtime says which kinds were cached
-    if cached:
-        kinds |= {f"{kind}_cache_read": _part(cached, f"{kind}_tokens") for kind in ("audio", "image", "video")}
-    return kinds
+    read = [(f"{kind}_cache_read", _part(cached, name)) for kind, name in _KIND_MEMBERS] if cached else []
+    return dict(entered + left + read)
 
 
 def _openai_embeddings(members: Members) -> Usage | None:
