@@ -211,15 +211,18 @@ class _Items:
             self._mark(part)
             self.items.append({"type": "message", "role": role, "content": part.text})
             return
-        is_said = role == "assistant"
-        content = [self._said(part) if is_said else self._shown(part) for part in parts]
-        self.items.append({"type": "message", "role": role, "content": content})
+        if role != "assistant":
+            self.items.append({"type": "message", "role": role, "content": [self._shown(part) for part in parts]})
+            return
+        # Parts of an answer go only into the form that a response has, which needs a name of its own.
+        message = {"type": "message", "role": role, "id": f"msg_{len(self.items)}", "status": "completed"}
+        self.items.append(message | {"content": [self._said(part) for part in parts]})
 
     def _said(self, part: Part) -> Item:
         """A part of what the model said."""
         self._mark(part)
         if isinstance(part, Text):
-            return {"type": "output_text", "text": part.text, "annotations": []}
+            return {"type": "output_text", "text": part.text, "annotations": [], "logprobs": []}
         if isinstance(part, Refusal):
             return {"type": "refusal", "refusal": part.text}
         raise InvalidRequest(

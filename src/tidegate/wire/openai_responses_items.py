@@ -205,7 +205,9 @@ def _call(item: _Item, place: str) -> ToolCall:
 
 def _result(item: _Item, place: str) -> ToolResult:
     if not item.call_id:
-        raise InvalidRequest(f"{place}.call_id is missing: it names the call that this answers.", param=place)
+        raise InvalidRequest(
+            f"{place}.call_id is missing: it names the call that this answers.", param=f"{place}.call_id"
+        )
     raw = item.output
     if is_said(raw) and bytes(raw)[:1] not in (b'"', b"["):
         return ToolResult(item.call_id, (Text(bytes(raw).decode()),))  # JSON that was not put into a text
