@@ -19,7 +19,7 @@ from tidegate.wire.conversation import (
     ToolResult,
     Turn,
 )
-from tidegate.wire.openai_chat_parts import NULL, Call, Detail, Function, arguments_text
+from tidegate.wire.openai_chat_parts import NULL, Call, Detail, Function, arguments_text, once
 
 AUDIO_TYPES: Final = {"mp3": "audio/mpeg", "wav": "audio/wav", "m4a": "audio/mp4", "pcm16": "audio/pcm"}
 PART_TYPES: Final = "text, image_url, input_audio, file, video_url and refusal"
@@ -249,6 +249,7 @@ def _thoughts(
     key: tuple[str, object] | None = None
     for detail in message.reasoning_details or ():
         data, origin, name = detail.data or "", detail.origin, detail.id or ""
+        name = name if name in calls else once(name)
         if detail.type == "reasoning.encrypted" and name in calls:
             seals[name] = (data, origin)
         elif detail.type == "reasoning.encrypted" and origin == "openai":
@@ -264,10 +265,11 @@ def _thoughts(
             key = None
         elif detail.text or detail.summary or detail.signature:
             text, here = detail.text or detail.summary or "", (detail.type, detail.index)
+            seal = detail.signature or data
             if key == here and found and detail.index is not None:
-                found[-1] = _added(found[-1], text, detail.signature or "", name)
+                found[-1] = _added(found[-1], text, seal, name)
             else:
-                found.append(Thinking(text, detail.signature or "", "", origin, name))
+                found.append(Thinking(text, seal, "", origin, name))
             key = here
     plain = message.reasoning_content or message.reasoning
     if plain and not any(thought.text for thought in found):

@@ -44,7 +44,12 @@ class Detail(Struct, frozen=True):
 
     @property
     def origin(self) -> Origin:
-        return ORIGINS.get(self.format or "", "")
+        return ORIGINS.get(once(self.format or ""), "")
+
+
+def once(text: str) -> str:
+    """The text that `text` repeats: OpenAI's SDK gathers a stream's details by adding up every string of one index."""
+    return text[: (text + text).find(text, 1)] if text else ""
 
 
 class Function(Struct, frozen=True):

@@ -148,7 +148,7 @@ class _Writer:
     def _add_thoughts(self, message: Json, parts: Sequence[Part]) -> None:
         """Thoughts go back to who can read them: sealed ones where details are taken, plain ones by the field's name.
 
-        The thoughts of another maker mean nothing to this one, and are left out.
+        A sealed thought is another maker's, means nothing to this one, and is left out.
         """
         thoughts = [part for part in parts if isinstance(part, Thinking)]
         if self._quirks.takes_reasoning_details:
@@ -165,7 +165,7 @@ class _Writer:
                     details.append(sealed_detail(part.signature, part.origin, len(details), name))
             if details:
                 message["reasoning_details"] = details
-        text = "".join(thought.text for thought in thoughts if thought.origin in ("", "deepseek"))
+        text = "".join(thought.text for thought in thoughts if not (thought.signature or thought.redacted))
         if text and self._quirks.reasoning_field:
             message[self._quirks.reasoning_field] = text
 
