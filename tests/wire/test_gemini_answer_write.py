@@ -176,6 +176,26 @@ def test_seals_come_back_to_their_makers_through_a_gemini_caller():
     assert (call.signature, call.origin, call.call_id) == ("Z2Vt", "gemini", "c")
 
 
+def test_unsealed_thoughts_come_back_as_their_makers_not_as_geminis():
+    """DeepSeek wants its thoughts back with the answer to a tool call; they bear no seal."""
+    events = answer(block(0, "thinking", "a", "b", origin="deepseek"), block(1, "thinking", "c", origin="gemini"))
+    for parts in (reply_of(events)["candidates"][0]["content"]["parts"], parts_of(events)):
+        body = {"contents": [{"role": "model", "parts": parts}]}
+        thoughts = GEMINI.decode_request(json.dumps(body).encode()).turns[0].parts
+        assert [(t.text, t.origin, t.signature) for t in thoughts] == [("ab", "deepseek", ""), ("c", "gemini", "")]
+
+
+def test_a_streamed_answer_that_is_sent_back_means_what_the_whole_one_means():
+    """Google's SDKs keep a streamed answer chunk by chunk, seals on parts of their own."""
+    chunks = chunks_of(stream_of(FULL))
+    contents = [chunk["candidates"][0]["content"] for chunk in chunks]
+    streamed = GEMINI.decode_request(json.dumps({"contents": contents}).encode())
+    whole = GEMINI.decode_request(
+        json.dumps({"contents": [reply_of(FULL)["candidates"][0]["content"]]}).encode(),
+    )
+    assert streamed.turns == whole.turns and streamed.turns[0].parts[0].text == "hmm"
+
+
 @pytest.mark.parametrize(
     ("reason", "word"),
     [

@@ -50,6 +50,7 @@ class GeminiEncoder:
         self._tail_bytes = _encoder.encode(self._tail)[1:]
         self._blocks: dict[int, Block] = {}
         self._ended: set[int] = set()
+        self._told: set[int] = set()  # blocks whose text has gone out, piece by piece
         self._held: dict[int, list[Json]] = {}  # parts of blocks that are not first in line
         self._sources: list[Citation] = []
         self._usage: UsageSeen | None = None
@@ -103,6 +104,7 @@ class GeminiEncoder:
         if block.start.kind not in _STREAMED:
             block.text += delta.text
             return b""
+        self._told.add(delta.index)
         if block.start.kind != "thinking":
             return self._put(delta.index, {"text": delta.text})
         return self._put(delta.index, {"text": delta.text, "thought": True}) if self._shown else b""
@@ -136,7 +138,7 @@ class GeminiEncoder:
         return self._chunk(parts) if parts else b""
 
     def _parts(self, block: Block) -> list[Json]:
-        parts = parts_of(block, shown=self._shown)
+        parts = parts_of(block, shown=self._shown, is_told=block.start.index in self._told)
         if parts is None:
             self._is_malformed = True
             self.dropped.append(f"arguments of the call of {block.start.name!r}: not a JSON object")
@@ -183,10 +185,10 @@ def shows_thoughts(ask: Ask) -> bool:
     return ask.reasoning is not None and ask.reasoning.shown is True
 
 
-def parts_of(block: Block, *, shown: bool) -> list[Json] | None:
+def parts_of(block: Block, *, shown: bool, is_told: bool = False) -> list[Json] | None:
     """The parts that say a block; None for a call whose arguments are no JSON object, which Gemini cannot say.
 
-    Of a streamed block, whose text has gone out already, `text` is empty: what is left is its signature.
+    is_told: its text has gone out already, so that `text` is empty and only its signature is left to say.
     """
     start = block.start
     sealed = {}
@@ -210,7 +212,9 @@ def parts_of(block: Block, *, shown: bool) -> list[Json] | None:
         )
     if start.kind == "thinking":
         text = block.text if shown else ""
-        if start.item_id and not sealed:  # Responses wants its item back by name, sealed or not
+        # Unsealed thoughts of other makers are marked as theirs; Responses wants its item back by name, sealed or not.
+        is_foreign = start.origin != "gemini" and shown and (text or is_told)
+        if not sealed and (is_foreign or start.item_id):
             sealed["thoughtSignature"] = seal(start.origin, "", item_id=start.item_id)
         return [{"text": text, "thought": True} | sealed] if text or sealed else []
     return [{"text": block.text} | sealed] if block.text or sealed else []

@@ -38,18 +38,45 @@ def system_turn(content: Content) -> Turn | None:
 def turns_of(contents: list[Content], unsaid: list[str]) -> list[Turn]:
     """Raises InvalidRequest naming the part that cannot be said to another provider."""
     reading = _Turns(contents, unsaid)
-    turns = []
+    turns: list[Turn] = []
     for place, content in enumerate(contents):
         role = _ROLES.get((content.role or "user").lower())
         if role is None:
             param = f"contents[{place}].role"
             raise InvalidRequest(f"{param} is {content.role!r}; it must be 'user' or 'model'.", param=param)
-        parts = reading.parts(content, f"contents[{place}]")
-        if parts:
-            turns.append(Turn("assistant" if role == "assistant" else "user", tuple(parts)))
+        parts = tuple(reading.parts(content, f"contents[{place}]"))
+        if role == "user" and parts:
+            turns.append(Turn("user", parts))
+        elif parts and turns and turns[-1].role == "assistant":
+            turns[-1] = Turn("assistant", _joined(turns[-1].parts + parts))
+        elif parts:
+            turns.append(Turn("assistant", _joined(parts)))
     if not turns:
         raise InvalidRequest("contents holds no part to answer; send at least one with text.", param="contents")
     return turns
+
+
+def _joined(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """A model's parts without the cuts of its stream, which Google's SDKs keep in their histories, chunk by chunk.
+
+    The seal of a streamed block comes last, on a part without text: it belongs to the pieces before it.
+    """
+    found: list[Part] = []
+    for part in parts:
+        last = found[-1] if found else None
+        if isinstance(part, Text) and isinstance(last, Text) and not last.signature:
+            found[-1] = Text(last.text + part.text, signature=part.signature, origin=part.origin)
+        elif isinstance(part, Thinking) and isinstance(last, Thinking) and _goes_on(last, part):
+            found[-1] = msgspec.structs.replace(part, text=last.text + part.text)
+        else:
+            found.append(part)
+    return tuple(found)
+
+
+def _goes_on(last: Thinking, part: Thinking) -> bool:
+    """`last` is an unsealed piece, and `part` another one, or the seal of both."""
+    is_piece = last.origin == "gemini" and not last.signature and not last.redacted
+    return is_piece and not part.redacted and (part.origin == "gemini" or not part.text)
 
 
 class _Turns:
