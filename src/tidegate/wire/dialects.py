@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tidegate.wire.anthropic import ANTHROPIC
 from tidegate.wire.bedrock import BEDROCK
 from tidegate.wire.dialect import Dialect
 from tidegate.wire.gemini import GEMINI
@@ -11,5 +12,5 @@ from tidegate.wire.openai_embeddings import EMBEDDINGS
 from tidegate.wire.openai_responses import RESPONSES
 
 DIALECTS: Final[dict[str, Dialect]] = {
-    dialect.name: dialect for dialect in (CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, GEMINI, BEDROCK)
+    dialect.name: dialect for dialect in (CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, ANTHROPIC, GEMINI, BEDROCK)
 }
