@@ -41,3 +41,15 @@ def check(name, value):
         while deepest.context:
             deepest = max(deepest.context, key=lambda inner: len(inner.absolute_path))
         raise AssertionError(f"{name}: at {list(deepest.absolute_path)}: {deepest.message[:300]} (in {value!r:.600})")
+
+
+@cache
+def _schema_of_event():
+    names = [branch["$ref"].rpartition("/")[2] for branch in schemas()["schemas"]["ResponseStreamEvent"]["anyOf"]]
+    known = [(name, schemas()["schemas"][name].get("properties", {}).get("type", {})) for name in names]
+    return {word: name for name, kind in known for word in kind.get("enum", ())}
+
+
+def check_event(value):
+    """As `check`, for one event of a Responses stream."""
+    check(_schema_of_event()[value["type"]], value)
