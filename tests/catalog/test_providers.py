@@ -254,6 +254,12 @@ def test_an_aggregators_own_spelling_is_not_taken_for_a_new_model() -> None:
     assert slugs(False)[0].startswith("openai/")
 
 
+def test_a_key_opens_no_model_that_is_sold_elsewhere(catalog: Catalog) -> None:
+    """A price list files Vertex's Claude under Google, but no key of the Gemini API calls Claude."""
+    served = served_endpoints({}, (), catalog, {"GEMINI_API_KEY": "k"}, DAY, True)
+    assert {catalog.author_of(endpoint.model).author for endpoint in served} == {"google"}
+
+
 def test_the_command_lists_providers_and_what_they_lack(tmp_path: Path) -> None:
     """Which key is missing is the first thing that a newcomer wants to know."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE", "OPENAI", "GROQ"))}

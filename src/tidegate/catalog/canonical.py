@@ -24,6 +24,7 @@ class Canonical:
     def __init__(self, facts: Iterable[SourceFact], overlay: Overlay) -> None:
         aliases = {fact.model: fact.aliases for fact in overlay.models}
         self._own_author = {entry.provider: entry.author for entry in overlay.providers}
+        self._only_authors = {entry.provider: entry.only_authors for entry in overlay.providers if entry.only_authors}
         self._only_known = {entry.provider for entry in overlay.providers if entry.only_known}
         authors = {alias: entry.author for entry in overlay.authors for alias in entry.aliases}
         self._authors = {entry.author: entry.author for entry in overlay.authors} | authors
@@ -40,7 +41,14 @@ class Canonical:
         self._catalog = Catalog(models, {}, overlay)
 
     def slug_of(self, fact: SourceFact) -> str:
-        """The slug, with date and variant, of what a package lists; empty where nobody can tell whose model it is."""
+        """The slug, with date and variant, of what a package lists.
+
+        Empty where nobody can tell whose model it is, and where the provider does not sell that maker's models.
+        """
+        slug, sold = self._slug_of(fact), self._only_authors.get(fact.provider)
+        return slug if sold is None or slug.partition("/")[0] in sold else ""
+
+    def _slug_of(self, fact: SourceFact) -> str:
         name, own = fact.name, self._own_author.get(fact.provider, "")
         parts = take_apart(name)
         if _is_pointer(fact) or parts.variant in NOT_A_CALL_PRICE:

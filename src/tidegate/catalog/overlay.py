@@ -68,10 +68,11 @@ class ModelFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
 
 class ProviderFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A provider as written in `providers.yml`; `author`, `packages` and `only_known` serve `catalog sync` alone.
+    """A provider as written in `providers.yml`; the last four of its fields serve `catalog sync` alone.
 
     `only_known`: it names models in its own way, so one that nobody else lists under that name is left out, and not
-    taken for a new model. The other fields are those of `core.facts.Provider`.
+    taken for a new model. `only_authors`: a price list has models of others under its name, which are sold elsewhere.
+    The other fields are those of `core.facts.Provider`.
     """
 
     provider: str
@@ -94,6 +95,7 @@ class ProviderFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     author: str = ""
     packages: dict[str, str] = {}
     only_known: bool = False
+    only_authors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises ValueError for an address that nothing can fill, and for a dialect that is said twice."""
