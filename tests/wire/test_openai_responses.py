@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rig.responses import CALL, CUSTOM_CALL, ITEMS, MESSAGE, REASONING, REFUSED, events_of, response, sse
 from tidegate.core.errors import InvalidRequest, UpstreamTimeout
 from tidegate.core.usage import Usage
+from tidegate.wire.carrier import pack
 from tidegate.wire.dialect import Seen
 from tidegate.wire.openai_responses import RESPONSES
 from tidegate.wire.openai_responses_peek import ResponsesPeek, plain_delta_bytes
@@ -126,6 +127,16 @@ def test_a_key_that_comes_twice_reaches_the_provider_once(body):
 def test_a_body_without_edits_is_not_copied():
     body = json.dumps({"model": "m", "input": "x" * 100_000}).encode()
     assert RESPONSES.edit_request(body, RESPONSES.decode_head(body), "m")[0] is body
+
+
+def test_thoughts_of_other_makers_do_not_reach_openai():
+    """A conversation may move from one maker's model to another's; OpenAI refuses what it did not encrypt."""
+    own = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA="}
+    foreign = {**own, "encrypted_content": pack("anthropic", "sig")}
+    say = {"role": "user", "content": '"tg1.x is only text here'}
+    body = json.dumps({"model": "m", "input": [say, own, foreign, say]}).encode()
+    edited = b"".join(RESPONSES.edit_request(body, RESPONSES.decode_head(body), "up"))
+    assert json.loads(edited) == {"model": "up", "input": [say, own, say]}
 
 
 def peeked(data):

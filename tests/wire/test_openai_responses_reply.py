@@ -203,6 +203,15 @@ def test_openais_own_seals_go_as_they_are():
     assert item == {"type": "reasoning", "id": "rs_9", "summary": [], "encrypted_content": "gAAA="}
 
 
+def test_a_thought_without_a_seal_is_marked_as_not_openais():
+    """So that it does not reach OpenAI when the conversation goes on there."""
+    (item,) = outputs(block(0, "thinking", "Hm.", origin="deepseek"))
+    assert unpack(item["encrypted_content"]) == Carried("deepseek", "")
+    body = {"model": "m", "input": [item, {"role": "assistant", "content": "x"}]}
+    (turn,) = RESPONSES.decode_request(json.dumps(body).encode()).turns
+    assert turn.parts[0] == Thinking("Hm.", origin="deepseek")
+
+
 def test_seals_that_come_after_a_call_are_carried_too():
     events = [*tool(0, "weather", "{}", origin="gemini")[:-1], Signature(0, "late"), BlockStop(0)]
     items = outputs(events)

@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from tidegate.core.errors import InvalidRequest
 from tidegate.wire.dialect import Head, Pieces
 from tidegate.wire.openai_responses_lenient import NULL, UNREADABLE, is_said
+from tidegate.wire.openai_responses_strip import CARRIER, without_foreign_thoughts
 
 _INPUT: Final = re.compile(rb'"input"[ \t\r\n]*:[ \t\r\n]*')
 _MODEL: Final = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')
@@ -22,9 +23,13 @@ _ESCAPED_KEY: Final = re.compile(rb"\\u00[567]")  # a letter of a key written as
 
 
 class ResponsesHead(Head, frozen=True, gc=False):
-    """`bulk`: where the value of `input` stands in the body; (0, 0) where that is in doubt."""
+    """`bulk`: where the value of `input` stands in the body; (0, 0) where that is in doubt.
+
+    `has_thoughts`: the conversation holds reasoning items.
+    """
 
     bulk: tuple[int, int] = (0, 0)
+    has_thoughts: bool = False
 
 
 class Stored(Struct, frozen=True, gc=False, kw_only=True):
@@ -80,7 +85,7 @@ def decode_head(body: bytes) -> Head:
                 conversation=least.conversation,
                 background=least.background,
             )
-        refuse_stored(found)
+        has_thoughts = refuse_stored(found)
     except UNREADABLE as error:
         raise unreadable(error) from None
     return ResponsesHead(
@@ -90,6 +95,7 @@ def decode_head(body: bytes) -> Head:
         user=found.user or found.safety_identifier or "",
         session_id=found.session_id or "",
         bulk=_bulk_of(body, found.input),
+        has_thoughts=has_thoughts,
     )
 
 
@@ -113,8 +119,11 @@ def unreadable(error: Exception) -> InvalidRequest:
     return InvalidRequest(f"The request body is not valid JSON: {error}.")
 
 
-def refuse_stored(stored: Stored) -> None:
-    """Raises InvalidRequest where a request leans on what a provider keeps. DecodeError: `input` is not JSON."""
+def refuse_stored(stored: Stored) -> bool:
+    """Whether the conversation holds reasoning items.
+
+    Raises InvalidRequest where a request leans on what a provider keeps. DecodeError: `input` is not JSON.
+    """
     if is_said(stored.previous_response_id):
         raise InvalidRequest(
             "previous_response_id: this gateway keeps no responses. Send the whole conversation in `input`, "
@@ -130,11 +139,10 @@ def refuse_stored(stored: Stored) -> None:
             "background: this gateway answers a request at once; leave `background` out.", param="background"
         )
     items = bytes(stored.input)
-    if items.startswith(b"["):
-        _refuse_references(items)
+    return items.startswith(b"[") and _refuse_references(items)
 
 
-def _refuse_references(items: bytes) -> None:
+def _refuse_references(items: bytes) -> bool:
     try:
         found = _items_decoder.decode(items)
     except msgspec.ValidationError as error:
@@ -146,10 +154,17 @@ def _refuse_references(items: bytes) -> None:
                 f"input[{index}] refers to a stored item; this gateway keeps none. Send the item itself.",
                 param=f"input[{index}]",
             )
+    return any(item.type == "reasoning" for item in found)
 
 
 def edit_request(body: bytes, head: Head, upstream_model: str) -> Pieces:
-    """The request as the provider gets it: its model's name; all other bytes stay, without a copy where it is safe."""
+    """The request as the provider gets it: its model's name; all other bytes stay, without a copy where it is safe.
+
+    Thoughts of other makers are left out.
+    """
+    if isinstance(head, ResponsesHead) and head.has_thoughts and CARRIER in body:
+        body = without_foreign_thoughts(body)
+        return (_rebuilt(body, upstream_model),)
     place = _model_place(body, head)
     if place is None:
         return (_rebuilt(body, upstream_model),)

@@ -200,7 +200,8 @@ class ThoughtWriter(_Writer):
         if self._redacted:
             return pack(self._origin, self._redacted, is_redacted=True)
         signature = "".join(self._sealed)
-        return signature if self._origin == "openai" or not signature else pack(self._origin, signature)
+        # Also where there is no seal: the mark of a thought that OpenAI does not know.
+        return signature if self._origin == "openai" else pack(self._origin, signature)
 
     def start(self, to: Numbered) -> bytes:
         return added(to, self)
