@@ -24,8 +24,18 @@ from tidegate.wire.events import (
     Signature,
     Stop,
 )
-from tidegate.wire.gemini_chunk import UNREADABLE, Blob, Call, Candidate, Chunk, ReplyPart, read_chunk, read_chunks
-from tidegate.wire.sse import Framer, event_data
+from tidegate.wire.gemini_chunk import (
+    UNREADABLE,
+    Blob,
+    Call,
+    Candidate,
+    Chunk,
+    ReplyPart,
+    payload,
+    read_chunk,
+    read_chunks,
+)
+from tidegate.wire.sse import Framer
 from tidegate.wire.stop_reasons import reason_of, with_calls
 from tidegate.wire.usage import decode_usage
 
@@ -52,7 +62,7 @@ class GeminiDecoder:
         return (self._read(rest, is_whole=False) if rest else []) + self._reading.end()
 
     def _read(self, event: bytes, *, is_whole: bool) -> list[Event]:
-        data = event_data(event)
+        data = payload(event)
         if data is None:
             # Errors come as bare JSON lines, and so does everything from a provider that ignores `alt=sse`.
             bare = event.strip()

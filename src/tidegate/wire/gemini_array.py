@@ -5,7 +5,8 @@ Providers are always asked for SSE; this makes an array of any such stream, tran
 
 from typing import Final
 
-from tidegate.wire.sse import Framer, event_data
+from tidegate.wire.gemini_chunk import payload
+from tidegate.wire.sse import Framer
 
 MEDIA_TYPE: Final = "application/json; charset=UTF-8"
 
@@ -28,7 +29,7 @@ class ArrayWriter:
         return last + (b"\n]\n" if self._is_begun else b"[]\n")
 
     def _element(self, event: bytes) -> bytes:
-        data = event_data(event)
+        data = payload(event)
         bare = event.strip()
         if data is None and bare[:1] == b"{":
             data = bare  # an error as bare JSON lines

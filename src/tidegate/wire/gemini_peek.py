@@ -5,8 +5,7 @@ false: a stream is whole when its `finish_reason` has come.
 """
 
 from tidegate.wire.dialect import Seen
-from tidegate.wire.gemini_chunk import Candidate, Chunk, read_chunk, read_chunks
-from tidegate.wire.sse import event_data
+from tidegate.wire.gemini_chunk import Candidate, Chunk, payload, read_chunk, read_chunks
 from tidegate.wire.stop_reasons import finish_word, reason_of, with_calls
 from tidegate.wire.usage import decode_usage
 
@@ -19,7 +18,7 @@ class GeminiPeek:
         self._native = ""
 
     def see(self, event: bytes) -> bool:
-        data = event_data(event)
+        data = payload(event)
         if data is not None:
             chunk = read_chunk(data)
             chunks = [] if chunk is None else [chunk]

@@ -4,18 +4,19 @@ Gemini pairs a function's response with its call by `id` where there is one, els
 need ids, so calls without one get the id of their place, the same in every later request of the conversation.
 """
 
+from collections import deque
 from typing import Final
 
 import msgspec
 from msgspec import Raw
 
 from tidegate.core.errors import InvalidRequest
-from tidegate.wire.conversation import Media, Part, Text, Thinking, ToolCall, ToolResult, Turn
+from tidegate.wire.conversation import Media, Part, Role, Text, Thinking, ToolCall, ToolResult, Turn
 from tidegate.wire.gemini_body import UNREADABLE, Blob, BodyPart, Content, FileData, Response, is_sent, several
 from tidegate.wire.gemini_media import OWN_FILES, media_kind
 from tidegate.wire.gemini_seal import NOT_SEALED, unseal
 
-_ROLES: Final = {"user": "user", "model": "assistant", "function": "user"}
+_ROLES: Final[dict[str, Role]] = {"user": "user", "model": "assistant", "function": "user"}
 _SERVER_PARTS: Final = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
 _SETTINGS: Final = ("videoMetadata", "mediaResolution")
 _OUTPUTS: Final = ("output", "result", "error")
@@ -38,45 +39,55 @@ def system_turn(content: Content) -> Turn | None:
 def turns_of(contents: list[Content], unsaid: list[str]) -> list[Turn]:
     """Raises InvalidRequest naming the part that cannot be said to another provider."""
     reading = _Turns(contents, unsaid)
-    turns: list[Turn] = []
+    spoken: list[tuple[Role, list[Part]]] = []
     for place, content in enumerate(contents):
         role = _ROLES.get((content.role or "user").lower())
         if role is None:
             param = f"contents[{place}].role"
             raise InvalidRequest(f"{param} is {content.role!r}; it must be 'user' or 'model'.", param=param)
-        parts = tuple(reading.parts(content, f"contents[{place}]"))
-        if role == "user" and parts:
-            turns.append(Turn("user", parts))
-        elif parts and turns and turns[-1].role == "assistant":
-            turns[-1] = Turn("assistant", _joined(turns[-1].parts + parts))
+        parts = reading.parts(content, f"contents[{place}]")
+        if role == "assistant" and spoken and spoken[-1][0] == role:
+            spoken[-1][1].extend(parts)
         elif parts:
-            turns.append(Turn("assistant", _joined(parts)))
+            spoken.append((role, parts))
+    turns = [Turn(role, tuple(_joined(parts) if role == "assistant" else parts)) for role, parts in spoken]
     if not turns:
         raise InvalidRequest("contents holds no part to answer; send at least one with text.", param="contents")
     return turns
 
 
-def _joined(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+def _joined(parts: list[Part]) -> list[Part]:
     """A model's parts without the cuts of its stream, which Google's SDKs keep in their histories, chunk by chunk.
 
     The seal of a streamed block comes last, on a part without text: it belongs to the pieces before it.
     """
     found: list[Part] = []
+    pieces: list[str] = []  # of the last part found
     for part in parts:
         last = found[-1] if found else None
-        if isinstance(part, Text) and isinstance(last, Text) and not last.signature:
-            found[-1] = Text(last.text + part.text, signature=part.signature, origin=part.origin)
-        elif isinstance(part, Thinking) and isinstance(last, Thinking) and _goes_on(last, part):
-            found[-1] = msgspec.structs.replace(part, text=last.text + part.text)
-        else:
-            found.append(part)
-    return tuple(found)
+        if isinstance(part, Text | Thinking) and last is not None and _goes_on(last, part):
+            pieces.append(part.text)
+            found[-1] = part
+            continue
+        _complete(found, pieces)
+        pieces = [part.text] if isinstance(part, Text | Thinking) else []
+        found.append(part)
+    _complete(found, pieces)
+    return found
 
 
-def _goes_on(last: Thinking, part: Thinking) -> bool:
+def _complete(found: list[Part], pieces: list[str]) -> None:
+    if len(pieces) > 1:
+        found[-1] = msgspec.structs.replace(found[-1], text="".join(pieces))
+
+
+def _goes_on(last: Part, part: Text | Thinking) -> bool:
     """`last` is an unsealed piece, and `part` another one, or the seal of both."""
-    is_piece = last.origin == "gemini" and not last.signature and not last.redacted
-    return is_piece and not part.redacted and (part.origin == "gemini" or not part.text)
+    if isinstance(part, Text):
+        return isinstance(last, Text) and not last.signature
+    if not isinstance(last, Thinking) or last.origin != "gemini" or last.signature or last.redacted or part.redacted:
+        return False
+    return part.origin == "gemini" or not part.text
 
 
 class _Turns:
@@ -84,7 +95,8 @@ class _Turns:
 
     def __init__(self, contents: list[Content], unsaid: list[str]) -> None:
         self._unsaid = unsaid
-        self._waiting: list[ToolCall] = []
+        self._waiting: dict[str, ToolCall] = {}  # by id, in order
+        self._by_name: dict[str, deque[str]] = {}  # their ids; those that are answered already are passed over
         calls = (part.functionCall for content in contents for part in several(content.parts))
         self._taken = {call.id for call in calls if call is not None and call.id}
 
@@ -130,7 +142,8 @@ class _Turns:
             sealed.origin if signature else "",
             item_id=sealed.item_id,
         )
-        self._waiting.append(made)
+        self._waiting[made.call_id] = made
+        self._by_name.setdefault(made.name, deque()).append(made.call_id)
         return made
 
     def _new_id(self, place: str) -> str:
@@ -143,12 +156,8 @@ class _Turns:
 
     def _response(self, response: Response, place: str) -> ToolResult:
         """The first waiting call of this id, else of this name, is the one that is answered."""
-        by_id = [call for call in self._waiting if response.id and call.call_id == response.id]
-        by_name = [call for call in self._waiting if call.name == response.name]
-        call = next(iter(by_id or by_name), None)
-        if call is not None:
-            self._waiting.remove(call)
-        elif not response.id:
+        call = self._waiting.pop(response.id or "", None) or self._first_waiting(response.name or "")
+        if call is None and not response.id:
             raise InvalidRequest(
                 f"{place} answers {response.name!r}, but no functionCall of that name before it waits for an answer.",
                 param=place,
@@ -162,6 +171,14 @@ class _Turns:
                 parts.append(_file(part.fileData, f"{place}.parts[{at}].fileData"))
         call_id = call.call_id if call is not None else str(response.id)
         return ToolResult(call_id, tuple(parts), response.name or (call.name if call else ""), is_error)
+
+    def _first_waiting(self, name: str) -> ToolCall | None:
+        ids = self._by_name.get(name, deque())
+        while ids:
+            call = self._waiting.pop(ids.popleft(), None)
+            if call is not None:
+                return call
+        return None
 
 
 def _output(response: Raw, place: str) -> tuple[str, bool]:
