@@ -271,3 +271,8 @@ def test_no_event_of_a_hostile_provider_fails_the_decoder(found):
 @given(junk)
 def test_no_body_of_a_hostile_provider_fails_the_decoder(body):
     decode_reply(json.dumps({"type": "message", "content": body, "usage": body, "stop_reason": body}).encode())
+
+
+def test_arguments_that_are_no_text_do_not_fail_the_decoder():
+    body = b'{"type":"message","content":[{"type":"tool_use","id":"a","name":"f","input":{"a":"\xff"}}]}'
+    assert fold(decode_reply(body) or ()).blocks[0].text == '{"a":"\ufffd"}'

@@ -284,3 +284,9 @@ def test_deep_nesting_is_refused_and_not_a_crash():
     deep = b'{"type":"document","source":{"type":"content","content":[' * 5000 + b"]}}" * 5000
     with pytest.raises(InvalidRequest):
         decode_request(b'{"model":"m","messages":[{"role":"user","content":[' + deep + b"]}]}")
+
+
+def test_bytes_that_are_no_text_are_refused_wherever_they_stand():
+    """Inside a schema nobody would look at them before the provider does."""
+    with pytest.raises(InvalidRequest, match="not valid JSON"):
+        decode_request(b'{"model":"m","messages":[],"tools":[{"name":"f","input_schema":{"a":"\xff"}}]}')

@@ -282,6 +282,13 @@ def test_what_no_block_can_hold_is_named():
     assert encoder.dropped == ["image", "citations"]
 
 
+@pytest.mark.parametrize("raw", [b"", b"7", b"[]", b"{}", b'{"type":[{}]}', b'{"type":"new"}', b"{"])
+def test_a_citation_of_any_shape_is_left_out_and_not_a_failure(raw):
+    events = [START, BlockStart(0, "text"), Citation(0, raw=Raw(raw)), Delta(0, "x"), BlockStop(0), STOP]
+    assert gathered(streamed(*events))["content"] == [{"type": "text", "text": "x", "citations": None}]
+    assert gathered(streamed(*events)) == whole(*events)
+
+
 def test_anthropics_own_citations_pass():
     events = [
         START,

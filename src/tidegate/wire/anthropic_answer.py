@@ -132,7 +132,7 @@ class AnthropicDecoder:
         events = self._stop_block(place)  # a second start in one place ends the first
         index = self._count
         self._count += 1
-        arguments = bytes(block.input).decode() if kind == "tool" else ""
+        arguments = bytes(block.input).decode(errors="replace") if kind == "tool" else ""
         self._open[place] = _Open(index, kind, "" if arguments in ("", "null", EMPTY_OBJECT) else arguments)
         self.has_calls = self.has_calls or kind == "tool"
         events.append(

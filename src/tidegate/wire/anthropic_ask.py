@@ -96,6 +96,7 @@ _encoder = msgspec.json.Encoder()
 def decode_request(body: bytes) -> Ask:
     """Raises InvalidRequest naming the place and what was expected, or what only Anthropic's own API can do."""
     try:
+        body.decode()  # schemas and arguments travel as they are, and nobody else looks into them
         request = _request_decoder.decode(body)
         members = _members_decoder.decode(body)
         return _ask(request, members)

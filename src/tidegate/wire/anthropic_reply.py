@@ -324,7 +324,10 @@ def own_citation(raw: Raw) -> dict[str, Any] | None:
         found = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return found if isinstance(found, dict) and found.get("type") in _CITATIONS else None
+    if not isinstance(found, dict):
+        return None
+    kind = found.get("type")
+    return found if isinstance(kind, str) and kind in _CITATIONS else None
 
 
 def _event(name: bytes, members: dict[str, Any]) -> bytes:
