@@ -110,6 +110,14 @@ async def test_a_value_about_to_end_is_not_handed_out(value: Renewal[str], clock
     assert value.current() == "token 2"
 
 
+async def test_a_value_that_has_ended_when_it_comes_is_an_error_not_a_loop(clock: Clock) -> None:
+    """A clock that is wrong by an hour: asking again would never help."""
+    late = Renewal("the token of provider p", lambda: Lease("old", 0.0, clock.now - 1), clock=clock)
+    with pytest.raises(UpstreamError, match="is this machine's clock right"):
+        await late.ready()
+    assert late.current() is None
+
+
 async def test_a_failed_renewal_is_survived_while_the_old_value_holds(
     value: Renewal[str], source: Source, clock: Clock
 ) -> None:

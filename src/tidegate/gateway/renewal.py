@@ -69,7 +69,7 @@ class Renewal(Generic[T]):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(FETCH_S):
-                self._lease = await loop.run_in_executor(None, self._fetch)
+                lease = await loop.run_in_executor(None, self._fetch)
         except TimeoutError:
             raise UpstreamTimeout(f"{self._what} did not come within {FETCH_S:g} s") from None
         except GatewayError:
@@ -77,7 +77,9 @@ class Renewal(Generic[T]):
         except Exception as error:  # a library's own failure: the log has it whole, the caller its kind
             log.exception("%s could not be fetched", self._what)
             raise UpstreamError(f"{self._what} could not be fetched ({type(error).__name__}); see the log") from error
-        self._error = None
+        if lease.expires_at_s - MARGIN_S <= self._clock():
+            raise UpstreamError(f"{self._what} has ended when it comes; is this machine's clock right?")
+        self._lease, self._error = lease, None
 
     def _on_done(self, task: "asyncio.Task[None]") -> None:
         self._task = None
