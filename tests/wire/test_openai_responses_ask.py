@@ -202,6 +202,12 @@ def test_only_the_allowed_tools_are_offered():
     assert found.tool_choice == ToolChoice("required")
 
 
+def test_tools_of_a_namespace_are_allowed_by_their_own_name():
+    space = {"type": "namespace", "name": "mail", "description": "", "tools": [{"type": "function", "name": "send"}]}
+    choice = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "send"}]}
+    assert [tool.name for tool in ask(tools=[space], tool_choice=choice).tools] == ["mail__send"]
+
+
 def test_custom_tools_are_functions_of_one_text():
     grammar = {"type": "grammar", "syntax": "lark", "definition": "start: A"}
     found = ask(

@@ -314,6 +314,20 @@ def test_what_was_asked_is_said_again():
     assert body["metadata"] == {"a": "b"}
 
 
+def test_names_that_come_twice_are_told_apart():
+    """OpenAI's SDK refuses a stream with two calls, or two thoughts, of one name."""
+    twice = [BlockStart(n, "tool", call_id="c", name="weather", signature="s", origin="gemini") for n in (0, 1)]
+    thoughts = [BlockStart(n, "thinking", origin="openai", item_id="rs_1") for n in (2, 3)]
+    events = [*twice, *thoughts, *(BlockStop(n) for n in range(4))]
+    items = outputs(events)
+    calls = [item["call_id"] for item in items if item["type"] == "function_call"]
+    carried = [unpack(item["encrypted_content"]) for item in items if item.get("encrypted_content")]
+    assert calls[0] == "c"
+    assert len(set(calls)) == 2
+    assert [seal.call_id for seal in carried] == calls, "each seal names its own call"
+    assert len({item["id"] for item in items}) == len(items)
+
+
 def test_the_callers_name_stands_for_a_model_that_the_provider_does_not_name():
     assert reply([MessageStart(), *END])["model"] == "any/model"
 

@@ -114,6 +114,11 @@ class Tool(Struct, frozen=True):
     is_freeform: bool = False
     namespace: str = ""
 
+    @property
+    def bare_name(self) -> str:
+        """Without the namespace, as the caller wrote it."""
+        return self.name.removeprefix(f"{self.namespace}__") if self.namespace else self.name
+
 
 class ToolChoice(Struct, frozen=True):
     """`tool`: the model must call the tool `name`. `parallel`: several calls in one answer; None: not said."""

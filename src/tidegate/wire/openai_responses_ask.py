@@ -43,7 +43,12 @@ _OURS: Final = frozenset(
 _DEFAULTS: Final = {
     "store": (b"false",),
     "truncation": (b'"disabled"',),
-    "stream_options": (b'{"include_obfuscation":false}', b'{"include_obfuscation":true}', b"{}"),
+    "stream_options": (
+        b'{"include_obfuscation":false}',
+        b'{"include_obfuscation":true}',
+        b'{"include_usage":true}',  # of chat completions; here usage is always sent
+        b"{}",
+    ),
     "top_logprobs": (b"0",),
 }
 
@@ -136,7 +141,7 @@ def decode_request(body: bytes) -> Ask:
     except UNREADABLE as error:
         raise unreadable(error) from None
     if allowed is not None:
-        tools = tuple(tool for tool in tools if tool.name in allowed)
+        tools = tuple(tool for tool in tools if tool.name in allowed or tool.bare_name in allowed)
     if choice is not None and choice.name and all(tool.name != choice.name for tool in tools):
         raise InvalidRequest(f"tool_choice names {choice.name!r}, which is not among `tools`.", param="tool_choice")
     extra = {name: value for name, value in members.items() if name in _SHARED and is_said(value)}

@@ -68,7 +68,7 @@ class ResponsesPeek:
         if said.type in _TEXT_TYPES:
             seen.output_text_bytes += len((said.delta or "").encode(errors="replace"))
             self._has_refusal = self._has_refusal or said.type == "response.refusal.delta"
-        elif said.type == "response.output_item.done":
+        elif said.type == "response.output_item.added":
             item = _TYPED.decode(said.item)
             seen.tool_calls += item is not None and item.type in TOOL_ITEMS
         elif said.type in TERMINAL:

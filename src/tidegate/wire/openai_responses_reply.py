@@ -71,6 +71,7 @@ class ResponsesEncoder:
         self._has_started = False
         self._has_refusal = False
         self._calls: dict[int, BlockStart] = {}
+        self._names: set[str] = set()  # of items and calls; a caller's SDK takes each once
         self._usage: UsageSeen | None = None
         self._end: Stop | Failure | None = None
 
@@ -117,6 +118,13 @@ class ResponsesEncoder:
     def _next_id(self, prefix: str) -> str:
         return f"{prefix}_{self._id}_{len(self._items)}"
 
+    def _unused(self, name: str, prefix: str) -> str:
+        """The provider's own name of an item or a call, where it has one and uses it for the first time."""
+        if not name or name in self._names:
+            name = self._next_id(prefix)
+        self._names.add(name)
+        return name
+
     def _start_block(self, start: BlockStart) -> bytes:
         if start.kind in ("text", "refusal"):
             return self._start_text(start)
@@ -125,16 +133,16 @@ class ResponsesEncoder:
         writer: Writer
         if start.kind in ("thinking", "redacted"):
             own = start.item_id if start.origin == "openai" else ""
-            writer = ThoughtWriter(index, own or self._next_id("rs"), start)
+            writer = ThoughtWriter(index, self._unused(own, "rs"), start)
         elif start.kind == "tool":
+            start = msgspec.structs.replace(start, call_id=self._unused(start.call_id, "call"))
             if start.signature:
                 out += self._carry(start, start.signature)
                 index = len(self._items)
             tool = self._tools.get(start.name)
             prefix = "ctc" if tool is not None and tool.is_freeform else "fc"
-            call_id = start.call_id or self._next_id("call")
-            writer = CallWriter(index, self._next_id(prefix), call_id, start.name, tool)
-            self._calls[start.index] = msgspec.structs.replace(start, call_id=call_id)
+            writer = CallWriter(index, self._next_id(prefix), start.call_id, start.name, tool)
+            self._calls[start.index] = start
         elif start.kind == "image":
             writer = ImageWriter(index, self._next_id("ig"), start)
         else:

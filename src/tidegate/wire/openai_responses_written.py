@@ -262,7 +262,7 @@ class CallWriter(_Writer):
         self._call_id = call_id
         self._is_custom = tool is not None and tool.is_freeform
         self._namespace = tool.namespace if tool is not None else ""
-        self._name = name.removeprefix(f"{self._namespace}__") if self._namespace else name
+        self._name = tool.bare_name if tool is not None else name
         self._pieces: list[str] = []
         self._kind = "custom_tool_call" if self._is_custom else "function_call"
         self._place = {"item_id": item_id, "output_index": index}
