@@ -305,3 +305,35 @@ def test_botocore_reads_our_test_streams() -> None:
     assert [next(iter(p)) for p in parsed].count("contentBlockDelta") == 8
     text = "".join(p["contentBlockDelta"]["delta"].get("text", "") for p in parsed if "contentBlockDelta" in p)
     assert text == "Hello"
+
+
+NAMES = ["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata", "new"]
+WORDS = st.sampled_from(
+    ["contentBlockIndex", "start", "delta", "text", "toolUse", "toolUseId", "name", "input", "reasoningContent",
+     "image", "signature", "redactedContent", "citation", "location", "web", "source", "bytes", "stopReason", "usage", "type",
+     "inputTokens", "outputTokens", "additionalModelResponseFields", "stop_sequence"]
+)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.dictionaries(WORDS, JSON, max_size=4)), min_size=1, max_size=6))
+def test_any_events_are_read_passed_over_or_refused(events: list[tuple[str, dict[str, Any]]]) -> None:
+    """Whatever comes: no crash, blocks that start before they are told of, and indexes without gaps."""
+    stream = b"".join(event(name, body) for name, body in events)
+    try:
+        found = read(stream)
+    except UpstreamError:
+        return
+    started = [e.index for e in found if isinstance(e, BlockStart)]
+    assert started == list(range(len(started)))
+    assert {e.index for e in found if isinstance(e, Delta | Signature)} <= set(started)
+
+
+@given(st.dictionaries(st.sampled_from(["output", "stopReason", "usage", "message"]), JSON, max_size=4))
+def test_any_object_is_a_reply_or_is_none(body: dict[str, Any]) -> None:
+    events = BEDROCK.decode_reply(msgspec.json.encode(body))
+    assert events is None or isinstance(events[0], MessageStart)
