@@ -310,8 +310,8 @@ def test_botocore_reads_our_test_streams() -> None:
 NAMES = ["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata", "new"]
 WORDS = st.sampled_from(
     ["contentBlockIndex", "start", "delta", "text", "toolUse", "toolUseId", "name", "input", "reasoningContent",
-     "image", "signature", "redactedContent", "citation", "location", "web", "source", "bytes", "stopReason", "usage", "type",
-     "inputTokens", "outputTokens", "additionalModelResponseFields", "stop_sequence"]
+     "image", "signature", "redactedContent", "citation", "location", "web", "source", "bytes", "stopReason", "usage",
+     "type", "inputTokens", "outputTokens", "additionalModelResponseFields", "stop_sequence"]
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=4),
