@@ -23,7 +23,11 @@ _encoder = msgspec.json.Encoder()
 
 def may_hold_foreign_thoughts(body: bytes, *, keeps_unsigned: bool) -> bool:
     """False for nearly every request, and cheap to say."""
-    return _CARRIER in body or (not keeps_unsigned and _UNSIGNED.search(body) is not None)
+    if b'thinking"' not in body:  # of most requests this is all that is searched for
+        return False
+    if _CARRIER in body:
+        return True
+    return not keeps_unsigned and b'"signature"' in body and _UNSIGNED.search(body) is not None
 
 
 def without_foreign_thoughts(body: bytes, *, keeps_unsigned: bool) -> bytes:
