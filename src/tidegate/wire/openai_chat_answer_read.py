@@ -5,6 +5,8 @@ refusals follow each other, each closed where another begins; tool calls stay op
 come interleaved. `Stop` is held back until the stream is over: some providers send more after their finish reason.
 """
 
+from typing import Final
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -21,6 +23,7 @@ from tidegate.wire.events import (
     Signature,
     Stop,
 )
+from tidegate.wire.openai_chat_head import UNREADABLE
 from tidegate.wire.openai_chat_parts import (
     Call,
     Choice,
@@ -47,6 +50,7 @@ class _Annotation(Struct, frozen=True):
     url_citation: _UrlCitation = _UrlCitation()
 
 
+SECONDS_MAX: Final = 10**11  # later than any clock; some providers count in other units
 _annotation_decoder = msgspec.json.Decoder(_Annotation)
 
 
@@ -163,7 +167,9 @@ class AnswerReader:
         if not self._started:
             self._started = True
             self._message_id = found.id or ""
-            self._events.append(MessageStart(self._message_id, found.model or "", int(found.created or 0)))
+            created = found.created or 0
+            created_s = int(created) if 0 <= created <= SECONDS_MAX else 0
+            self._events.append(MessageStart(self._message_id, found.model or "", created_s))
 
     def _message(self, message: Message, *, is_whole: bool) -> None:
         details = message.reasoning_details
@@ -259,7 +265,7 @@ class AnswerReader:
             return
         try:
             found = _annotation_decoder.decode(raw).url_citation
-        except msgspec.ValidationError:
+        except UNREADABLE:
             return
         self._events.append(Citation(self._flow, found.url, found.title, Raw(bytes(raw))))
 

@@ -163,7 +163,10 @@ class Completion(Struct, frozen=True, gc=False):
     def failure(self) -> tuple[str, str] | None:
         """Type and message of an error in place of an answer, or in its middle."""
         if self.error is not NULL and bytes(self.error) not in _NOTHING:
-            return _failure(msgspec.json.decode(self.error))
+            try:
+                return _failure(msgspec.json.decode(self.error))
+            except UNREADABLE:
+                return "provider_error", "the provider's error cannot be read"
         if self.object == "error":
             return str(self.code or "provider_error"), self.message or "the provider did not say why"
         return None
@@ -182,9 +185,12 @@ _text_decoder = msgspec.json.Decoder(str)
 def arguments_text(raw: Raw) -> str:
     """A tool call's arguments as JSON text, or a piece of it; empty where there are none."""
     data = bytes(raw)
-    if data.startswith(b'"'):
-        return _text_decoder.decode(data)
-    return data.decode() if data.startswith(b"{") else ""
+    try:
+        if data.startswith(b'"'):
+            return _text_decoder.decode(data)
+        return data.decode() if data.startswith(b"{") else ""
+    except UNREADABLE:  # half a surrogate pair, or bytes that are no text
+        return ""
 
 
 _completion_decoder = msgspec.json.Decoder(Completion)
