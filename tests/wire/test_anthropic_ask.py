@@ -4,6 +4,8 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from tidegate.core.errors import InvalidRequest
@@ -290,3 +292,23 @@ def test_bytes_that_are_no_text_are_refused_wherever_they_stand():
     """Inside a schema nobody would look at them before the provider does."""
     with pytest.raises(InvalidRequest, match="not valid JSON"):
         decode_request(b'{"model":"m","messages":[],"tools":[{"name":"f","input_schema":{"a":"\xff"}}]}')
+
+
+words = st.sampled_from(
+    ["type", "text", "content", "source", "data", "image", "tool_result", "thinking", "tg1.", "user"]
+)
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=8,
+)
+members = st.sampled_from(["messages", "system", "tools", "tool_choice", "thinking", "output_config", "metadata"])
+
+
+@given(st.dictionaries(members, junk, max_size=3), junk)
+def test_any_body_is_read_or_refused_but_never_fails(found, content):
+    for said in (found, found | {"messages": [{"role": "user", "content": content}]}):
+        try:
+            ask(**said)
+        except InvalidRequest as error:
+            assert error.message

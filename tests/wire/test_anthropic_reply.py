@@ -112,7 +112,13 @@ def test_a_text_answer_as_a_strict_client_reads_it():
         "stop_sequence": None,
         "usage": 0,
     }
-    assert payloads[0]["message"]["usage"]["input_tokens"] == 0
+    assert payloads[0]["message"]["usage"] == {
+        "input_tokens": 0,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "cache_creation": None,
+        "output_tokens": 0,
+    }
     assert payloads[-2]["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
     assert payloads[-2]["usage"]["input_tokens"] == 8
     assert payloads[-2]["usage"]["output_tokens"] == 5

@@ -39,6 +39,7 @@ from tidegate.wire.usage import encode_usage
 _encoder = msgspec.json.Encoder()
 _encode = _encoder.encode
 
+_NOT_YET: Final = UsageSeen(NO_USAGE)
 _CITATIONS: Final = frozenset(
     f"{kind}_location" for kind in ("char", "page", "content_block", "web_search_result", "search_result")
 )
@@ -73,7 +74,7 @@ class AnthropicEncoder:
         self._count = 0  # blocks written
         self._kinds: set[BlockKind] = set()
         self._is_started = self._is_failed = False
-        self._usage = UsageSeen(NO_USAGE)
+        self._usage = _NOT_YET
         self._stop: Stop | None = None
 
     def encode(self, event: Event) -> bytes:
@@ -119,6 +120,8 @@ class AnthropicEncoder:
         self._is_started = True
         message = _message(start.model or self._model, self._generation_id or start.message_id)
         message["usage"] = encode_usage(self._usage, "anthropic")
+        if self._usage is _NOT_YET:
+            message["usage"]["cache_creation"] = None  # `message_delta` cannot replace it: better unknown than wrong
         return _event(b"message_start", {"type": "message_start", "message": message})
 
     def _start_block(self, start: BlockStart) -> bytes:
@@ -229,7 +232,7 @@ def encode_reply(events: Iterable[Event], ask: Ask, *, generation_id: str) -> by
     message = _message(answer.start.model or ask.model, generation_id or answer.start.message_id)
     message["content"] = _content(answer, ask, generation_id)
     message |= stop_members(answer.stop or Stop("stop"), {block.start.kind for block in answer.blocks})
-    message["usage"] = encode_usage(answer.usage or UsageSeen(NO_USAGE), "anthropic")
+    message["usage"] = encode_usage(answer.usage or _NOT_YET, "anthropic")
     return _encode(message)
 
 
