@@ -189,6 +189,12 @@ def test_parts_of_unknown_kinds_are_passed_over():
     assert [b.text for b in answer_of(chunk(*parts)).blocks] == ["ok"]
 
 
+def test_a_call_without_a_name_is_no_call():
+    """Vertex streams arguments in such pieces where its own callers ask for it."""
+    pieces = chunk({"functionCall": {"partialArgs": [{"jsonPath": "$.a"}], "willContinue": True}}, {"functionCall": {}})
+    assert answer_of(pieces).blocks == [] and read_by_peek(sse(pieces)).tool_calls == 0
+
+
 def test_members_of_wrong_types_cost_only_themselves():
     odd = chunk({"text": 5}, {"text": "ok", "thought": "true"}, {"text": "yes"}, finishReason="STOP")
     odd["candidates"][0]["index"] = "0"

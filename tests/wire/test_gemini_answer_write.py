@@ -24,7 +24,6 @@ from tidegate.wire.events import (
     fold,
 )
 from tidegate.wire.gemini import GEMINI
-from tidegate.wire.gemini_array import ArrayWriter
 
 ASK = Ask(model="m", turns=())
 SHOWN = Ask(model="m", turns=(), reasoning=Reasoning(shown=True))
@@ -273,15 +272,6 @@ def test_errors_of_ours_are_in_googles_form():
     assert found["details"][1]["fieldViolations"][0]["field"] == "contents"
     late = chunks_of(GEMINI.stream_error(UpstreamTimeout("too slow")))[0]["error"]
     assert (late["code"], late["status"]) == (504, "DEADLINE_EXCEEDED")
-
-
-@pytest.mark.parametrize("size", [1, 3, 1 << 20])
-def test_the_array_form_holds_the_same_chunks_for_any_cut(size):
-    stream = b": ping\n\n" + stream_of(FULL) + GEMINI.stream_error(UpstreamTimeout("x"))
-    writer = ArrayWriter(event_bytes_max=1 << 20)
-    pieces = [writer.write(stream[i : i + size]) for i in range(0, len(stream), size)]
-    assert json.loads(b"".join(pieces) + writer.finish()) == chunks_of(stream[8:])
-    assert json.loads(ArrayWriter(event_bytes_max=9).finish()) == []
 
 
 KINDS = st.sampled_from(["text", "thinking", "tool", "refusal", "image", "audio", "redacted"])

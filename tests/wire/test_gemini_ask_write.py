@@ -297,9 +297,11 @@ def test_thinking_in_the_words_of_each_generation(model, reasoning, config):
     assert written(model=model, reasoning=reasoning)[0]["generationConfig"]["thinkingConfig"] == config
 
 
-def test_a_model_that_cannot_think_is_not_asked_to():
-    body, dropped = written(model="gemini-2.0-flash", reasoning=Reasoning(effort="high"))
+@pytest.mark.parametrize("model", ["gemini-2.0-flash", "gemini-1.5-pro", "gemini-2.5-flash-image", "gemma-3-27b-it"])
+def test_a_model_that_cannot_think_is_not_asked_to(model):
+    body, dropped = written(model=model, reasoning=Reasoning(effort="high"))
     assert "generationConfig" not in body and dropped == ("reasoning",)
+    assert written(model=model, reasoning=Reasoning(effort="none"))[1] == ()
 
 
 def test_big_integers_of_tool_results_keep_their_digits():

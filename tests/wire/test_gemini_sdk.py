@@ -10,7 +10,6 @@ from tidegate.core.usage import Usage
 from tidegate.wire.conversation import Ask, Media, OutputFormat, Text, Thinking, Tool, ToolCall, ToolResult, Turn
 from tidegate.wire.events import BlockStart, BlockStop, Delta, MessageStart, Signature, Stop, UsageSeen
 from tidegate.wire.gemini import GEMINI, ask_with_path
-from tidegate.wire.gemini_array import ArrayWriter
 from tidegate.wire.gemini_count import decode_count, encode_count_reply
 from tidegate.wire.gemini_path import parse_path
 
@@ -223,11 +222,3 @@ def test_what_we_ask_of_gemini_has_no_member_that_google_does_not_know(model):
         types.Tool.model_validate(tool)
     types.GenerationConfig.model_validate(body["generationConfig"])
     assert body.keys() == {"contents", "systemInstruction", "tools", "generationConfig"}
-
-
-def test_the_array_form_is_a_list_of_responses():
-    encoder = GEMINI.stream_encoder(ASK, generation_id="g", created_s=0)
-    writer = ArrayWriter(event_bytes_max=1 << 20)
-    body = b"".join(writer.write(encoder.encode(event)) for event in ANSWER) + writer.write(encoder.finish())
-    for one in json.loads(body + writer.finish()):
-        types.GenerateContentResponse.model_validate(one)

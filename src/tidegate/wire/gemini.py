@@ -2,7 +2,7 @@
 form of it is the same.
 
 The model and whether to stream stand in the path (`gemini_path.parse_path`), so a head and an ask are completed by
-`with_path` and `ask_with_path`. Counting tokens is in `gemini_count`, the array form of streams in `gemini_array`.
+`with_path` and `ask_with_path`. Counting tokens is in `gemini_count`.
 """
 
 import re
@@ -24,7 +24,8 @@ from tidegate.wire.gemini_body import UNREADABLE, is_sent, refusal
 from tidegate.wire.gemini_peek import GeminiPeek, see_reply
 from tidegate.wire.gemini_strip import holds_carriers, strip_carriers
 
-_MODEL_KEY: Final = re.compile(rb'"model"[ \t\r\n]*:')
+_MODEL: Final = b'"model"'
+_AFTER_KEY: Final = re.compile(rb"[ \t\r\n]*:")
 _COUNTED: Final = ("generateContentRequest", "generate_content_request")
 
 
@@ -54,6 +55,16 @@ def ask_with_path(ask: Ask, model: str, is_stream: bool) -> Ask:
     return msgspec.structs.replace(ask, model=model, is_stream=is_stream)
 
 
+def _may_name_a_model(body: bytes) -> bool:
+    """Somewhere in the body is a member `model`; the role of that name, which every answer has, is none."""
+    at = body.find(_MODEL)
+    while at >= 0:
+        if _AFTER_KEY.match(body, at + len(_MODEL)):
+            return True
+        at = body.find(_MODEL, at + len(_MODEL))
+    return False
+
+
 class Gemini:
     """Implements `wire.dialect.Dialect`."""
 
@@ -75,7 +86,7 @@ class Gemini:
         and no seal of another maker's goes to Google."""
         if holds_carriers(body):
             body = strip_carriers(body, upstream_model)
-        if not _MODEL_KEY.search(body):
+        if not _may_name_a_model(body):
             return (body,)
         members = self._members(body)
         is_edited = members.pop("model", None) is not None
@@ -104,7 +115,7 @@ class Gemini:
         return GeminiDecoder(event_bytes_max=event_bytes_max)
 
     def stream_encoder(self, ask: Ask, *, generation_id: str, created_s: int) -> GeminiEncoder:
-        """Always SSE; `gemini_array.ArrayWriter` makes the array form of it."""
+        """Always SSE: the array form is the same chunks as elements, which the gateway makes of them."""
         return GeminiEncoder(ask, generation_id=generation_id)
 
     def decode_reply(self, body: bytes) -> list[Event] | None:

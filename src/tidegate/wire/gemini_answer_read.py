@@ -150,7 +150,8 @@ class _Reading:
 
     def _part(self, part: ReplyPart, events: list[Event]) -> None:
         if part.functionCall is not None:
-            self._call(part.functionCall, part.thoughtSignature or "", events)
+            if part.functionCall.name:
+                self._call(part.functionCall, part.thoughtSignature or "", events)
         elif part.inlineData is not None:
             self._media(part.inlineData, part, events)
         elif part.text or part.thoughtSignature:

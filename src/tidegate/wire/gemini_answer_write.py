@@ -41,7 +41,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class GeminiEncoder:
-    """Events into `data:` lines of `GenerateContentResponse`. For the array form see `gemini_array.ArrayWriter`."""
+    """Events into SSE, each one `GenerateContentResponse`."""
 
     def __init__(self, ask: Ask, *, generation_id: str) -> None:
         self.dropped: list[str] = []

@@ -52,7 +52,7 @@ class GeminiPeek:
             if part.text:
                 seen.output_text_bytes += len(part.text.encode(errors="replace"))
             if part.functionCall is not None:
-                seen.tool_calls += 1
+                seen.tool_calls += part.functionCall.name != ""  # Vertex may stream arguments, nameless after the first
                 seen.output_text_bytes += len(bytes(part.functionCall.args))
         if candidate.finishReason and not candidate.index and self._native in ("", "STOP"):
             self._native = candidate.finishReason

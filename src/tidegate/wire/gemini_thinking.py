@@ -11,6 +11,7 @@ from typing import Any, Final
 from tidegate.wire.conversation import Effort, Reasoning
 
 _GENERATION: Final = re.compile(r"(?:^|/)gem(?:ini|ma)-(\d+)(?:\.(\d+))?")
+_SILENT: Final = re.compile(r"-(?:image|tts|audio|live|embedding)\b")  # kinds of model that did not think before 3
 _GEMMA_THINKS_FROM: Final = 4
 _THINKS_FROM: Final = (2, 5)
 _LEVELS_FROM: Final = (3, 0)
@@ -51,6 +52,8 @@ def wants_seals(model: str) -> bool:
 def thinking_config(reasoning: Reasoning, model: str) -> dict[str, Any] | None:
     """`thinkingConfig`; None where the model cannot think. A budget wins over an effort: both at once are refused."""
     age = generation(model)
+    if age < _LEVELS_FROM and _SILENT.search(model):
+        return None
     if age < ((_GEMMA_THINKS_FROM, 0) if "gemma" in model else _THINKS_FROM):
         return None
     config: dict[str, Any] = {}
