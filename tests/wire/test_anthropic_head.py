@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.errors import InvalidRequest
-from tidegate.wire.anthropic_head import decode_head, decode_token_count, edit_request, token_count_body
+from tidegate.wire.anthropic_head import count_request, decode_head, decode_token_count, edit_request, token_count_body
 from tidegate.wire.carrier import pack
 from tidegate.wire.dialect import Head
 
@@ -147,3 +147,9 @@ def test_a_count_is_written_as_it_is_read():
     assert decode_token_count(b'{"input_tokens":12,"x":1}') == 12
     assert decode_token_count(b'{"type":"error"}') is None
     assert decode_token_count(b"[]") is None
+
+
+def test_a_count_is_asked_without_what_only_an_answer_needs():
+    """`messages/count_tokens` refuses max_tokens and stream."""
+    asked = json.loads(count_request(json.dumps(REQUEST | {"system": "s"}).encode()))
+    assert list(asked) == ["model", "messages", "tools", "system"]

@@ -16,6 +16,9 @@ from tidegate.wire.dialect import Head, Pieces
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+_COUNTED: Final = frozenset(
+    ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed")
+)
 _KEY: Final = b'"model"'
 _STRING_VALUE: Final = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*(?=")')
 _ESCAPED_LETTER: Final = re.compile(rb"\\u00[67]")  # a letter of `model` may be written as an escape
@@ -124,6 +127,12 @@ def _rebuilt(body: bytes, upstream_model: str) -> bytes:
         raise unreadable(error) from None
     members["model"] = Raw(_encoder.encode(upstream_model))
     return _encoder.encode(members)
+
+
+def count_request(body: bytes) -> bytes:
+    """A Messages request as `messages/count_tokens` takes it: that refuses what only an answer needs."""
+    members = _members_decoder.decode(body)
+    return _encoder.encode({name: value for name, value in members.items() if name in _COUNTED})
 
 
 def token_count_body(tokens: int) -> bytes:
