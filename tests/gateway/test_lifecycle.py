@@ -123,7 +123,7 @@ def test_sigterm_hangs_up_on_what_does_not_finish_and_still_records_it(provider,
         next(reply.iter_bytes())
         assert gateway.stop() == 0
     row = gateway.row()
-    assert (row.is_cancelled, row.cost_basis) == (True, "unknown")
+    assert (row.is_cancelled, row.cost_basis) == (True, "estimated_partial")
 
 
 def test_segments_are_closed_by_age_and_size_under_load(provider, run_gateway) -> None:

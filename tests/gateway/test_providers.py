@@ -261,12 +261,13 @@ def test_a_refusal_costs_nothing_in_row_and_attempt(gateway: Gateway, name: str)
 
 @pytest.mark.parametrize("name", USAGES)
 @pytest.mark.parametrize("stream", [False, True])
-def test_usage_is_read_where_it_can_be_and_unknown_elsewhere(gateway: Gateway, name: str, stream: bool) -> None:
+def test_usage_is_read_where_it_can_be_and_counted_here_elsewhere(gateway: Gateway, name: str, stream: bool) -> None:
     """Never a zero for what nobody knows, never a number that no column holds."""
     assert post(gateway, name, stream=stream).status_code == 200
     row, expected = gateway.row(f"acme/{name}"), USAGES[name][1]
-    assert (row.cost_basis, row.cost_nano_usd) == ("metered" if expected else "unknown", expected or 0)
-    assert (row.usage_input_tokens, row.finish_reason) == (12 if expected else None, "stop")
+    assert row.cost_basis == ("metered" if expected else "estimated_partial")
+    assert row.cost_nano_usd == expected if expected else 0 < row.cost_nano_usd < 1_000_000
+    assert row.finish_reason == "stop"
 
 
 def test_a_reply_without_content_has_no_length(gateway: Gateway) -> None:

@@ -13,12 +13,14 @@ from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
 from tidegate.core.row import Attempt, Outcome, Row
 from tidegate.gateway.answer import WAITING, begin_stream, send_answer, send_unrecorded, whole_reply
+from tidegate.gateway.dispatch import prepare
 from tidegate.gateway.http import JSON, Request
-from tidegate.gateway.meter import NOTHING_SPENT, Settlement, settle, unspent
+from tidegate.gateway.meter import NOTHING_SPENT, Settlement, unspent
 from tidegate.gateway.patience import Patience
 from tidegate.gateway.relay import Relay, is_finished
 from tidegate.gateway.replies import reply_too_large, request_id_of, timeout_of
 from tidegate.gateway.rows import attempt_of, identity_row, intent_of, outcome_row
+from tidegate.gateway.settling import prompt_of, settled
 from tidegate.gateway.short_way import short_way
 from tidegate.gateway.way import Stamp, Way, way_of
 
@@ -31,12 +33,11 @@ if TYPE_CHECKING:
     from tidegate.gateway.server import Server
     from tidegate.gateway.table import Serving
     from tidegate.gateway.upstream import UpstreamConnection
-    from tidegate.wire.dialect import Head, Seen
+    from tidegate.wire.dialect import Head, Pieces, Seen
 
 log = logging.getLogger(__name__)
 ATTEMPTS_MAX = 2  # the first, and one more where a warm connection turned out to be dead
 STALE_S = 1.0  # a dead connection shows at once; one that dies later may have worked, and is not asked twice
-JOIN_BYTES_MAX = 16 * 1024  # below it one copy is cheaper than a gathered write
 
 
 class Exchange:
@@ -67,7 +68,8 @@ class Exchange:
         self.upstream_status = 0
         self._dialling: asyncio.Task[None] | None = None
         self.body, self._body_bytes = list[bytes](), 0
-        self._pieces: tuple[bytes | memoryview, ...] = ()
+        self.prompt: bytes | int | None = None  # what is kept of a stream's request; None before
+        self._pieces: Pieces = ()
         self.content_type, self.retry_after = JSON, b""
         self.identity: Row | None = None  # what was known at dispatch
         self._is_finished = False
@@ -99,12 +101,11 @@ class Exchange:
             self.refuse(InternalError("The gateway failed on this request; its log says why."))
             return
         self.request.body = b""  # the way's pieces hold it from here on
-        self.way, pieces = way, way.pieces
-        length = sum(map(len, pieces))
-        self.head = way.head
-        counts_only = self.operation.counts_only
-        head = self.serving.request_head(is_stream=self.head.is_stream, counts_only=counts_only, body_bytes=length)
-        self._pieces = (b"".join((head, *pieces)),) if length < JOIN_BYTES_MAX else (head, *pieces)
+        self.way, self.head = way, way.head
+        prepare(self.serving, self.operation, way, self._on_prepared, self.refuse)
+
+    def _on_prepared(self, pieces: "Pieces") -> None:
+        self._pieces = pieces
         self._attempt()
 
     def _attempt(self) -> None:
@@ -159,6 +160,7 @@ class Exchange:
         assert self.way is not None
         relay = self.relay = self.way.relay(self.server.limits.event_bytes_max)
         self.seen = relay.seen
+        self.prompt = prompt_of(self.way.pieces)
         self._pieces = self.way.pieces = ()  # a stream is long, and its request will not be asked for again
         begin_stream(self)
         if not self.client_gone and self.client.serves_http_11 and self._upstream is not None and relay.short:
@@ -226,7 +228,7 @@ class Exchange:
         self.upstream_ended = time.monotonic()
         at_once = self.upstream_ended - self.attempt_started[1] < STALE_S
         stale = connection is not None and connection.is_reused and not answered and at_once
-        settlement = self._settled()
+        settlement = settled(self)
         self._end_attempt(error, settlement)
         if stale and len(self.attempts) < ATTEMPTS_MAX and not self.client_gone:
             self._attempt()  # the provider had closed a warm connection: once more, on a fresh one
@@ -240,7 +242,7 @@ class Exchange:
         assert self.relay is not None
         self.upstream_ended = self.upstream_ended or time.monotonic()
         self.patience.end(self.upstream_ended)
-        settlement = self._settled()
+        settlement = settled(self)
         has_error = self.relay.seen.has_error
         if has_error or is_finished(self.relay.seen):
             error = UpstreamError("the provider reported an error inside its stream") if has_error else None
@@ -257,12 +259,12 @@ class Exchange:
         status = self.upstream_status
         if 200 <= status < 300:
             assert self.way is not None
-            body, self.seen, self.content_type = whole_reply(self, body)
-            settlement = self._settled()
+            told, self.seen, self.content_type = whole_reply(self, body)
+            settlement = settled(self, body)
             if self.seen is not None and self.seen.has_error:
                 self.error = UpstreamError(f"the provider sent an error with status {status}")
             self._end_attempt(self.error, settlement)
-            self._pass_on(status, body, settlement)
+            self._pass_on(status, told, settlement)
             return
         assert self.endpoint is not None and self.way is not None
         error, passed = self.way.failure(status, body, self.endpoint.provider)
@@ -320,7 +322,7 @@ class Exchange:
 
     def _cancel(self, error: GatewayError) -> None:
         self._drop_upstream()
-        settlement = self._settled()
+        settlement = settled(self)
         self._end_attempt(error, settlement)
         self.fail(error, settlement)
 
@@ -343,11 +345,6 @@ class Exchange:
         self.on_upstream_lost(error, answered=answered)
 
     # -- settling ---------------------------------------------------------------------------------------------------
-
-    def _settled(self) -> Settlement:
-        """What the provider has reported so far, and what that costs."""
-        assert self.price is not None
-        return settle(self.seen.usage if self.seen is not None else None, self.price)
 
     def _end_attempt(self, error: GatewayError | None, settlement: Settlement) -> None:
         if error is not None and not isinstance(error, ClientGone):

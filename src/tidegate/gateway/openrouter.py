@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from tidegate.core.price import Price
-from tidegate.gateway.meter import settle
+from tidegate.gateway.meter import cost_split, settle
 from tidegate.gateway.relay import Relay, StreamRelay
 from tidegate.wire.dialect import Seen
 from tidegate.wire.events import UsageSeen
@@ -67,7 +67,9 @@ class CostWriter:
     def _usage(self, seen: Seen) -> dict[str, Any]:
         settlement = settle(seen.usage, self._price, reported_nano_usd=seen.reported_nano_usd)
         assert settlement.usage is not None
-        return encode_usage(UsageSeen(settlement.usage, settlement.cost_nano_usd), self._dialect, openrouter=True)
+        told = UsageSeen(settlement.usage, settlement.cost_nano_usd)
+        split = cost_split(settlement, self._price)
+        return encode_usage(told, self._dialect, openrouter=True, cost_split=split)
 
 
 class PricedRelay:

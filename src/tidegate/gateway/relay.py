@@ -7,12 +7,14 @@ caller did not ask for it, and the dialect's last event is held back until the c
 import re
 from typing import Protocol
 
-from tidegate.wire.dialect import Peek, Seen
-from tidegate.wire.openai_chat import DONE, Chunk, decode_chunk, usage_from_wire
-from tidegate.wire.sse import Framer, event_data
-from tidegate.wire.stop_reasons import finish_word, reason_of
+import msgspec
 
-_TEXT = re.compile(rb'"content": ?"([^"\\]*)"')
+from tidegate.wire.dialect import Peek, Seen
+from tidegate.wire.openai_chat import DONE, decode_chunk
+from tidegate.wire.openai_chat_peek import ChatPeek
+from tidegate.wire.sse import Framer, event_data
+
+_TEXT = re.compile(rb'"(?:reasoning_)?(?:content|text)": ?"([^"\\]+)"')
 _NOTHING = (b"\n", b"\n")  # before and after the text of a plain event; no chunk looks like this
 
 
@@ -45,6 +47,15 @@ class Relay(Protocol):
         ...
 
 
+def is_object(data: bytes) -> bool:
+    """Whether these bytes are a whole JSON object, not the begin of one."""
+    try:
+        msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
 def is_finished(seen: Seen) -> bool:
     """The provider said that the answer is over."""
     return seen.is_done or seen.finish_reason is not None
@@ -60,104 +71,8 @@ def _around_text(data: bytes, at: int) -> tuple[bytes, bytes]:
     return (data[at : found.start(1)], data[found.end(1) :]) if found else _NOTHING
 
 
-class StreamRelay:
-    """A stream of OpenAI chat completions, both sides."""
-
-    __slots__ = ("_framer", "_held", "_is_priced", "_strip_usage", "_tools", "plain", "seen")
-
-    def __init__(self, *, strip_usage: bool, event_bytes_max: int, is_priced: bool = False) -> None:
-        """is_priced: the usage event does not pass as it is, the cost is still to be written into it."""
-        self._framer = Framer(event_bytes_max)
-        self._strip_usage, self._is_priced = strip_usage, is_priced
-        self._tools: set[tuple[int, int | str | None]] = set()
-        self.plain = _NOTHING
-        self.seen = Seen()
-        self._held = b""
-
-    def feed(self, data: bytes) -> bytes:
-        events = self._framer.feed(data)
-        if len(events) == 1:
-            return events[0] if self._keep(events[0]) else b""
-        return b"".join([event for event in events if self._keep(event)])
-
-    @property
-    def short(self) -> "StreamRelay | None":
-        return self
-
-    @property
-    def is_between_events(self) -> bool:
-        return not self.seen.is_done and self._framer.is_empty
-
-    def pass_chunk(self, data: bytes) -> bool | None:
-        """The fast twin of `feed` between two events, for what nearly every read of a stream is: one whole HTTP chunk
-        (its framing included) that holds one whole event of one line. True: it may be forwarded as it is, framing and
-        all; False: it must be left out. None: it is something else, nothing was read of it, and `feed` must see it.
-
-        After True, `plain` holds what stands around the event's text: a read with the same around another text is
-        plain too.
-        """
-        at, end = data.find(b"\r\n"), len(data) - 4
-        if data[:at] != b"%x" % (end - at):
-            return None
-        if data[at : at + 9] != b"\r\ndata: {" or data[end:] != b"\n\n\r\n":
-            return None
-        payload = data[at + 8 : end]
-        if b"\n" in payload or b"\r" in payload or (chunk := decode_chunk(payload)) is None:
-            return None
-        if not chunk.is_plain:
-            if self._is_priced and chunk.usage is not None:
-                return None
-            self.plain = _NOTHING
-            return self._read(chunk)
-        self.plain = _around_text(data, at)
-        return True
-
-    def finish(self) -> bytes:
-        """A last event without its blank line still counts, if it is one."""
-        rest = self._framer.rest
-        if not rest.strip():
-            return b""
-        data = event_data(rest + b"\n\n")
-        if data is None or (not data.startswith(DONE) and decode_chunk(data) is None):
-            return b""
-        return self.feed(b"\n\n")
-
-    def last(self, error_event: bytes) -> bytes:
-        return error_event or self._held
-
-    def _keep(self, event: bytes) -> bool:
-        if self.seen.is_done:
-            return False  # nothing follows [DONE]
-        data = event_data(event)
-        if data is None:
-            return True
-        if data.startswith(DONE):
-            self.seen.is_done = True
-            self._held = event
-            return False
-        chunk = decode_chunk(data)
-        return True if chunk is None else self._read(chunk)
-
-    def _read(self, chunk: Chunk) -> bool:
-        seen = self.seen
-        if chunk.choices:
-            for choice in chunk.choices:
-                if choice.finish_reason is not None:
-                    seen.finish_reason = finish_word(reason_of("openai-chat", choice.finish_reason))
-                if choice.delta is not None and choice.delta.tool_calls:
-                    for call in choice.delta.tool_calls:
-                        self._tools.add((choice.index, call.id if call.index is None else call.index))
-                    seen.tool_calls = len(self._tools)
-        if chunk.has_error:
-            seen.has_error = True
-        if chunk.usage is not None:
-            seen.usage = usage_from_wire(chunk.usage) or seen.usage
-            return not (self._strip_usage and chunk.is_usage_only)
-        return True
-
-
 class PeekRelay:
-    """A stream of any other dialect, both sides."""
+    """A stream of one dialect, both sides."""
 
     __slots__ = ("_framer", "_held", "_peek")
 
@@ -170,7 +85,7 @@ class PeekRelay:
         return self._peek.seen
 
     @property
-    def short(self) -> None:
+    def short(self) -> "StreamRelay | None":
         return None
 
     @property
@@ -190,8 +105,50 @@ class PeekRelay:
         return b"".join(out)
 
     def finish(self) -> bytes:
-        rest = self._framer.rest
-        return self.feed(b"\n\n") if event_data(rest + b"\n\n") else b""
+        """A last event without its blank line still counts, if it is one."""
+        data = event_data(self._framer.rest + b"\n\n")
+        is_whole = data is not None and (data.startswith(DONE) or is_object(data))
+        return self.feed(b"\n\n") if is_whole else b""
 
     def last(self, error_event: bytes) -> bytes:
         return error_event or self._held
+
+
+class StreamRelay(PeekRelay):
+    """A stream of OpenAI chat completions, both sides: most of its reads can pass whole, beside the parser."""
+
+    __slots__ = ("_is_priced", "plain")
+
+    def __init__(self, *, strip_usage: bool, event_bytes_max: int, is_priced: bool = False) -> None:
+        """is_priced: the usage event does not pass as it is, the cost is still to be written into it."""
+        super().__init__(ChatPeek(strip_usage=strip_usage), event_bytes_max=event_bytes_max)
+        self._is_priced = is_priced
+        self.plain = _NOTHING
+
+    @property
+    def short(self) -> "StreamRelay | None":
+        return self
+
+    def pass_chunk(self, data: bytes) -> bool | None:
+        """The fast twin of `feed` between two events, for what nearly every read of a stream is: one whole HTTP chunk
+        (its framing included) that holds one whole event of one line. True: it may be forwarded as it is, framing and
+        all; False: it must be left out. None: it is something else, nothing was read of it, and `feed` must see it.
+
+        After True, `plain` holds what stands around the event's text: a read with the same around another text is
+        plain too.
+        """
+        at, end = data.find(b"\r\n"), len(data) - 4
+        if data[:at] != b"%x" % (end - at) or data[at : at + 9] != b"\r\ndata: {" or data[end:] != b"\n\n\r\n":
+            return None
+        payload = data[at + 8 : end]
+        if b"\n" in payload or b"\r" in payload or (chunk := decode_chunk(payload)) is None:
+            return None
+        if not chunk.is_plain:
+            if self._is_priced and chunk.usage is not None:
+                return None
+            self.plain = _NOTHING
+            return self._peek.see(data[at + 2 : end + 2])
+        before, after = self.plain = _around_text(data, at)
+        if before is not _NOTHING[0]:
+            self.seen.output_text_bytes += len(data) - at - len(before) - len(after)
+        return True

@@ -7,14 +7,14 @@ from tidegate.catalog.addresses import auth_of, base_url_of, dialects_of, provid
 from tidegate.catalog.routes import names_of, served_endpoints
 from tidegate.config import Config, ProviderConfig
 from tidegate.core.errors import ConfigError
-from tidegate.core.facts import Auth, Dialect, Endpoint, Provider
+from tidegate.core.facts import Dialect, Endpoint, Provider
 from tidegate.core.ids import KEY_PREFIX
 from tidegate.gateway.connect import Target
-from tidegate.gateway.egress import request_prefix
+from tidegate.gateway.credentials import Credentials, credentials_for
+from tidegate.gateway.egress import BODIES_BY_AUTH, request_prefix
 from tidegate.gateway.table import Serving, Table
 from tidegate.wire.dialects import DIALECTS
 
-CLOUD: frozenset[Auth] = frozenset({"google-oauth", "aws-sigv4"})
 EMBEDDINGS: Dialect = "openai-embeddings"
 
 
@@ -47,10 +47,13 @@ class Spoken:
         settings = config.providers.get(provider.provider, ProviderConfig())
         key = _key(provider, settings, environ)
         self.targets: dict[Dialect, Target] = {}
+        self.credentials: dict[Dialect, Credentials | None] = {}
         for dialect in dialects_of(provider):
             base_url = base_url_of(provider, dialect)
-            if base_url and dialect in DIALECTS and auth_of(provider, dialect) not in CLOUD:
+            if base_url and dialect in DIALECTS:
                 self.targets[dialect] = Target(provider.provider, base_url, settings, config.upstream)
+                auth = auth_of(provider, dialect)
+                self.credentials[dialect] = credentials_for(auth, self.targets[dialect], key, settings)
         if "openai-chat" in self.targets:  # compatible servers have both under one address; one without says 404
             self.targets.setdefault(EMBEDDINGS, self.targets["openai-chat"])
         self._key = key
@@ -68,7 +71,10 @@ class Spoken:
             )
             for kind in ("whole", "stream", "count")
         )  # fmt: skip
-        return Serving(DIALECTS[dialect], target, endpoint.upstream_model, self.provider.quirks, whole, stream, count)
+        return Serving(
+            DIALECTS[dialect], target, endpoint.upstream_model, self.provider.quirks, whole, stream, count,
+            self.credentials.get(dialect), BODIES_BY_AUTH.get((dialect, auth)),
+        )  # fmt: skip
 
 
 def _key(provider: Provider, settings: ProviderConfig, environ: Mapping[str, str]) -> str:

@@ -61,6 +61,7 @@ def short_way(relay: StreamRelay, caller: Caller, call: Call, clock: Clock) -> C
     queued, write, descriptor = caller.transport.get_write_buffer_size, caller.transport.write, caller.descriptor
     has_odd, is_string, send, decode = _ODD.search, _STRING.fullmatch, os.write, relay.pass_chunk
     before, after = relay.plain
+    seen = relay.seen
 
     def take(data: bytes) -> bool:
         nonlocal before, after
@@ -76,6 +77,8 @@ def short_way(relay: StreamRelay, caller: Caller, call: Call, clock: Clock) -> C
             if not passes:
                 call.heard = clock.now
                 return True
+        else:
+            seen.output_text_bytes += end - at
         call.heard = clock.now
         sent = 0
         if descriptor >= 0 and not queued():

@@ -9,8 +9,9 @@ from tidegate.core.errors import InvalidRequest, ModelNotFound, PriceUnknown
 from tidegate.core.facts import Endpoint, Quirks
 from tidegate.core.price import Price
 from tidegate.gateway.connect import Target
+from tidegate.gateway.credentials import Credentials
 from tidegate.gateway.http import EVENT_STREAM
-from tidegate.wire.dialect import Dialect
+from tidegate.wire.dialect import Dialect, Pieces
 
 STREAM_TYPES: Final = (EVENT_STREAM, b"application/vnd.amazon.eventstream")
 ALONE: Final = frozenset(("openai-embeddings",))  # dialects that are not a conversation: no other can say them
@@ -27,12 +28,8 @@ class Serving(msgspec.Struct, frozen=True):
     whole_prefix: bytes
     stream_prefix: bytes
     count_prefix: bytes
-
-    def request_head(self, *, is_stream: bool, counts_only: bool, body_bytes: int) -> bytes:
-        """Request line and headers."""
-        if counts_only:
-            return b"%b%d\r\n\r\n" % (self.count_prefix, body_bytes)
-        return b"%b%d\r\n\r\n" % (self.stream_prefix if is_stream else self.whole_prefix, body_bytes)
+    credentials: Credentials | None = None  # None: the prefixes hold the key
+    reshape: Callable[[Pieces], Pieces] | None = None  # what the provider changes of the dialect's bodies
 
     def is_stream(self, content_type: bytes) -> bool:
         """A reply of this type is a stream of events."""

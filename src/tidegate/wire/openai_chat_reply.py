@@ -94,10 +94,10 @@ class Chunk(Struct, frozen=True, gc=False):
 
     @property
     def is_plain(self) -> bool:
-        """Nothing to be learnt from it: no usage, no error, no end, no tool call."""
-        if self.usage is not None or self.has_error:
+        """Nothing to be learnt from it but text: no usage, no error, no end, no tool call."""
+        if self.usage is not None or self.has_error or not self.choices:
             return False
-        return all(c.finish_reason is None and not (c.delta and c.delta.tool_calls) for c in self.choices or ())
+        return all(c.finish_reason is None and not (c.delta and c.delta.tool_calls) for c in self.choices)
 
     @property
     def has_error(self) -> bool:
