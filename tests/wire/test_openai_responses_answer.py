@@ -280,7 +280,11 @@ def test_members_of_wrong_types_break_neither_stream_nor_reply(data):
     events = [(name, json.loads(json.dumps(members))) for name, members in events_of(body)]
     for _ in range(data.draw(st.integers(1, 4))):
         _name, members = data.draw(st.sampled_from(events))
-        holder = data.draw(st.sampled_from([m for m in (members, members.get("item"), members.get("part")) if m]))
+        holder = data.draw(
+            st.sampled_from(
+                [m for m in (members, members.get("item"), members.get("part")) if isinstance(m, dict) and m]
+            )
+        )
         if holder:
             holder[data.draw(st.sampled_from(sorted(holder)))] = data.draw(JSON)
     found = streamed(sse(events))
@@ -291,6 +295,18 @@ def test_members_of_wrong_types_break_neither_stream_nor_reply(data):
     started = [event.index for event in found if type(event).__name__ == "BlockStart"]
     assert started == list(range(len(started)))
     assert RESPONSES.decode_reply(json.dumps({**body, "output": data.draw(JSON)}).encode()) is not None
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=3)), max_size=4), st.integers(0, 6000))
+def test_bytes_that_are_broken_or_missing_raise_nothing(changes, length):
+    """A provider's nonsense harms only what it replaces: what was opened is closed, or the stream has no end."""
+    data = bytearray(sse(events_of(response([REASONING, MESSAGE, CALL, CUSTOM_CALL]))))
+    for place, piece in changes:
+        data[place : place + len(piece)] = piece
+    found = streamed(bytes(data[:length]))
+    kinds = [type(event).__name__ for event in found]
+    assert kinds.count("BlockStart") >= kinds.count("BlockStop")
+    assert kinds.count("MessageStart") == (1 if found else 0)
 
 
 def test_only_responses_are_read_as_such():

@@ -496,6 +496,25 @@ def test_every_event_of_any_answer_is_valid_and_ends_in_the_whole_response(event
     assert [final[place] for place in sorted(final)] == found[-1][1]["response"]["output"]
 
 
+@settings(max_examples=100, deadline=None)
+@given(answers())
+def test_openais_accumulator_takes_any_answer(events):
+    """Its state machine raises where an item is named twice, grows before it begins, or is left open."""
+    pytest.importorskip("openai")
+    from openai._models import construct_type_unchecked
+    from openai._types import omit
+    from openai.lib.streaming.responses._responses import ResponseStreamState
+    from openai.types.responses import ResponseStreamEvent
+
+    state = ResponseStreamState(input_tools=omit, text_format=omit)
+    fired = []
+    for raw in Framer(1 << 20).feed(stream(events)):
+        members = json.loads(event_data(raw))
+        fired += state.handle_event(construct_type_unchecked(type_=ResponseStreamEvent, value=members))
+    assert fired[-1].type == "response.completed"
+    assert [item.type for item in fired[-1].response.output] == [item["type"] for item in reply(events)["output"]]
+
+
 @settings(max_examples=60, deadline=None)
 @given(answers())
 def test_the_shortest_form_of_an_answer_says_the_same(events):
