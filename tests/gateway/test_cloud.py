@@ -13,6 +13,9 @@ from rig.aws_frames import event
 from rig.aws_verifier import signature
 from rig.gateway import PRICE, Gateway, start_gateway
 from rig.server import ThreadedServer
+from tidegate.config import Config, ProviderConfig
+from tidegate.core.errors import ConfigError
+from tidegate.gateway.serving import build_table
 from tidegate.wire.dialects import DIALECTS
 
 pytest.importorskip("botocore", reason="botocore (extra `cloud`) is not installed")
@@ -235,3 +238,15 @@ def test_credentials_that_google_refuses_are_told_and_charge_nothing(tmp_path: P
     assert "Google refuses the credentials of provider vertex" in reply.json()["error"]["message"]
     assert (row.error_type, row.cost_nano_usd) == ("upstream_rejected_credentials", 0)
     assert set(cloud.seen) == {"/token"}
+
+
+def test_a_cloud_whose_variables_happen_to_be_set_does_not_keep_the_gateway_from_starting(tmp_path: Path) -> None:
+    """Many machines name Google credentials for other programs; only a configured provider must be usable."""
+    found = {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere.json", "GOOGLE_CLOUD_PROJECT": "p", "OPENAI_API_KEY": "k"}
+    config = Config(home=str(tmp_path))
+    served = {route.provider for route in build_table(config, found, "2026-11-22").models.values()}
+    assert "google-vertex" not in served
+    assert "openai" in served
+    wanted = Config(home=str(tmp_path), providers={"google-vertex": ProviderConfig()})
+    with pytest.raises(ConfigError, match="credentials file of provider google-vertex cannot be read"):
+        build_table(wanted, found, "2026-11-22")

@@ -1,5 +1,6 @@
 """From configuration, catalog and environment to the routing table of a worker."""
 
+import logging
 from collections.abc import Mapping
 
 from tidegate.catalog import load_catalog
@@ -15,6 +16,7 @@ from tidegate.gateway.egress import BODIES_BY_AUTH, request_prefix
 from tidegate.gateway.table import Serving, Table
 from tidegate.wire.dialects import DIALECTS
 
+log = logging.getLogger(__name__)
 EMBEDDINGS: Dialect = "openai-embeddings"
 
 
@@ -50,10 +52,17 @@ class Spoken:
         self.credentials: dict[Dialect, Credentials | None] = {}
         for dialect in dialects_of(provider):
             base_url = base_url_of(provider, dialect)
-            if base_url and dialect in DIALECTS:
-                self.targets[dialect] = Target(provider.provider, base_url, settings, config.upstream)
-                auth = auth_of(provider, dialect)
-                self.credentials[dialect] = credentials_for(auth, self.targets[dialect], key, settings)
+            if not base_url or dialect not in DIALECTS:
+                continue
+            target = Target(provider.provider, base_url, settings, config.upstream)
+            try:
+                self.credentials[dialect] = credentials_for(auth_of(provider, dialect), target, key, settings)
+            except ConfigError as error:
+                if provider.provider in config.providers:
+                    raise
+                log.warning("%s; it is left out", error)  # nobody asked for it: its variables happened to be set
+                continue
+            self.targets[dialect] = target
         if "openai-chat" in self.targets:  # compatible servers have both under one address; one without says 404
             self.targets.setdefault(EMBEDDINGS, self.targets["openai-chat"])
         self._key = key
