@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tidegate.core.usage import Usage
 from tidegate.wire.events import Failure, Stop, fold
 from tidegate.wire.gemini_answer_read import GeminiDecoder, decode_reply
+from tidegate.wire.gemini_chunk import payload
 from tidegate.wire.gemini_peek import GeminiPeek, see_reply
-from tidegate.wire.sse import Framer
+from tidegate.wire.sse import Framer, event_data
 
 USAGE = {"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 7, "totalTokenCount": 22}
 BYTES_MAX = 1 << 20
@@ -282,6 +283,22 @@ def test_an_event_that_is_not_json_fails_the_answer():
 def test_comments_pings_and_done_are_nothing():
     noise = b": ping\n\nevent: ping\n\ndata: [DONE]\n\ndata:\n\n"
     assert fold(events_of(noise + sse(*STREAM) + noise)) == reply_of(WHOLE)
+
+
+@given(st.text("data: x\r\n", max_size=20), st.sampled_from(["\r\n\r\n", "\n\n", "\r\r", ""]))
+def test_the_short_way_to_an_events_payload_is_the_long_one(text, end):
+    event = f"data: {text}{end}".encode()
+    assert payload(event) == event_data(event)
+
+
+@given(st.integers(0, len(sse(*STREAM))))
+def test_a_stream_that_breaks_off_is_a_beginning_of_the_answer(at):
+    """Whatever was read stays true: texts are beginnings of the whole ones, and no end is made up."""
+    whole, cut = fold(events_of(sse(*STREAM))), fold(events_of(sse(*STREAM)[:at]))
+    assert cut.failure is None
+    for mine, full in zip(cut.blocks, whole.blocks, strict=False):
+        assert mine.start == full.start and full.text.startswith(mine.text)
+    assert cut.stop is None or cut == whole
 
 
 def test_the_array_form_of_a_stream_is_read_too():

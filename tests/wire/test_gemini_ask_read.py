@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.errors import InvalidRequest
+from tidegate.core.facts import Quirks
 from tidegate.wire.carrier import pack
 from tidegate.wire.conversation import (
     Media,
@@ -21,6 +22,7 @@ from tidegate.wire.conversation import (
     Turn,
 )
 from tidegate.wire.gemini_ask_read import decode_request
+from tidegate.wire.gemini_ask_write import encode_request
 
 HI = [{"role": "user", "parts": [{"text": "hi"}]}]
 
@@ -386,9 +388,21 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*NAMES[:1], *NAMES[17:]]), JSON, max_size=5))
-def test_any_json_is_read_or_refused(body):
+PARTS = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES[3:9], JSON) | {"text": st.sampled_from(["", "a"])})
+CONTENTS = st.fixed_dictionaries(
+    {"parts": st.lists(PARTS, max_size=3)}, optional={"role": st.sampled_from(["user", "model"])}
+)
+BODIES = st.dictionaries(st.sampled_from([*NAMES[:1], *NAMES[17:]]), JSON, max_size=5) | st.fixed_dictionaries(
+    {"contents": st.lists(CONTENTS, max_size=4)}, optional={"tools": JSON, "generationConfig": JSON}
+)
+
+
+@given(BODIES)
+def test_any_json_is_read_or_refused_and_what_is_read_can_be_asked(body):
     try:
-        decode_request(json.dumps(body).encode())
+        found = decode_request(json.dumps(body).encode())
+        written = encode_request(found, "gemini-3-pro", Quirks()).body
     except InvalidRequest:
-        pass
+        return
+    again = decode_request(written)
+    assert encode_request(again, "gemini-3-pro", Quirks()).body == written

@@ -102,8 +102,10 @@ _error_decoder = msgspec.json.Decoder(WireError)
 
 def payload(event: bytes) -> bytes | None:
     """`sse.event_data`, with a short way for events as Google writes them: one line, ended by CR LF."""
-    if event.startswith(b"data: ") and event.endswith(b"\r\n\r\n") and event.count(b"\n") == 2:
-        return event[6:-4]
+    if event.startswith(b"data: ") and event.endswith(b"\r\n\r\n"):
+        data = event[6:-4]
+        if b"\n" not in data and b"\r" not in data:
+            return data
     return event_data(event)
 
 
