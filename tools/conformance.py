@@ -148,7 +148,8 @@ def models_named(suite: Suite) -> Iterator[str]:
 def run_suite(suite: Suite, way: str, base_url: str, match: str) -> Result:
     tests = [test for test in chosen(suite, way) if match in test.operation]
     run = [test.node for test in tests if not test.reason]
-    outcomes = run_tests(suite, run, base_url) if run else {}
+    amend = [entry for entry in PLAN["amend"] if entry["sdk"] == suite.name] if way == "gateway" else []
+    outcomes = run_tests(suite, run, base_url, amend) if run else {}
     return Result(way, tests, outcomes)
 
 
@@ -190,15 +191,21 @@ def collect(suite: Suite, file: str, cache: dict[tuple[str, str], list[str]] = {
     return cache[key]
 
 
-def run_tests(suite: Suite, nodes: list[str], base_url: str) -> dict[str, str]:
+def run_tests(suite: Suite, nodes: list[str], base_url: str, amend: list[Any]) -> dict[str, str]:
     """The outcome of each test, by node."""
     with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
         listed, report = Path(folder) / "nodes", Path(folder) / "report.xml"
         listed.write_text("\n".join(nodes))
-        command = [suite.python, "-m", "pytest", *OPTIONS, f"--junitxml={report}", f"@{listed}"]
+        environ = {
+            "TEST_API_BASE_URL": base_url,
+            "CONFORMANCE_AMEND": json.dumps(amend),
+            "PYTHONPATH": str(ROOT / "tools"),
+        }
+        plugin = ("-p", "conformance_amend")
+        command = [suite.python, "-m", "pytest", *OPTIONS, *plugin, f"--junitxml={report}", f"@{listed}"]
         done = subprocess.run(
             command, cwd=suite.source, capture_output=True, text=True, timeout=RUN_S_MAX,
-            env=os.environ | {"TEST_API_BASE_URL": base_url},
+            env=os.environ | environ,
         )  # fmt: skip
         if not report.is_file():
             sys.exit(f"pytest did not run the tests of {suite.name}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
@@ -264,6 +271,8 @@ def page(results: list[Result]) -> str:
     lines += ["## Deselected, and why", "", "| way | operation | tests | reason |", "| --- | --- | --: | --- |"]
     for (way, operation, reason), number in reasons(results).items():
         lines.append(f"| {way} | `{operation}` | {number} | {reason} |")
+    lines += ["", "## Sent otherwise than the suite does, through the gateway", ""]
+    lines += [f"- `{entry['operation']}`: {entry['reason']}" for entry in PLAN["amend"]]
     failed = [(r.way, node, told) for r in results for node, told in r.outcomes.items() if is_failure(told)]
     lines += ["", "## Failed", ""]
     lines += [f"- {way}: `{node.removeprefix('tests/api_resources/')}`: {told}" for way, node, told in failed] or [
