@@ -1,11 +1,16 @@
 """What the meter learns of a chat (or text) completion that passes through in its own dialect."""
 
+import msgspec
+
 from tidegate.wire.dialect import Seen
+from tidegate.wire.openai_chat_head import UNREADABLE
 from tidegate.wire.openai_chat_parts import NULL, Choice, Completion, decode_completion
-from tidegate.wire.openai_chat_reply import DONE
+from tidegate.wire.openai_chat_reply import DONE, NOT_SENT, Reply, usage_from_wire
 from tidegate.wire.sse import event_data
 from tidegate.wire.stop_reasons import finish_word, reason_of
 from tidegate.wire.usage import decode_usage
+
+_simple_decoder = msgspec.json.Decoder(Reply)
 
 
 class ChatPeek:
@@ -68,6 +73,30 @@ def _text_bytes(choice: Choice) -> int:
 
 def see_completion(body: bytes) -> Seen | None:
     """What a whole reply tells; None where it is neither a completion nor an error."""
+    return _see_simple(body) or see_any_completion(body)
+
+
+def _see_simple(body: bytes) -> Seen | None:
+    """The fast twin, for nearly every reply: all members of their own types, usage at its place and of text alone."""
+    try:
+        reply = _simple_decoder.decode(body)
+    except UNREADABLE:
+        return None
+    usage = reply.usage
+    if not reply.choices or usage is None or reply.error is not NOT_SENT or not usage.is_simple:
+        return None
+    word = reply.finish_reason
+    return Seen(
+        usage=usage_from_wire(usage),
+        finish_reason=finish_word(reason_of("openai-chat", word)) if word else None,
+        tool_calls=reply.tool_calls,
+        is_done=True,
+        model=reply.model or "",
+    )
+
+
+def see_any_completion(body: bytes) -> Seen | None:
+    """The obvious twin: any reply, whatever its members are."""
     found = decode_completion(body)
     if found is None or not (found.choices or found.failure):
         return None

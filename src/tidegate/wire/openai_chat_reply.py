@@ -21,10 +21,16 @@ T = TypeVar("T")
 class _PromptDetails(Struct, frozen=True, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+    video_tokens: int | None = None
 
 
 class _CompletionDetails(Struct, frozen=True, gc=False):
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+    video_tokens: int | None = None
 
 
 class WireUsage(Struct, frozen=True, gc=False):
@@ -37,10 +43,32 @@ class WireUsage(Struct, frozen=True, gc=False):
     completion_tokens_details: _CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None  # DeepSeek
     cached_tokens: int | None = None  # Moonshot
+    cost: Raw = NOT_SENT
+    estimated_cost: Raw = NOT_SENT
+    cost_in_usd_ticks: Raw = NOT_SENT
+    server_tool_use_details: Raw = NOT_SENT
+    num_search_queries: Raw = NOT_SENT
+
+    @property
+    def is_simple(self) -> bool:
+        """Tokens of text alone, at no price of the provider's own: `usage_from_wire` says all there is."""
+        entered, left = self.prompt_tokens_details, self.completion_tokens_details
+        if entered is not None and (entered.audio_tokens or entered.image_tokens or entered.video_tokens):
+            return False
+        if left is not None and (left.audio_tokens or left.image_tokens or left.video_tokens):
+            return False
+        return (
+            self.cost is NOT_SENT
+            and self.estimated_cost is NOT_SENT
+            and self.cost_in_usd_ticks is NOT_SENT
+            and self.server_tool_use_details is NOT_SENT
+            and self.num_search_queries is NOT_SENT
+        )
 
 
 class _Message(Struct, frozen=True, gc=False):
     tool_calls: list[Raw] | None = None
+    function_call: Raw = NOT_SENT
 
 
 class _ToolCall(Struct, frozen=True, gc=False):
@@ -67,13 +95,15 @@ class _ChunkChoice(Struct, frozen=True, gc=False):
 class Reply(Struct, frozen=True, gc=False):
     """An unstreamed reply: what the meter needs of it."""
 
+    model: str | None = None
     choices: list[_Choice] | None = None
     usage: WireUsage | None = None
     error: Raw = NOT_SENT
 
     @property
     def tool_calls(self) -> int:
-        return sum(len(c.message.tool_calls or ()) for c in self.choices or () if c.message)
+        messages = [choice.message for choice in self.choices or () if choice.message]
+        return sum(len(m.tool_calls or ()) + _is_set(m.function_call) for m in messages)
 
     @property
     def is_error(self) -> bool:
@@ -142,7 +172,7 @@ def decode_reply(body: bytes) -> Reply | None:
         parts = _decode(_parts_decoder, body)
         if parts is None:
             return None
-        return Reply(_decode(_choices_decoder, parts.choices), _usage_of(parts.usage), parts.error)
+        return Reply(None, _decode(_choices_decoder, parts.choices), _usage_of(parts.usage), parts.error)
     except UNREADABLE:
         return None
 
