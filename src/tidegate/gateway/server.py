@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tidegate.config import Config
-from tidegate.core.errors import PathNotFound
+from tidegate.core.errors import PathNotFound, Unavailable
 from tidegate.core.ids import gateway_tag, generation_id
 from tidegate.gateway.callers import Forwarders
 from tidegate.gateway.connect import Target
@@ -83,10 +83,15 @@ class Server:
         """The model call that a request is: it will be a row. None for any other request."""
         return operation_of(path, query) if method == b"POST" else None
 
+    def check_open(self) -> None:
+        """Raises Unavailable where this worker takes no more calls."""
+        if self.is_draining:
+            raise Unavailable("The gateway is shutting down; call again in a moment.", retry_after_s=1)
+
     @property
     def open_calls(self) -> int:
         """Calls that have no outcome yet."""
-        return sum(type(user) is Exchange and user.settlement is None for user in self.exchanges)
+        return sum(isinstance(user, Exchange) and user.settlement is None for user in self.exchanges)
 
     def exchange_for(self, client: "ClientConnection", request: Request, key: "Key | None") -> Any:
         """Who serves this request: a call, one of the gateway's own pages, or the console behind its socket."""
@@ -109,7 +114,7 @@ class Server:
             connection.on_deadline()
         for exchange in [e for e in self.exchanges if e.deadline < now]:
             exchange.on_deadline()
-        for call in [e for e in self.exchanges if type(e) is Exchange and e.patience.quiet_at < now]:
+        for call in [e for e in self.exchanges if isinstance(e, Exchange) and e.patience.quiet_at < now]:
             call.on_quiet(now)
         if now - self._swept >= 1.0:
             self._swept = now
