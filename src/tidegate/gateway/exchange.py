@@ -13,7 +13,7 @@ from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
 from tidegate.core.row import Attempt, Outcome, Row
 from tidegate.gateway.answer import WAITING, begin_stream, send_answer, send_unrecorded, whole_reply
-from tidegate.gateway.dispatch import prepare
+from tidegate.gateway.dispatch import Dispatch, passed_on, prepare
 from tidegate.gateway.http import JSON, Request
 from tidegate.gateway.meter import NOTHING_SPENT, Settlement, unspent
 from tidegate.gateway.patience import Patience
@@ -83,16 +83,8 @@ class Exchange:
     def start(self) -> None:
         """Decide, and record the intent; the bytes leave when it is in the kernel."""
         self.server.exchanges.add(self)
-        body = self.request.body
         try:
-            self.head = self.operation.head(body)
-            route = self.server.table.route(self.head.model)
-            self.endpoint, self.price = route.endpoint, route.price
-            self.serving = route.serving(self.operation.dialect.name)
-            if self.server.is_draining:
-                raise Unavailable("The gateway is shutting down; call again in a moment.", retry_after_s=1)
-            stamp = Stamp(self.generation_id, self.request.arrived_us // 1_000_000)
-            way = way_of(self.operation, self.head, body, self.serving, route.price, stamp)
+            self._decide()
         except GatewayError as error:
             self.refuse(error)
             return
@@ -101,8 +93,24 @@ class Exchange:
             self.refuse(InternalError("The gateway failed on this request; its log says why."))
             return
         self.request.body = b""  # the way's pieces hold it from here on
-        self.way, self.head = way, way.head
-        prepare(self.serving, self.operation, way, self._on_prepared, self.refuse)
+        self._forward()
+
+    def _decide(self) -> None:
+        """Where the call goes, at what price, and its bytes. Raises GatewayError."""
+        body = self.request.body
+        self.head = self.operation.head(body)
+        route = self.server.table.route(self.head.model)
+        self.endpoint, self.price = route.endpoint, route.price
+        self.serving = route.serving(self.operation.dialect.name)
+        self.server.check_open()
+        stamp = Stamp(self.generation_id, self.request.arrived_us // 1_000_000)
+        self.way = way_of(self.operation, self.head, body, self.serving, route.price, stamp)
+        self.head = self.way.head
+
+    def _forward(self) -> None:
+        assert self.serving is not None and self.way is not None
+        lines = passed_on(self.serving, self.operation, self.request.headers)
+        prepare(Dispatch(self.serving, self.operation, self.way, lines), self._on_prepared, self.refuse)
 
     def _on_prepared(self, pieces: "Pieces") -> None:
         self._pieces = pieces

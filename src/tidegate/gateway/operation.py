@@ -1,18 +1,17 @@
 """What a path asks for: the operation, the dialect it is written in, and what the path itself already says.
 
 Paths stand under `/v1` and `/api/v1`; under the second, replies carry OpenRouter's `usage` object and its error shape.
-Gemini's stand under `/v1beta` and name the model. Adding a path is one line of `_FIXED`.
+Gemini's name the model, under `/v1beta` or `/v1`, as do Vertex's. Adding a path is one line of `_FIXED`.
 """
 
-import re
 from typing import Final
-from urllib.parse import parse_qs, unquote
 
 import msgspec
 
 from tidegate.gateway.http import EVENT_STREAM, JSON
 from tidegate.wire.dialect import Dialect, Head
 from tidegate.wire.dialects import DIALECTS
+from tidegate.wire.gemini_path import parse_path
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
@@ -66,33 +65,33 @@ OPERATIONS: Final[dict[str, Operation]] = {
     if dialect in DIALECTS
 }
 
-GEMINI_PREFIX: Final = "/v1beta/models/"
-_GEMINI: Final = re.compile(
-    r"/v1beta/models/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent|countTokens|embedContent)"
-)
+_GEMINI_NAMES: Final = {
+    "generateContent": "generate_content",
+    "streamGenerateContent": "generate_content",
+    "countTokens": "count_tokens",
+}
 
 
 def operation_of(path: str, query: bytes) -> Operation | None:
     """The model call that a POST to `path` is; None where it is none."""
     found = OPERATIONS.get(path)
-    if found is not None or not path.startswith(GEMINI_PREFIX):
+    if found is not None or ":" not in path:
         return found
-    match = _GEMINI.fullmatch(path)
-    if match is None or "gemini" not in DIALECTS or match["verb"] == "embedContent":
+    gemini = parse_path(path, query.decode("latin-1"))
+    if gemini is None or gemini.method not in _GEMINI_NAMES:
         return None
-    is_stream = match["verb"] == "streamGenerateContent"
     return Operation(
-        "count_tokens" if match["verb"] == "countTokens" else "generate_content",
+        _GEMINI_NAMES[gemini.method],
         DIALECTS["gemini"],
-        model=unquote(match["model"]),
-        is_stream=is_stream,
-        as_array=is_stream and parse_qs(query).get(b"alt") != [b"sse"],
-        counts_only=match["verb"] == "countTokens",
+        model=gemini.model,
+        is_stream=gemini.is_stream,
+        as_array=gemini.is_array,
+        counts_only=gemini.method == "countTokens",
     )
 
 
 def dialect_at(path: str) -> str:
     """The dialect whose errors a caller of `path` expects, known before the operation is."""
-    if path.startswith("/v1beta/"):
+    if path.startswith("/v1beta/") or (":" in path and parse_path(path) is not None):
         return "gemini"
     return "anthropic" if path.startswith(("/v1/messages", "/api/v1/messages")) else "openai-chat"
