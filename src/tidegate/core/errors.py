@@ -14,6 +14,7 @@ TidegateError                     anything of ours, also off the wire (exit code
     ├── RequestTimeout            408  the caller was too slow
     ├── PayloadTooLarge           413
     ├── UnsupportedEncoding       415
+    ├── TooEarly                  425  sent before the TLS handshake was over: it may be a replay
     ├── HeadersTooLarge           431
     ├── InternalError             500
     ├── ClientGone                499  never sent: what the row says when the caller left
@@ -109,6 +110,10 @@ class PayloadTooLarge(GatewayError):
 
 class UnsupportedEncoding(GatewayError):
     status, code, kind = 415, "unsupported_encoding", "invalid_request_error"
+
+
+class TooEarly(GatewayError):
+    status, code, kind = 425, "too_early", "invalid_request_error"
 
 
 class HeadersTooLarge(GatewayError):

@@ -10,6 +10,7 @@ from tidegate.core.errors import (
     InvalidRequest,
     PayloadTooLarge,
     RequestTimeout,
+    TooEarly,
     Unauthenticated,
     UnsupportedEncoding,
 )
@@ -70,9 +71,14 @@ def check_protocol(version: str, *, upgrade: bool) -> None:
 
 
 def check_headers(headers: Headers, limits: Limits, *, is_http_11: bool) -> None:
-    """Raises InvalidRequest, PayloadTooLarge or UnsupportedEncoding for what its headers already forbid."""
+    """Raises InvalidRequest, TooEarly, PayloadTooLarge or UnsupportedEncoding for what its headers already forbid."""
     if is_http_11 and b"host" not in headers:
         raise InvalidRequest("The header Host is missing; HTTP/1.1 requires it.")
+    if b"early-data" in headers:  # RFC 8470, section 5.1: any value, and any number of them, means 1
+        raise TooEarly(
+            "A proxy before this gateway took the request before the TLS handshake was over (Early-Data), where it may "
+            "be a replay; a call that costs money is not made on one. Send it again after the handshake."
+        )
     length = headers.get(b"content-length")
     if length is not None and int(length) > limits.body_bytes_max:
         raise body_too_large(limits)
