@@ -3,22 +3,17 @@
 h11 is the oracle: a request that two parsers read differently is how requests are smuggled.
 """
 
-import asyncio
 import itertools
 import socket
 from collections.abc import Iterator
-from typing import Any
 
-import h11
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rig.gateway import Gateway, configuration, start_gateway
+from rig.noted import assert_read_alike, listen
 from rig.provider import FakeProvider
-from tidegate.config import Limits
-from tidegate.gateway.http import Request
-from tidegate.gateway.listener import ClientConnection
 
 
 def usually(usual: bytes, *odd: bytes) -> st.SearchStrategy[bytes]:
@@ -57,110 +52,13 @@ def requests(draw: st.DrawFn) -> bytes:
             return head + b"\r\n"
 
 
-class Transport(asyncio.Transport):
-    """Takes what is written; closes when told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closed = False
-
-    def write(self, data: Any) -> None: ...
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-    write_eof = close
-
-    def can_write_eof(self) -> bool:
-        return True
-
-
-class Seen(ClientConnection):
-    """A connection that notes requests instead of serving them."""
-
-    def __init__(self, server: Any) -> None:
-        super().__init__(server)
-        self.requests: list[Request] = []
-
-    def _serve(self, request: Request, key: Any) -> None:
-        self.requests.append(request)
-
-
-class Nothing:
-    """As much of a server as parsing needs; anybody may ask anything."""
-
-    def __init__(self) -> None:
-        self.limits, self.connections, self.date = Limits(), set(), b""
-        self.totals, self.forwarders = self, self
-        self.unparsable = 0
-
-    def trusts(self, _: str) -> bool:
-        return False
-
-    def needs_key(self, _: str) -> bool:
-        return False
-
-    def call_of(self, *_: object) -> None:
-        return None
-
-
-def accepted(pieces: list[bytes]) -> list[tuple[bytes, bytes, list[tuple[bytes, bytes]], bytes]]:
-    connection = Seen(Nothing())
-    connection.connection_made(Transport())
-    for piece in pieces:
-        connection.data_received(piece)
-    return [(r.method, r.path.encode("latin-1"), sorted(r.headers.items()), r.body) for r in connection.requests]
-
-
-def read_by_h11(data: bytes) -> list[tuple[bytes, bytes, list[tuple[bytes, bytes]], bytes]]:
-    """The requests that h11 reads until it refuses or runs out of bytes."""
-    found, connection = [], h11.Connection(h11.SERVER)
-    connection.receive_data(data)
-    try:
-        while True:
-            event = connection.next_event()
-            if isinstance(event, h11.Request):
-                head, body = event, b""
-            elif isinstance(event, h11.Data):
-                body += event.data
-            elif isinstance(event, h11.EndOfMessage):
-                joined: dict[bytes, bytes] = {}
-                for name, value in head.headers:
-                    joined[name] = joined[name] + b", " + value if name in joined else value
-                found.append((head.method, head.target.partition(b"?")[0], sorted(joined.items()), body))
-                connection.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
-                connection.send(h11.EndOfMessage())
-                connection.start_next_cycle()
-            else:
-                return found
-    except (h11.RemoteProtocolError, h11.LocalProtocolError):
-        return found
-
-
-def comparable(request: tuple[bytes, bytes, list[tuple[bytes, bytes]], bytes]) -> tuple[Any, ...]:
-    """h11 lowers `chunked`; an absolute target is ours to reduce to its path."""
-    method, path, headers, body = request
-    return (
-        method,
-        path.removeprefix(b"http://h"),
-        [(n, v.lower() if n == b"transfer-encoding" else v) for n, v in headers],
-        body,
-    )
-
-
 @settings(max_examples=400, deadline=None)
 @given(st.lists(requests(), min_size=1, max_size=3), st.lists(st.integers(0, 500), max_size=4))
 def test_what_is_accepted_means_the_same_to_another_parser(sent: list[bytes], places: list[int]) -> None:
     """Method, path, headers and body, however the bytes are cut; what h11 refuses may not be accepted."""
     data = b"".join(sent)
     edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    ours = accepted([data[a:b] for a, b in itertools.pairwise(edges)])
-    theirs = read_by_h11(data)
-    assert [comparable(r) for r in ours] == [comparable(r) for r in theirs[: len(ours)]]
+    assert_read_alike(data, listen([data[a:b] for a, b in itertools.pairwise(edges)]).requests)
 
 
 @pytest.fixture(scope="module")

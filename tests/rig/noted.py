@@ -1,0 +1,140 @@
+"""A caller's connection without a socket: what the listener accepts is noted, what it writes is kept.
+
+Beside it h11, the oracle: a request that two parsers read differently is how requests are smuggled.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import h11
+
+from tidegate.config import Limits
+from tidegate.gateway.http import Request
+from tidegate.gateway.listener import ClientConnection
+
+
+class Read(NamedTuple):
+    """A request as a parser read it. headers: sorted, names in lower case, repeated ones joined."""
+
+    method: bytes
+    path: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written; closes when told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
+        self.written = b""
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+    write_eof = close
+
+    def can_write_eof(self) -> bool:
+        return True
+
+
+class Noted(ClientConnection):
+    """A connection that notes requests instead of serving them."""
+
+    def __init__(self, server: Any) -> None:
+        super().__init__(server)
+        self.requests: list[Request] = []
+
+    def _serve(self, request: Request, key: Any) -> None:
+        self.requests.append(request)
+
+
+class Nothing:
+    """As much of a server as parsing needs; anybody may ask anything."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits, self.connections, self.date = limits, set[Any](), b""
+        self.totals, self.forwarders = self, self
+        self.unparsable = 0
+
+    def trusts(self, _: str) -> bool:
+        return False
+
+    def needs_key(self, _: str) -> bool:
+        return False
+
+    def call_of(self, *_: object) -> None:
+        return None
+
+
+class Verdict(NamedTuple):
+    """What the listener made of bytes: requests it would serve, then the status of its refusal; None: no refusal."""
+
+    requests: list[Read]
+    status: int | None
+
+
+def listen(pieces: Iterable[bytes], limits: Limits | None = None) -> Verdict:
+    """Give bytes to a listener as they would come from a socket."""
+    connection, transport = Noted(Nothing(limits or Limits())), Transport()
+    connection.connection_made(transport)
+    for piece in pieces:
+        connection.data_received(piece)
+    said = transport.written.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
+    assert said.count(b"HTTP/1.1 ") <= 1, "a refusal is one reply, and the last"
+    requests = [
+        Read(r.method, r.path.encode("latin-1"), tuple(sorted(r.headers.items())), r.body) for r in connection.requests
+    ]
+    return Verdict(requests, int(said.split(b" ", 2)[1]) if said else None)
+
+
+def read_by_h11(data: bytes) -> list[Read]:
+    """The requests that h11 reads until it refuses or runs out of bytes."""
+    found: list[Read] = []
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(data)
+    head, body = h11.Request(method="GET", target="/", headers=[("host", "")]), b""
+    try:
+        while True:
+            event = connection.next_event()
+            if isinstance(event, h11.Request):
+                head, body = event, b""
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                joined: dict[bytes, bytes] = {}
+                for name, value in head.headers:
+                    joined[name] = joined[name] + b", " + value if name in joined else value
+                found.append(Read(head.method, head.target.partition(b"?")[0], tuple(sorted(joined.items())), body))
+                connection.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
+                connection.send(h11.EndOfMessage())
+                connection.start_next_cycle()
+            else:
+                return found
+    except (h11.RemoteProtocolError, h11.LocalProtocolError):
+        return found
+
+
+def comparable(request: Read) -> Read:
+    """h11 lowers `chunked`; an absolute target is ours to reduce to its path."""
+    path = request.path
+    if path[:7].lower() == b"http://":
+        path = b"/" + path[7:].partition(b"/")[2]
+    headers = tuple((n, v.lower() if n == b"transfer-encoding" else v) for n, v in request.headers)
+    return Read(request.method, path, headers, request.body)
+
+
+def assert_read_alike(data: bytes, ours: list[Read]) -> None:
+    """Whatever the listener accepted, h11 reads as the same method, path, headers and body."""
+    theirs = read_by_h11(data)
+    assert [comparable(r) for r in ours] == [comparable(r) for r in theirs[: len(ours)]]
