@@ -32,7 +32,8 @@ from tidegate.gateway.head import (
     without_upgrade,
 )
 from tidegate.gateway.http import LAST_CHUNK, Request, bearer_token, chunk, error_reply, reply_head
-from tidegate.gateway.patience import NEVER
+from tidegate.gateway.known_head import KnownHead
+from tidegate.gateway.patience import LINGER_BYTES_MAX, LINGER_S, NEVER
 from tidegate.gateway.short_way import descriptor_of
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ log = logging.getLogger(__name__)
 
 PIPELINE_REQUESTS_MAX: Final = 32  # whole requests waiting behind the one being served
 PIPELINE_BYTES_MAX: Final = 64 * 1024  # unread bytes kept before the connection is no longer read
-LINGER_S: Final = 5.0  # after an early refusal: how long the caller may go on sending, unread
-LINGER_BYTES_MAX: Final = 64 * 1024 * 1024
 
 
 class ClientConnection(asyncio.Protocol):
@@ -67,20 +66,18 @@ class ClientConnection(asyncio.Protocol):
         self._last_token: tuple[bytes | None, int] = (None, 0)
         self._last_key: Key | None = None
         self.deadline = NEVER
+        self._known = KnownHead(server.limits.body_bytes_max)
         self._new_request()
 
     def _new_request(self) -> None:
         self._headers: dict[bytes, bytes] = {}
         self._quiet_bytes = self._header_count = 0
-        self._target = b""
-        self._path, self._query = "", b""
+        self._target, self._path, self._query = b"", "", b""
         self._key: Key | None = None
         self._refused: GatewayError | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._started = False
-        self._arrived = 0.0
-        self._arrived_us = 0
+        self._started, self._arrived, self._arrived_us = False, 0.0, 0
 
     # -- asyncio ----------------------------------------------------------------------------------------------------
 
@@ -129,10 +126,13 @@ class ClientConnection(asyncio.Protocol):
             self._backlog_bytes += len(data)
             if self._backlog_bytes > PIPELINE_BYTES_MAX:
                 self.transport.pause_reading()
+        elif not self._started and (known := self._known.read(data, self.server.keys.version)):
+            self._serve(known, self._known.key)
         else:
             self._feed(data)
 
     def _feed(self, data: bytes) -> None:
+        self._known.piece = b"" if self._started else data
         if not self._started:
             self._begin()
         self._quiet_bytes += len(data)
@@ -246,6 +246,7 @@ class ClientConnection(asyncio.Protocol):
         key = self._key
         self._new_request()
         if not self._is_busy:
+            self._known.learn(request, key, self.server.keys.version)
             self._serve(request, key)
         elif len(self._queue) < PIPELINE_REQUESTS_MAX:
             request.key = key

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
 NEVER = float("inf")
 SWEEP_S = 0.25  # between two looks at the deadlines
+LINGER_S = 5.0  # after an early refusal: how long a caller may go on sending, unread
+LINGER_BYTES_MAX = 64 * 1024 * 1024
 AFTER_DONE_S = 1.0  # how long a provider may keep its connection after its last event before we hang up
 
 
