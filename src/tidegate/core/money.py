@@ -71,3 +71,10 @@ def parse_unit_price(text: str) -> int:
 def format_rate(rate: int) -> str:
     """Nano-USD per million units as USD per million units, exactly: the inverse of `parse_rate`."""
     return format_usd(rate, places_min=2)
+
+
+def format_unit_price(rate: int) -> str:
+    """Nano-USD per million units as USD per single unit, exactly: the inverse of `parse_unit_price`."""
+    whole, fraction = divmod(rate, NANO_PER_USD * UNITS_PER_RATE)
+    decimals = f"{fraction:015d}".rstrip("0")
+    return f"{whole}.{decimals}" if decimals else str(whole)

@@ -97,14 +97,17 @@ class Exchange:
 
     def _decide(self) -> None:
         """Where the call goes, at what price, and its bytes. Raises GatewayError."""
-        body = self.request.body
-        self.head = self.operation.head(body)
+        self.head = self.operation.head(self.request.body)
         route = self.server.table.route(self.head.model)
         self.endpoint, self.price = route.endpoint, route.price
         self.serving = route.serving(self.operation.dialect.name)
         self.server.check_open()
+        self._find_way(self.head, self.serving)
+
+    def _find_way(self, head: "Head", serving: "Serving") -> None:
+        assert self.price is not None
         stamp = Stamp(self.generation_id, self.request.arrived_us // 1_000_000)
-        self.way = way_of(self.operation, self.head, body, self.serving, route.price, stamp)
+        self.way = way_of(self.operation, head, self.request.body, serving, self.price, stamp)
         self.head = self.way.head
 
     def _forward(self) -> None:
@@ -130,9 +133,8 @@ class Exchange:
             self._end_undispatched(ClientGone("the caller left before dispatch"))
             return
         assert self.serving is not None
-        now = time.monotonic()
+        now, target = time.monotonic(), self.serving.target
         self.dispatched = self.dispatched or now
-        target = self.serving.target
         self.patience.dispatch(target, now)
         self._dialling = self.server.pool.acquire(target, self, fresh=bool(self.attempts))
 
@@ -250,12 +252,10 @@ class Exchange:
         assert self.relay is not None
         self.upstream_ended = self.upstream_ended or time.monotonic()
         self.patience.end(self.upstream_ended)
-        settlement = settled(self)
-        has_error = self.relay.seen.has_error
+        settlement, has_error = settled(self), self.relay.seen.has_error
         if has_error or is_finished(self.relay.seen):
-            error = UpstreamError("the provider reported an error inside its stream") if has_error else None
-            self._end_attempt(error, settlement)
-            self.error = error
+            self.error = UpstreamError("the provider reported an error inside its stream") if has_error else None
+            self._end_attempt(self.error, settlement)
             self._settle(settlement)
         else:
             error = UpstreamError("the provider's stream ended before the answer did")
@@ -296,7 +296,7 @@ class Exchange:
     def _end_undispatched(self, error: GatewayError) -> None:
         """End an attempt, and its call, before a byte of it has left."""
         self._end_attempt(error, NOTHING_SPENT)
-        self.fail(error, unspent(self.attempts))
+        self.refuse(error)
 
     def fail(self, error: GatewayError, settlement: Settlement) -> None:
         """End a call with an error of ours."""
@@ -321,8 +321,7 @@ class Exchange:
         if self.server.on_disconnect == "drain" and (self._upstream is not None or self._dialling is None):
             self.patience.limit(self.server.drain_s)
             self.resume()
-            return
-        if self._dialling is not None and self._upstream is None:
+        elif self._dialling is not None and self._upstream is None:
             self._dialling.cancel()
             self._end_undispatched(ClientGone("the caller left before dispatch"))
         elif self._upstream is not None:
@@ -330,8 +329,7 @@ class Exchange:
 
     def _cancel(self, error: GatewayError) -> None:
         self._drop_upstream()
-        settlement = settled(self)
-        self._end_attempt(error, settlement)
+        self._end_attempt(error, settlement := settled(self))
         self.fail(error, settlement)
 
     def on_deadline(self) -> None:
@@ -340,10 +338,8 @@ class Exchange:
             self._drop_upstream()  # the provider kept its connection after [DONE]
             self._let_go()
             return
-        if self._upstream is None:
+        if self._upstream is None or not self.patience.is_over():
             return  # dialling has a time-out of its own
-        if not self.patience.is_over():
-            return
         if self.client_gone:
             self._cancel(ClientGone("the caller left, and the provider did not finish in time"))
             return

@@ -1,35 +1,23 @@
 """The gateway's own small pages: models, health, metrics."""
 
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import unquote
 
 import msgspec
 
-from tidegate.core.errors import MethodNotAllowed, ModelNotFound
+from tidegate.core.errors import MethodNotAllowed
 from tidegate.gateway.http import JSON, Request
+from tidegate.gateway.models import is_models_path
 from tidegate.gateway.operation import operation_of
-from tidegate.gateway.table import model_body
 
 if TYPE_CHECKING:
     from tidegate.gateway.listener import ClientConnection
     from tidegate.gateway.server import Server
 
 
-MODELS_PREFIXES = ("/v1/models/", "/api/v1/models/")
-
-
-def model_in(path: str) -> str:
-    """The model that a path like /v1/models/AUTHOR/NAME asks for; '' for any other path."""
-    for prefix in MODELS_PREFIXES:
-        if path.startswith(prefix) and not path.endswith("/endpoints"):
-            return unquote(path.removeprefix(prefix))
-    return ""
-
-
 class LocalReply:
     """A reply from memory; finished as soon as it starts."""
 
-    PATHS: ClassVar = frozenset(("/v1/models", "/api/v1/models", "/healthz", "/readyz", "/metrics"))
+    PATHS: ClassVar = frozenset(("/healthz", "/readyz", "/metrics"))
 
     def __init__(self, server: "Server", client: "ClientConnection", request: Request) -> None:
         self._server, self._client, self._request = server, client, request
@@ -45,13 +33,9 @@ class LocalReply:
         self._client.reply(status, content_type, body, b"")
 
     def _content(self, path: str) -> tuple[int, bytes, bytes]:
-        if name := model_in(path):
-            endpoint = self._server.table.models.get(name)
-            if endpoint is None:
-                raise ModelNotFound(name, self._server.table.models.keys())
-            return 200, JSON, model_body(endpoint, self._server.started_s)
-        if path.endswith("/models"):
-            return 200, JSON, self._server.models_body
+        if is_models_path(path):
+            status, body = self._server.listings.page(path, self._request.query, self._request.headers)
+            return status, JSON, body
         if path == "/healthz":
             return 200, JSON, b'{"status":"ok"}'
         if path == "/metrics":

@@ -14,11 +14,13 @@ from tidegate.core.errors import PathNotFound, Unavailable
 from tidegate.core.ids import gateway_tag, generation_id
 from tidegate.gateway.callers import Forwarders
 from tidegate.gateway.connect import Target
+from tidegate.gateway.counting import CountExchange
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import Request
 from tidegate.gateway.keyring import KeyRing
-from tidegate.gateway.local import LocalReply, model_in
+from tidegate.gateway.local import LocalReply
 from tidegate.gateway.meter import Totals
+from tidegate.gateway.models import Listings, is_models_path
 from tidegate.gateway.operation import Operation, operation_of
 from tidegate.gateway.passage import Passage
 from tidegate.gateway.patience import SWEEP_S
@@ -55,7 +57,7 @@ class Server:
         )
         self.console = console
         self.table = Table((), lambda _: {})
-        self.models_body = b""
+        self.listings = Listings({}, 0, {})
         self.totals = Totals()
         self.metrics: Callable[[], bytes] = bytes
         self.connections: set[ClientConnection] = set()
@@ -98,8 +100,9 @@ class Server:
         operation = self.call_of(request.method, request.path, request.query)
         if operation is not None:
             assert key is not None  # needs_key holds for every call path
-            return Exchange(self, client, request, key, operation)
-        if request.path in LocalReply.PATHS or operation_of(request.path, b"") or model_in(request.path):
+            kind = CountExchange if operation.counts_only else Exchange
+            return kind(self, client, request, key, operation)
+        if request.path in LocalReply.PATHS or operation_of(request.path, b"") or is_models_path(request.path):
             return LocalReply(self, client, request)
         if not self.console.unix_path:
             raise PathNotFound(f"Nothing is served at {request.path[:200]!r}, and this gateway runs without a console.")

@@ -35,9 +35,12 @@ def build_table(config: Config, environ: Mapping[str, str], day: str) -> Table:
         if not providers[name].targets and name in config.providers:
             raise ConfigError(f"provider {name}: this gateway does not speak its dialect {fact.dialect}")
     served = [endpoint for endpoint in endpoints if providers[endpoint.provider].targets]
+    slugs = {endpoint.model: endpoint.model.partition(":")[0] for endpoint in served}
+    known = {name: catalog.models[slug].context_tokens for name, slug in slugs.items() if slug in catalog.models}
     return Table(
         [(endpoint, names_of(endpoint)) for endpoint in served],
         lambda endpoint: providers[endpoint.provider].servings(endpoint),
+        {name: tokens for name, tokens in known.items() if tokens},
     )
 
 

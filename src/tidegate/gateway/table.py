@@ -1,6 +1,7 @@
 """The routing table of one worker: names that callers use, to endpoints, prices and targets. Built once a day."""
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -70,8 +71,13 @@ class Table:
         self,
         endpoints: Iterable[tuple[Endpoint, tuple[str, ...]]],
         servings: Callable[[Endpoint], Mapping[str, Serving]],
+        context_tokens: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """endpoints: each with the names callers may use; earlier ones win, priced ones before unpriced."""
+        """endpoints: each with the names callers may use; earlier ones win, priced ones before unpriced.
+
+        context_tokens: how many a model takes, by the name it is listed under; absent where unknown.
+        """
+        self.context_tokens = context_tokens
         self._routes: dict[str, Route] = {}
         self._unpriced: set[str] = set()
         self._listed: dict[str, Endpoint] = {}
@@ -97,18 +103,3 @@ class Table:
     def models(self) -> dict[str, Endpoint]:
         """Models by the name they are listed under."""
         return self._listed
-
-
-def models_body(table: Table, created: int) -> bytes:
-    """The reply of GET /v1/models, as OpenAI lists them."""
-    data = [_listing(endpoint, created) for _, endpoint in sorted(table.models.items())]
-    return msgspec.json.encode({"object": "list", "data": data})
-
-
-def model_body(endpoint: Endpoint, created: int) -> bytes:
-    """The reply of GET /v1/models/NAME."""
-    return msgspec.json.encode(_listing(endpoint, created))
-
-
-def _listing(endpoint: Endpoint, created: int) -> dict[str, str | int]:
-    return {"id": endpoint.model, "object": "model", "created": created, "owned_by": endpoint.provider}

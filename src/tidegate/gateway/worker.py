@@ -25,10 +25,10 @@ from tidegate.gateway.connect import unix_target
 from tidegate.gateway.keyring import KeyRing
 from tidegate.gateway.listener import ClientConnection
 from tidegate.gateway.metrics import MetricsBoard
+from tidegate.gateway.models import Listings
 from tidegate.gateway.recorder import Recorder
 from tidegate.gateway.server import Server
 from tidegate.gateway.serving import build_table
-from tidegate.gateway.table import models_body
 from tidegate.ledger.journal import JournalWriter
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def _set_table(server: Server, config: Config) -> str:
     """Build the routing table of today; the day it holds for."""
     day = time.strftime("%Y-%m-%d", time.gmtime())
     server.table = build_table(config, os.environ, day)
-    server.models_body = models_body(server.table, created=server.started_s)
+    server.listings = Listings(server.table.models, server.started_s, server.table.context_tokens)
     return day
 
 
