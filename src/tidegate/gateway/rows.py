@@ -85,7 +85,7 @@ def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
         user_hash=known.user_hash if known else None,
         app=known.app if known else _app(exchange),
         billing_country=key.billing_country,
-        ip_country=exchange.client.caller.country(request.headers),
+        ip_country=known.ip_country if known else exchange.client.caller.country(request.headers),
         operation_name=exchange.operation.name,
         dialect=exchange.operation.dialect.name,
         request_model=head.model[:NAME_CHARS_MAX] if head else None,

@@ -98,6 +98,8 @@ def edit_request(body: bytes, head: RequestHead, upstream_model: str) -> tuple[b
     bytes. A large body is spliced where that is provably safe; any other is rebuilt from its raw members.
     """
     is_edited = head.model != upstream_model or (head.is_stream and not head.wants_usage)
+    if not is_edited and len(body) < SPLICE_BYTES_MIN and _names_each_key_once(body, head):
+        return (body,)
     if len(body) >= SPLICE_BYTES_MIN or not is_edited:
         pieces = splice_request(body, head, upstream_model)
         if pieces is not None:
@@ -120,6 +122,12 @@ def splice_request(body: bytes, head: RequestHead, upstream_model: str) -> tuple
     if head.model != upstream_model:
         return (view[: value[0]], _encoder.encode(upstream_model), view[value[1] : end], *tail)
     return (view[:end], *tail) if tail else (body,)
+
+
+def _names_each_key_once(body: bytes, head: RequestHead) -> bool:
+    """Whether a small body can be seen, without finding them, to have its deciding keys once: see `_model_value`."""
+    streams = 1 if head.stream_options is UNSET else 2
+    return body.count(b'"model"') == 1 and body.count(b'"stream') <= streams and b"\\u00" not in body
 
 
 def _model_value(body: bytes, head: RequestHead) -> tuple[int, int] | None:
