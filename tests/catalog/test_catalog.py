@@ -14,16 +14,20 @@ from tidegate.catalog.catalog import DATA
 from tidegate.catalog.overlay import BAKED, bake, read_overlay
 from tidegate.catalog.tables import (
     MODEL_COLUMNS,
+    MORE_RATES,
     PRICE_COLUMNS,
+    PRICE_COLUMNS_BEFORE,
     PriceLine,
     line_of_model,
     line_of_price,
     model_of_line,
+    more_rates,
     price_line_of,
     prices_of_lines,
     read_lines,
 )
 from tidegate.core.errors import CatalogError
+from tidegate.core.price import KindRates
 
 LOAD_MS_MAX = 60
 LOAD_KB_MAX = 15 * 1024
@@ -171,6 +175,34 @@ def test_every_line_of_the_tables_survives_a_round_trip() -> None:
         assert line_of_model(model_of_line(text)) == text
     for text in read_lines(DATA / "prices.csv", PRICE_COLUMNS):
         assert line_of_price(price_line_of(text)) == text
+
+
+def test_rates_that_few_models_have_stand_in_one_column() -> None:
+    """An hour in the cache, a search, a token of sound: by name, so that a new kind of rate needs no new column."""
+    plain = line_of_price(line("a/b", "p", 10))
+    text = plain.replace(",,test 1", ",audio_input=30;cache_creation_1h=25;web_search=7,test 1")
+    rates = price_line_of(text).rates()
+    assert line_of_price(price_line_of(text)) == text
+    assert (rates.cache_creation_1h, rates.web_search, rates.kinds) == (25, 7, KindRates(audio_input=30))
+    assert tuple(more_rates(rates)) == price_line_of(text).more
+    assert price_line_of(plain).rates().kinds is None
+    for wrong, said in (("audio_inptu=3", "audio_inptu"), ("audio_input=-3", "below zero"), ("audio_input", "invalid")):
+        with pytest.raises(ValueError, match=said):
+            price_line_of(plain.replace(",,test 1", f",{wrong},test 1"))
+
+
+def test_every_rate_is_in_the_reference() -> None:
+    """Who sets a price looks its name up in docs/reference/usage.md."""
+    page = (DATA.parents[2] / "docs" / "reference" / "usage.md").read_text("utf-8")
+    assert [name for name in sorted(MORE_RATES) if f"`{name}`" not in page] == []
+
+
+def test_a_table_of_an_older_sync_is_still_read(tmp_path: Path) -> None:
+    """`tidegate catalog sync` must be able to continue it."""
+    old = line_of_price(line("openai/gpt-4o", "openai", 7)).replace(",,test 1", ",test 1")
+    (tmp_path / "prices.csv").write_text(",".join(PRICE_COLUMNS_BEFORE) + "\n" + old + "\n")
+    price = load_catalog([tmp_path]).price_on("openai", "gpt-4o", "2026-11-21")
+    assert price is not None and price.rates.input == 7
 
 
 def test_a_price_holds_from_its_first_day_until_the_next_begins() -> None:

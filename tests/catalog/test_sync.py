@@ -23,9 +23,10 @@ from tidegate.catalog.sync_run import SyncOrder, run_sync
 from tidegate.catalog.tables import price_line_of, read_price_lines
 from tidegate.core.errors import CatalogError
 from tidegate.core.price import cost
-from tidegate.core.usage import Usage
+from tidegate.core.usage import TokenKinds, Usage
 
 DAY, NEXT_DAY = "2026-11-21", "2026-12-01"
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OVERLAY = read_overlay(DATA)
 
 
@@ -201,6 +202,79 @@ def test_litellms_price_file_is_read_out_of_its_wheel(tmp_path: Path) -> None:
     assert (above.input_tokens_above, above.input, above.output) == (128_000, 3_000_000_000, 6_000_000_000)
 
 
+def test_litellms_rates_of_other_tokens_and_searches_are_read(tmp_path: Path) -> None:
+    """One-hour cache writes, sound, pictures by the token; a search where it costs the same whatever its size."""
+    entry = {
+        "litellm_provider": "anthropic",
+        "mode": "chat",
+        "input_cost_per_token": 3e-06,
+        "output_cost_per_token": 1.5e-05,
+        "cache_creation_input_token_cost": 3.75e-06,
+        "cache_creation_input_token_cost_above_1hr": 6e-06,
+        "input_cost_per_token_above_200k_tokens": 6e-06,
+        "cache_creation_input_token_cost_above_1hr_above_200k_tokens": 1.2e-05,
+        "input_cost_per_audio_token": 4e-05,
+        "output_cost_per_audio_token": 8e-05,
+        "output_cost_per_image": 0.04,
+        "output_cost_per_image_token": 3e-05,
+        "search_context_cost_per_query": {f"search_context_size_{size}": 0.01 for size in ("low", "medium", "high")},
+    }
+    by_size = {"search_context_size_low": 0.005, "search_context_size_high": 0.012}
+    other = {**entry, "search_context_cost_per_query": by_size, "cache_creation_input_token_cost_above_1hr": 0.0}
+    drawn = {key: value for key, value in entry.items() if key != "output_cost_per_image_token"}
+    wheel = wheel_of(tmp_path, {"claude-x": entry, "claude-y": other, "claude-z": drawn})
+    first, second, third = read_litellm(wheel, {"anthropic": "anthropic"})
+    base, above = first.prices[0].tiers
+    assert base.more == {
+        "cache_creation_1h": 6_000_000_000,
+        "audio_input": 40_000_000_000,
+        "audio_output": 80_000_000_000,
+        "image_output": 30_000_000_000,
+        "web_search": 10_000 * 10**9,
+    }
+    assert above.more == {"cache_creation_1h": 12_000_000_000, "web_search": 10_000 * 10**9}, "no base rate of a token"
+    assert not {"cache_creation_1h", "web_search"} & second.prices[0].tiers[0].more.keys()
+    assert third.prices == (), "pictures by the piece: no chat reply says how many there were"
+
+
+def more_of(facts: list[SourceFact], slug: str = "openai/gpt-4o-mini") -> tuple[tuple[tuple[str, int], ...], str]:
+    (line,) = (line for line in merge(facts, OVERLAY, DAY, (), ()).prices if line.model == slug)
+    return line.more, line.source
+
+
+def with_more(fact: SourceFact, **more: int) -> SourceFact:
+    (price,) = fact.prices
+    (tier,) = price.tiers
+    tier = msgspec.structs.replace(tier, more=more)
+    return msgspec.structs.replace(fact, prices=(msgspec.structs.replace(price, tiers=(tier,)),))
+
+
+def test_a_rate_that_only_another_package_states_is_taken_where_both_mean_one_price() -> None:
+    """The row names a price, the price names whom to blame; a package of another opinion adds nothing."""
+    believed = with_more(listed("genai-prices", 10), web_search=7)
+    agreeing = with_more(listed("litellm", 10), cache_creation_1h=40, web_search=7)
+    both = ((("cache_creation_1h", 40), ("web_search", 7)), "genai-prices 1; litellm 1")
+    assert more_of([believed, agreeing]) == both
+    for other in (
+        with_more(listed("litellm", 11), cache_creation_1h=40),
+        with_more(listed("litellm", 10), cache_creation_1h=40, web_search=8),
+    ):
+        assert more_of([believed, other]) == ((("web_search", 7),), "genai-prices 1")
+
+
+def test_a_rate_that_repeats_what_a_token_costs_anyway_is_not_written() -> None:
+    """Packages list pictures at the price of text; the table says only what is different."""
+    fact = with_more(listed("litellm", 10), image_input=10, audio_input=30, audio_output=20, cache_creation_1h=10)
+    assert more_of([fact]) == ((("audio_input", 30),), "litellm 1")
+
+
+def test_packages_that_disagree_about_searches_are_listed() -> None:
+    """As for every other rate: what was kept, and who says what."""
+    facts = [with_more(listed("genai-prices", 1), web_search=7), with_more(listed("litellm", 1), web_search=8)]
+    found = [d for d in merge(facts, OVERLAY, DAY, (), ()).disagreements if d.field == "web_search"]
+    assert [(d.model, len(d.values)) for d in found] == [("openai/gpt-4o-mini", 2)]
+
+
 def test_a_file_that_is_no_wheel_is_named(tmp_path: Path) -> None:
     """The operator gave a file; the answer says what is wrong with it."""
     path = tmp_path / "litellm.whl"
@@ -266,3 +340,43 @@ def test_our_cost_equals_the_packages_own_calculation(
         )
         mine = cost(Usage(input_tokens=fresh + cached, cache_read_input_tokens=cached, output_tokens=output), price)
         assert abs(mine - theirs.total_price * 10**9) <= 1, (ours, slug, price, theirs)
+
+
+LONG = Usage(
+    input_tokens=10_000,
+    cache_read_input_tokens=2_000,
+    cache_creation_input_tokens=3_000,
+    cache_creation_1h_input_tokens=1_000,
+    output_tokens=500,
+    web_searches=3,
+)
+SPOKEN = Usage(input_tokens=900, output_tokens=600, kinds=TokenKinds(audio_input=400, audio_output=250))
+
+
+@pytest.mark.skipif(
+    not IS_SHIPPED_VERSION, reason="the installed genai-prices is not the one the tables were made from"
+)
+def test_hour_long_cache_writes_searches_and_sound_cost_what_the_package_calculates(catalog: Catalog) -> None:
+    """A live call with a cache kept for an hour pays for an hour, with the same independent calculator."""
+    checked = set()
+    for provider, model, ours, slug in PRICED:
+        stated = {name for name, value in vars(model.get_prices(NOON)).items() if value is not None}
+        price = catalog.price_on(ours, slug, "2026-11-21")
+        assert price is not None
+        if {"cache_write_1h_mtok", "web_searches_kcount"} <= stated:
+            theirs = genai_types.Usage(
+                input_tokens=10_000, cache_read_tokens=2_000, cache_write_tokens=3_000, cache_write_1h_tokens=1_000,
+                output_tokens=500, web_searches=3,
+            )  # fmt: skip
+            mine = cost(LONG, price)
+        elif {"input_audio_mtok", "output_audio_mtok"} <= stated:
+            theirs = genai_types.Usage(
+                input_tokens=900, output_tokens=600, input_audio_tokens=400, output_audio_tokens=250
+            )
+            mine = cost(SPOKEN, price)
+        else:
+            continue
+        total = model.calc_price(theirs, provider, genai_request_timestamp=NOON).total_price
+        assert abs(mine - total * 10**9) <= 1, (ours, slug, price, total)
+        checked.add(slug)
+    assert {"anthropic/claude-sonnet-4.5", "openai/gpt-audio"} <= checked

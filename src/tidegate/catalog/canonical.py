@@ -12,7 +12,7 @@ from tidegate.core.facts import Model
 AGGREGATOR = "openrouter"  # its `author/name` slugs are the spelling that public usage data uses, and ours
 NOT_A_CALL_PRICE = frozenset({"batch", "flex", "priority", "fast"})  # variants that an ordinary call does not get
 NOT_CHAT = re.compile(  # sold beside chat models but called otherwise, or a size class of a price list
-    r"embed|-tts|tts-|transcribe|realtime|livetranslate|-live|live-|asr|whisper|rerank|moderation|speech|image|lyria|veo|"
+    r"embed|-tts|tts-|transcribe|realtime|livetranslate|-live|live-|-sonic|asr|whisper|rerank|moderation|speech|image|lyria|veo|"
     r"ft:|\.ft-|^together-ai-|^fireworks-ai-|flux|-guard|guard-|davinci|babbage|curie|^ada$|^gpt-3.5-turbo-instruct|@"
 )
 _DOT_AS_P = re.compile(r"(?<=\d)p(?=\d)")

@@ -1,9 +1,10 @@
 """The dated prices of a price package, whole: for checking what a body cost against the package's own rates.
 
-The catalog's `prices.csv` keeps what a call is charged by; an audit needs every rate that the source states (audio,
-images, one-hour cache writes, searches), and the rates of before, since an expectation bears no date.
+The catalog's `prices.csv` keeps what a call is charged by, from whichever source is believed; an audit asks one source
+alone, and needs the rates of before too, since an expectation bears no date.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -94,19 +95,26 @@ def _start(conditional: Any) -> str:
 
 def _price(price_id: str, start: str, prices: Any) -> Price:
     stated = {name: value for name, value in vars(prices).items() if value is not None}
-    bounds = sorted({tier.start for value in stated.values() for tier in getattr(value, "tiers", ())})
-    tiers = [Tier(input_tokens_above=bound, rates=_rates(stated, bound)) for bound in bounds if bound > 0]
+    tiers = [Tier(input_tokens_above=bound, rates=_rates(stated, bound)) for bound in tier_bounds(stated)]
     return Price(price_id=price_id, rates=_rates(stated, 0), tiers=tuple(tiers), valid_from=start, source=PACKAGE)
 
 
-def _rates(stated: dict[str, Any], bound: int) -> Rates:
-    """Rates for calls above `bound` input tokens. What is not stated of input and output costs nothing."""
-    own = {"input": 0, "output": 0}
-    for name, (ours, units) in RATE_OF.items():
-        if name in stated:
-            own[ours] = _rate(stated[name], bound, units)
-    kinds = {ours: _rate(stated[name], bound, 10**6) for name, ours in KIND_RATE_OF.items() if name in stated}
-    return Rates(**own, kinds=KindRates(**kinds) if kinds else None)
+def _rates(stated: Mapping[str, Any], bound: int) -> Rates:
+    """What is not stated of input and output costs nothing."""
+    rates = {"input": 0, "output": 0} | rates_above(stated, bound)
+    kinds = {name: rates.pop(name) for name in KIND_RATE_OF.values() if name in rates}
+    return Rates(**rates, kinds=KindRates(**kinds) if kinds else None)
+
+
+def tier_bounds(stated: Mapping[str, Any]) -> list[int]:
+    """The numbers of input tokens above which any price of the package changes, ascending."""
+    return sorted({tier.start for value in stated.values() for tier in getattr(value, "tiers", ()) if tier.start > 0})
+
+
+def rates_above(stated: Mapping[str, Any], bound: int) -> dict[str, int]:
+    """Our rates of the package's prices, for calls above `bound` input tokens."""
+    own = {ours: _rate(stated[name], bound, units) for name, (ours, units) in RATE_OF.items() if name in stated}
+    return own | {ours: _rate(stated[name], bound, 10**6) for name, ours in KIND_RATE_OF.items() if name in stated}
 
 
 def _rate(value: Any, bound: int, units: int) -> int:

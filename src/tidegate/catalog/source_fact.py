@@ -1,18 +1,24 @@
 """What one price package says about one model at one provider: the common form that `sync` merges."""
 
+from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 import msgspec
 
+from tidegate.catalog.tables import MORE_RATES
 from tidegate.core.facts import Weights
 
 NANO_PER_USD: Final = Decimal(10**9)
+BY_THE_PIECE: Final = frozenset({"web_search", "image", "audio_input_s", "audio_output_s", "video_output_s"})
 PER_MILLION: Final = Decimal(10**6)
 
 
 class SourceTier(msgspec.Struct, frozen=True, kw_only=True):
-    """Rates above a number of input tokens, nano-USD per million units; the base has `input_tokens_above` 0."""
+    """Rates above a number of input tokens, nano-USD per million units; the base has `input_tokens_above` 0.
+
+    `more`: those of `tables.MORE_RATES` that the package states, by name.
+    """
 
     input_tokens_above: int
     input: int
@@ -21,6 +27,7 @@ class SourceTier(msgspec.Struct, frozen=True, kw_only=True):
     cache_creation: int | None = None
     reasoning: int | None = None
     request: int | None = None
+    more: dict[str, int] = {}
 
 
 class SourcePrice(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +55,32 @@ class SourceFact(msgspec.Struct, frozen=True, kw_only=True):
     is_reasoning: bool | None = None
     released: str = ""
     note: str = ""
+
+
+def tier_of(input_tokens_above: int, rates: Mapping[str, int]) -> SourceTier:
+    """A tier of rates by name; `input` and `output` are among them, and the names are those of RATE_COLUMNS and
+    MORE_RATES."""
+    return SourceTier(
+        input_tokens_above=input_tokens_above,
+        input=rates["input"],
+        output=rates["output"],
+        cache_read=rates.get("cache_read"),
+        cache_creation=rates.get("cache_creation"),
+        reasoning=rates.get("reasoning"),
+        request=rates.get("request"),
+        more={name: rates[name] for name in sorted(MORE_RATES & rates.keys())},
+    )
+
+
+def inherited(base: Mapping[str, int]) -> dict[str, int]:
+    """What a tier that states no rate of its own has of the base: not rates of a kind of token, which rise with the
+    tier's text. A token whose rate nobody states then costs what text, or a shorter cache write, does there."""
+    return {name: rate for name, rate in base.items() if name not in MORE_RATES or name in BY_THE_PIECE}
+
+
+def without_blanks(rates: Mapping[str, int], *, is_paid: bool) -> dict[str, int]:
+    """Rates of a package that writes 0 for "no rate of its own", which of a paid model only input and output mean."""
+    return {name: rate for name, rate in rates.items() if rate or not is_paid or name in ("input", "output")}
 
 
 def rate_per_million(usd: Decimal) -> int:

@@ -3,22 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from importlib.metadata import version
 from typing import Any, Final
 
-from tidegate.catalog.source_fact import SourceFact, SourcePrice, SourceTier, rate_per_million
+from tidegate.catalog.price_table import rates_above, source, tier_bounds
+from tidegate.catalog.source_fact import SourceFact, SourcePrice, SourceTier, tier_of
 
-PACKAGE: Final = "genai-prices"
-FIELDS: Final = {  # ours -> theirs, USD per million tokens
-    "input": "input_mtok",
-    "output": "output_mtok",
-    "cache_read": "cache_read_mtok",
-    "cache_creation": "cache_write_mtok",
-    "reasoning": "output_reasoning_mtok",
-}
-REQUESTS: Final = "requests_kcount"  # USD per thousand requests
-OTHER_OUTPUT: Final = ("output_image_mtok", "output_audio_mtok", "output_video_mtok")  # rates our tables cannot hold
 SAMPLES_PER_DAY: Final = 48
 
 
@@ -29,13 +18,12 @@ def read_genai_prices(providers: Mapping[str, str]) -> Iterator[SourceFact]:
     """
     from genai_prices.data import providers as listed
 
-    source = f"{PACKAGE} {version(PACKAGE)}"
     for provider in listed:
         if ours := providers.get(provider.id):
             for model in provider.models:
                 prices, note = _prices(model)
                 yield SourceFact(
-                    source=source,
+                    source=source(),
                     provider=ours,
                     name=model.id,
                     title=model.name or "",
@@ -74,30 +62,8 @@ def _of_the_day(model: Any, day: date) -> tuple[Any, bool]:
 
 
 def _tiers(price: Any) -> tuple[SourceTier, ...]:
-    """Base first; empty where text is not all that is paid for (embeddings, images, audio)."""
-    if any(getattr(price, field) is not None for field in OTHER_OUTPUT):
+    """Base first; empty where tokens are not what is paid for."""
+    stated = {name: value for name, value in vars(price).items() if value is not None}
+    if "input_mtok" not in stated or "output_mtok" not in stated:
         return ()
-    stated = {ours: value for ours, theirs in FIELDS.items() if (value := getattr(price, theirs)) is not None}
-    if "input" not in stated or "output" not in stated:
-        return ()
-    request = getattr(price, REQUESTS)
-    bounds = sorted({0, *(tier.start for value in stated.values() for tier in getattr(value, "tiers", ()))})
-    return tuple(
-        SourceTier(
-            input_tokens_above=bound,
-            request=None if request is None else rate_per_million(Decimal(request) * 1000),
-            **{ours: rate_per_million(_at(value, bound)) for ours, value in stated.items()},
-        )
-        for bound in bounds
-    )
-
-
-def _at(value: Any, bound: int) -> Decimal:
-    """A rate for calls above `bound` input tokens."""
-    if not hasattr(value, "tiers"):
-        return Decimal(value)
-    rate = value.base
-    for tier in value.tiers:
-        if tier.start <= bound and bound:
-            rate = tier.price
-    return Decimal(rate)
+    return tuple(tier_of(bound, rates_above(stated, bound)) for bound in (0, *tier_bounds(stated)))

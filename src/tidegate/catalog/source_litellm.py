@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from tidegate.catalog.source_fact import SourceFact, SourcePrice, SourceTier, rate_per_unit
+from tidegate.catalog.source_fact import SourceFact, SourcePrice, inherited, rate_per_unit, tier_of, without_blanks
 from tidegate.core.errors import CatalogError
 
 PACKAGE: Final = "litellm"
@@ -24,8 +24,23 @@ FIELDS: Final = {  # ours -> theirs, USD per token; tiers append `_above_200k_to
     "cache_read": "cache_read_input_token_cost",
     "cache_creation": "cache_creation_input_token_cost",
     "reasoning": "output_cost_per_reasoning_token",
+    "cache_creation_1h": "cache_creation_input_token_cost_above_1hr",
+    "audio_input": "input_cost_per_audio_token",
+    "image_input": "input_cost_per_image_token",
+    "video_input": "input_cost_per_video_token",
+    "audio_cache_read": "cache_read_input_audio_token_cost",
+    "image_cache_read": "cache_read_input_image_token_cost",
+    "video_cache_read": "cache_read_input_video_token_cost",
+    "audio_output": "output_cost_per_audio_token",
+    "image_output": "output_cost_per_image_token",
+    "video_output": "output_cost_per_video_token",
+    "citation_output": "citation_cost_per_token",
+    "request": "input_cost_per_request",
 }
-OTHER_OUTPUT = re.compile(r"output_cost_per_(image|audio|video|second)")  # rates our tables cannot hold
+SEARCHES: Final = "search_context_cost_per_query"  # USD by size of what is found
+BY_THE_PIECE = re.compile(
+    r"output_cost_per_(image(?!_token)|audio_per|video_per|second)"
+)  # no chat reply says how many
 _ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
 
 
@@ -76,22 +91,31 @@ def read_litellm(wheel: Path, providers: Mapping[str, str]) -> Iterator[SourceFa
 
 
 def _prices(entry: dict[str, Any]) -> tuple[SourcePrice, ...]:
-    if FIELDS["input"] not in entry or FIELDS["output"] not in entry or any(map(OTHER_OUTPUT.match, entry)):
+    if FIELDS["input"] not in entry or FIELDS["output"] not in entry or _is_by_the_piece(entry):
         return ()
     bounds = sorted(int(match[1]) for key in entry if (match := _ABOVE.fullmatch(key)))
-    base = _rates(entry, "")
-    above = ({**base, **_rates(entry, f"_above_{bound}k_tokens")} for bound in bounds)
-    tiers = (SourceTier(input_tokens_above=b * 1000, **r) for b, r in zip((0, *bounds), (base, *above), strict=True))
+    base = _rates(entry, "") | _searches(entry)
+    above = (inherited(base) | _rates(entry, f"_above_{bound}k_tokens") for bound in bounds)
+    tiers = (tier_of(b * 1000, r) for b, r in zip((0, *bounds), (base, *above), strict=True))
     return (SourcePrice(valid_from="", tiers=tuple(tiers)),)
+
+
+def _is_by_the_piece(entry: dict[str, Any]) -> bool:
+    """Pictures or films have a price, and none by the token."""
+    by_token = FIELDS["image_output"] in entry or FIELDS["video_output"] in entry
+    return not by_token and any(map(BY_THE_PIECE.match, entry))
 
 
 def _rates(entry: dict[str, Any], suffix: str) -> dict[str, int]:
     stated = {ours: entry.get(theirs + suffix) for ours, theirs in FIELDS.items()}
     rates = {ours: rate_per_unit(Decimal(value)) for ours, value in stated.items() if value is not None}
-    for field in ("cache_read", "cache_creation"):
-        if entry[FIELDS["input"]] and not rates.get(field):  # a zero there means "no rate of its own", not "free"
-            rates.pop(field, None)
-    return rates
+    return without_blanks(rates, is_paid=bool(entry[FIELDS["input"]]))
+
+
+def _searches(entry: dict[str, Any]) -> dict[str, int]:
+    """What a web search costs, where that does not depend on its size, which no usage report says."""
+    costs = set((entry.get(SEARCHES) or {}).values())
+    return {"web_search": rate_per_unit(Decimal(costs.pop()))} if len(costs) == 1 and any(costs) else {}
 
 
 def _count(value: Any) -> int:

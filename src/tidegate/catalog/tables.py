@@ -4,33 +4,39 @@ Both are plain CSV, one fact a line, sorted, without quotes, so that a change sh
 found without parsing the others. Lists inside a field are separated by `;`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import msgspec
 
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Model, Weights
-from tidegate.core.price import Price, Rates, Tier
+from tidegate.core.price import KindRates, Price, Rates, Tier
 
 MODEL_COLUMNS: Final = (
     *("model", "author", "name", "weights", "parameters_total", "parameters_active", "context_tokens", "is_reasoning"),
     *("released", "aliases", "source", "checked"),
 )
-RATE_COLUMNS: Final = ("input", "output", "cache_read", "cache_creation", "reasoning", "request")
+RATE_COLUMNS: Final = ("input", "output", "cache_read", "cache_creation", "reasoning", "request", "more")
 PRICE_COLUMNS: Final = (
     *("provider", "model", "valid_from", "input_tokens_above", "upstream_model", "basis"),
     *RATE_COLUMNS,
     *("source", "checked"),
 )
+PRICE_COLUMNS_BEFORE: Final = tuple(column for column in PRICE_COLUMNS if column != "more")
+"""What `catalog sync` wrote before it knew other rates: an installation's own table may still be so."""
+KIND_RATES: Final = frozenset(KindRates.__struct_fields__)
+MORE_RATES: Final = (frozenset(Rates.__struct_fields__) | KIND_RATES) - {"kinds", *RATE_COLUMNS}
+"""Rates that few models have: they stand in the column `more` as `name=rate`, separated by `;`."""
 _BOOL: Final = {"": None, "true": True, "false": False}
 
 
 class PriceLine(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """One line of `prices.csv`: the rates of a model at a provider from a day on, above a number of input tokens.
 
-    Rates are nano-USD per million units; None where the source states none. `valid_from`: ISO date, empty where no
+    Rates are nano-USD per million units; None where the source states none; `more` are those of MORE_RATES, by name.
+    `valid_from`: ISO date, empty where no
     start is known. `basis`: `documented` (the source states the start), `first_seen` (the day a sync saw it change) or
     `open` (no start known). `upstream_model`: the name that the provider knows.
     """
@@ -47,6 +53,7 @@ class PriceLine(msgspec.Struct, frozen=True, kw_only=True, order=True):
     cache_creation: int | None
     reasoning: int | None
     request: int | None
+    more: tuple[tuple[str, int], ...] = ()
     source: str
     checked: str
 
@@ -58,7 +65,21 @@ class PriceLine(msgspec.Struct, frozen=True, kw_only=True, order=True):
             cache_creation=self.cache_creation,
             reasoning=self.reasoning,
             request=self.request,
+            **members_of_more(dict(self.more)),
         )
+
+
+def members_of_more(more: Mapping[str, int]) -> dict[str, Any]:
+    """Rates by their names of MORE_RATES, as members of `Rates`: those of kinds of tokens are a struct of their own."""
+    kinds = {name: rate for name, rate in more.items() if name in KIND_RATES}
+    own: dict[str, Any] = {name: rate for name, rate in more.items() if name not in kinds}
+    return own | {"kinds": KindRates(**kinds)} if kinds else own
+
+
+def more_rates(rates: Rates) -> list[tuple[str, int]]:
+    """The rates of MORE_RATES that are stated, by name: the inverse of `members_of_more`."""
+    stated = msgspec.structs.asdict(rates) | (msgspec.structs.asdict(rates.kinds) if rates.kinds else {})
+    return [(name, stated[name]) for name in sorted(MORE_RATES) if stated.get(name) is not None]
 
 
 def model_of_line(line: str) -> Model:
@@ -104,11 +125,15 @@ def line_of_model(model: Model) -> str:
 
 
 def price_line_of(line: str) -> PriceLine:
-    """A line of `prices.csv`. Raises ValueError when it has not the columns of PRICE_COLUMNS, or a rate below zero."""
+    """A line of `prices.csv`, with or without `more`.
+
+    Raises ValueError when it has not the columns of PRICE_COLUMNS, a rate below zero, or a rate of an unknown name.
+    """
     provider, model, valid_from, above, upstream, basis, *rates, source, checked = line.split(",")
     read, output, *optional = rates
+    more = _more_of(optional.pop()) if len(rates) == len(RATE_COLUMNS) else ()
     cache_read, cache_creation, reasoning, request = (int(rate) if rate else None for rate in optional)
-    if any(rate.startswith("-") for rate in rates):
+    if any(rate.startswith("-") for rate in rates) or any(rate < 0 for _, rate in more):
         raise ValueError("a rate is below zero")
     return PriceLine(
         provider=provider,
@@ -123,29 +148,44 @@ def price_line_of(line: str) -> PriceLine:
         cache_creation=cache_creation,
         reasoning=reasoning,
         request=request,
+        more=more,
         source=source,
         checked=checked,
     )
 
 
+def _more_of(text: str) -> tuple[tuple[str, int], ...]:
+    if not text:
+        return ()
+    pairs = [part.partition("=") for part in text.split(";")]
+    if unknown := sorted({name for name, _, _ in pairs} - MORE_RATES):
+        raise ValueError(f"no rate is called {unknown[0]!r}; those that are: {', '.join(sorted(MORE_RATES))}")
+    return tuple((name, int(rate)) for name, _, rate in pairs)
+
+
 def line_of_price(price: PriceLine) -> str:
     """The inverse of `price_line_of`."""
-    return _join(*("" if value is None else value for value in msgspec.structs.astuple(price)))
+    more = ";".join(f"{name}={rate}" for name, rate in price.more)
+    values = msgspec.structs.asdict(price) | {"more": more}
+    return _join(*("" if values[column] is None else values[column] for column in PRICE_COLUMNS))
 
 
 def _join(*values: object) -> str:
     return ",".join(str(value).replace(",", " ").replace("\n", " ").replace('"', "") for value in values)
 
 
-def read_lines(path: Path, columns: Sequence[str]) -> list[str]:
-    """The lines of a table below its header; none where the file is missing. Raises CatalogError for other columns."""
+def read_lines(path: Path, columns: Sequence[str], columns_before: Sequence[str] = ()) -> list[str]:
+    """The lines of a table below its header; none where the file is missing. Raises CatalogError for other columns.
+
+    columns_before: those that the table once had, which the caller can read too.
+    """
     try:
         head, *lines = path.read_text("utf-8").splitlines()
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:  # ValueError: an empty file, or one that is not UTF-8
         raise CatalogError(f"{path} cannot be read as a table: {error}. `tidegate catalog sync` writes it.") from error
-    if head != ",".join(columns):
+    if head not in {",".join(known) for known in (columns, columns_before) if known}:
         raise CatalogError(
             f"{path} has columns {head!r}, not {','.join(columns)!r}. `tidegate catalog sync` writes it."
         )
@@ -167,7 +207,7 @@ def read_price_lines(folder: Path) -> dict[tuple[str, str], list[str]]:
     """The lines of a folder's `prices.csv` by (provider, model), unparsed. Raises CatalogError naming the line."""
     path = folder / "prices.csv"
     found: dict[tuple[str, str], list[str]] = {}
-    for number, line in enumerate(read_lines(path, PRICE_COLUMNS), start=2):
+    for number, line in enumerate(read_lines(path, PRICE_COLUMNS, PRICE_COLUMNS_BEFORE), start=2):
         provider, _, rest = line.partition(",")
         model, comma, _ = rest.partition(",")
         if not comma:

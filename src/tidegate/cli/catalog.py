@@ -92,16 +92,18 @@ def models(query: str, form: str) -> None:
 def prices(model: str, day: datetime.datetime | None, history: bool, form: str) -> None:
     """Show what MODEL costs at each provider, in USD per million tokens. Any spelling of its name will do.
 
+    json and csv also have the other rates (hour-long cache writes, sound, searches), per million of each.
+
     \b
     Example:
       tidegate catalog prices deepseek-v4-flash --history
       tidegate catalog prices openai/gpt-4o --day 2026-01-01 --format csv
     """
     known = _load()
-    columns = ["price", "until", "above input tokens", *RATES, "source", "checked"]
+    columns = ["price", "until", "above input tokens", *RATES, "more", "source", "checked"]
     rows = [row for price in _prices_of(known, model, _iso(day), history) for row in _price_rows(price)]
     if form == "table":
-        columns, rows = columns[:-2], [row[:-2] for row in rows]
+        columns, rows = columns[:-3], [row[:-3] for row in rows]
     if not rows:
         near = known.resolve(model)
         named = f"{near.model} is known, but" if near.known else f"{model!r} is no known model, and"
@@ -323,6 +325,8 @@ def _prices_of(known: "Catalog", name: str, day: str, history: bool) -> "list[Pr
 
 
 def _price_rows(price: "Price") -> list[tuple[Cell, ...]]:
+    from tidegate.catalog.tables import more_rates
+
     tiers = [(0, price.rates), *((tier.input_tokens_above, tier.rates) for tier in price.tiers)]
     return [
         (
@@ -330,6 +334,7 @@ def _price_rows(price: "Price") -> list[tuple[Cell, ...]]:
             price.valid_until,
             above,
             *(None if (rate := getattr(rates, name)) is None else format_rate(rate) for name in RATES),
+            "; ".join(f"{name} {format_rate(rate)}" for name, rate in more_rates(rates)),
             price.source,
             price.checked,
         )
