@@ -145,6 +145,13 @@ class PriceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     )
     reasoning: Annotated[str | None, _help("per million reasoning tokens; default: as output")] = None
     request: Annotated[str | None, _help("per million requests")] = None
+    more: Annotated[
+        dict[str, str],
+        _help(
+            'other rates, e.g. `{ cache_creation_1h = "6", audio_input = "40", web_search = "10000" }`; their names: '
+            "`tidegate catalog prices MODEL --format json` and `docs/reference/usage.md`"
+        ),
+    ] = {}
 
 
 class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,6 +7,8 @@ from tidegate.catalog.routes import names_of, providers_with_key, served_endpoin
 from tidegate.config import EndpointConfig, PriceConfig, ProviderConfig
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Endpoint
+from tidegate.core.price import KindRates, cost
+from tidegate.core.usage import Usage
 
 DAY = "2026-11-21"
 
@@ -64,6 +66,26 @@ def test_an_endpoint_with_its_own_price_is_charged_at_it(catalog: Catalog) -> No
     assert (endpoint.price.rates.input, endpoint.price.rates.output) == (150_000_000, 600_000_000)
     assert (endpoint.price.rates.cache_read, endpoint.price.rates.reasoning) == (0, None)
     assert names_of(endpoint) == ("tide-1", "org/tide-1")
+
+
+def priced_at(catalog: Catalog, **rates: str) -> Endpoint:
+    entry = EndpointConfig(provider="mine", model="tide-1", price=PriceConfig(input="1", output="2", more=rates))
+    (endpoint,) = serve(catalog, {"mine": ProviderConfig(base_url="http://127.0.0.1:9/v1")}, (entry,))
+    return endpoint
+
+
+def test_an_operator_may_price_every_unit_that_a_call_can_use(catalog: Catalog) -> None:
+    """Hour-long cache writes, sound and searches are charged at his rates too; a rate that nobody knows is named."""
+    endpoint = priced_at(catalog, cache_creation_1h="6", audio_input="40", web_search="10000")
+    assert endpoint.price is not None
+    rates = endpoint.price.rates
+    assert (rates.cache_creation_1h, rates.web_search) == (6_000_000_000, 10_000 * 10**9)
+    assert rates.kinds == KindRates(audio_input=40_000_000_000)
+    assert cost(Usage(web_searches=3), endpoint.price) == 30_000_000
+    with pytest.raises(CatalogError, match=r"tide-1.*audio_inptu.*audio_input"):
+        priced_at(catalog, audio_inptu="1")
+    with pytest.raises(CatalogError, match="negative"):
+        priced_at(catalog, web_search="-1")
 
 
 def test_an_endpoint_without_a_price_has_the_catalogs(catalog: Catalog) -> None:

@@ -4,10 +4,11 @@ Pure: the caller passes configuration, environment and day. The protocols below 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from tidegate.catalog.addresses import is_addressable
 from tidegate.catalog.catalog import Catalog
+from tidegate.catalog.tables import MORE_RATES, members_of_more
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Endpoint
 from tidegate.core.ids import KEY_PREFIX
@@ -32,6 +33,8 @@ class PriceTexts(Protocol):
     def reasoning(self) -> str | None: ...
     @property
     def request(self) -> str | None: ...
+    @property
+    def more(self) -> Mapping[str, str]: ...
 
 
 class ConfiguredProvider(Protocol):
@@ -163,6 +166,7 @@ def _price(entry: ConfiguredEndpoint, catalog: Catalog, day: str) -> Price | Non
             cache_creation=_optional(texts.cache_creation),
             reasoning=_optional(texts.reasoning),
             request=_optional(texts.request),
+            **_more(texts.more),
         )
     except InvalidMoney as error:
         raise CatalogError(f"[[endpoints]] {entry.model!r} at {entry.provider!r}: price: {error}") from error
@@ -178,6 +182,13 @@ def _rate(text: str) -> int:
 
 def _optional(text: str | None) -> int | None:
     return None if text is None else _rate(text)
+
+
+def _more(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Rates by name, as members of `Rates`."""
+    if unknown := sorted(set(texts) - MORE_RATES):
+        raise InvalidMoney(f"no rate is called {unknown[0]!r}; `more` takes {', '.join(sorted(MORE_RATES))}")
+    return members_of_more({name: _rate(text) for name, text in texts.items()})
 
 
 def _in_region(endpoint: Endpoint, region: str) -> Endpoint:
