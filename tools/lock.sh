@@ -23,10 +23,10 @@ compile() { # OUT ARGUMENT...
   rm "$out.new"
 }
 
-compile "$all" --extra up --extra prices --extra local --group dev
+compile "$all" --extra up --extra prices --extra cloud --extra local --group dev
 compile requirements/core.txt --constraint "$all"
 compile requirements/serve.txt --constraint "$all" --extra serve
 compile requirements/up.txt --constraint "$all" --extra up
 compile requirements/local.txt --constraint "$all" --extra local
-compile requirements/dev.txt --constraint "$all" --extra up --extra prices --group dev
+compile requirements/dev.txt --constraint "$all" --extra up --extra prices --extra cloud --group dev
 wc -l requirements/*.txt
