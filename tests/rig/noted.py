@@ -4,6 +4,7 @@ Beside it h11, the oracle: a request that two parsers read differently is how re
 """
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -64,8 +65,8 @@ class Nothing:
 
     def __init__(self, limits: Limits) -> None:
         self.limits, self.connections, self.date = limits, set[Any](), b""
-        self.totals, self.forwarders = self, self
-        self.unparsable = 0
+        self.totals, self.forwarders, self.keys = self, self, self
+        self.unparsable = self.version = 0
 
     def trusts(self, _: str) -> bool:
         return False
@@ -90,39 +91,51 @@ def listen(pieces: Iterable[bytes], limits: Limits | None = None) -> Verdict:
     connection.connection_made(transport)
     for piece in pieces:
         connection.data_received(piece)
-    said = transport.written.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
-    assert said.count(b"HTTP/1.1 ") <= 1, "a refusal is one reply, and the last"
+    said = re.findall(rb"HTTP/1.1 (\d+) \w", transport.written.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b""))
+    assert len(said) <= 1, "a refusal is one reply, and the last"
     requests = [
         Read(r.method, r.path.encode("latin-1"), tuple(sorted(r.headers.items())), r.body) for r in connection.requests
     ]
-    return Verdict(requests, int(said.split(b" ", 2)[1]) if said else None)
+    return Verdict(requests, int(said[0]) if said else None)
 
 
 def read_by_h11(data: bytes) -> list[Read]:
-    """The requests that h11 reads until it refuses or runs out of bytes."""
+    """The requests that h11 reads until it refuses or runs out of bytes.
+
+    Empty lines before a request are left out for it, as RFC 9112, section 2.2, asks of a server; h11 refuses them.
+    """
     found: list[Read] = []
-    connection = h11.Connection(h11.SERVER)
-    connection.receive_data(data)
-    head, body = h11.Request(method="GET", target="/", headers=[("host", "")]), b""
-    try:
-        while True:
-            event = connection.next_event()
-            if isinstance(event, h11.Request):
-                head, body = event, b""
-            elif isinstance(event, h11.Data):
-                body += event.data
-            elif isinstance(event, h11.EndOfMessage):
-                joined: dict[bytes, bytes] = {}
-                for name, value in head.headers:
-                    joined[name] = joined[name] + b", " + value if name in joined else value
-                found.append(Read(head.method, head.target.partition(b"?")[0], tuple(sorted(joined.items())), body))
-                connection.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
-                connection.send(h11.EndOfMessage())
-                connection.start_next_cycle()
-            else:
-                return found
-    except (h11.RemoteProtocolError, h11.LocalProtocolError):
-        return found
+    while data := data.lstrip(b"\r\n"):
+        connection = h11.Connection(h11.SERVER)
+        connection.receive_data(data)
+        try:
+            read = _one_by_h11(connection)
+        except h11.RemoteProtocolError:
+            break
+        if read is None:
+            break
+        found.append(read)
+        if connection.their_state is not h11.DONE:
+            break  # it said that it was the last
+        data = connection.trailing_data[0]
+    return found
+
+
+def _one_by_h11(connection: h11.Connection) -> Read | None:
+    body, joined = b"", dict[bytes, bytes]()
+    head: h11.Request | None = None
+    while True:
+        event = connection.next_event()
+        if isinstance(event, h11.Request):
+            head = event
+            for name, value in head.headers:
+                joined[name] = joined[name] + b", " + value if name in joined else value
+        elif isinstance(event, h11.Data):
+            body += event.data
+        elif isinstance(event, h11.EndOfMessage) and head is not None:
+            return Read(head.method, head.target.partition(b"?")[0], tuple(sorted(joined.items())), body)
+        else:
+            return None
 
 
 def comparable(request: Read) -> Read:

@@ -17,7 +17,7 @@ from tidegate.core.errors import (
 from tidegate.gateway.http import Headers
 
 SINGLE: Final = frozenset(
-    (b"host", b"authorization", b"content-length", b"content-type", b"content-encoding", b"x-api-key")
+    b"host authorization x-api-key x-goog-api-key content-length content-type content-encoding".split()
 )
 """Headers that may stand once: two of them are two readings of one request."""
 
@@ -62,6 +62,17 @@ def without_upgrade(method: bytes, target: bytes, headers: Headers) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
+def check_line(read: bytes, method: bytes, target: bytes, version: str) -> None:
+    """Raises InvalidRequest for a request line that is not written as RFC 9112, section 3, has it.
+
+    read: the bytes it came in. llhttp takes several spaces before the target, and RTSP's name for HTTP's, and does not
+    tell; a proxy before us may have read such a line otherwise.
+    """
+    line = b"%b %b HTTP/%b\r\n" % (method, target, version.encode())
+    if not read.startswith(line) and line not in read:
+        raise InvalidRequest("The request line must be a method, a target and HTTP/1.1, with one space between them.")
+
+
 def check_protocol(version: str, *, upgrade: bool) -> None:
     """Raises InvalidRequest for anything but plain HTTP/1.0 and 1.1."""
     if version not in ("1.0", "1.1"):
@@ -74,6 +85,8 @@ def check_headers(headers: Headers, limits: Limits, *, is_http_11: bool) -> None
     """Raises InvalidRequest, TooEarly, PayloadTooLarge or UnsupportedEncoding for what its headers already forbid."""
     if is_http_11 and b"host" not in headers:
         raise InvalidRequest("The header Host is missing; HTTP/1.1 requires it.")
+    if not is_http_11 and b"transfer-encoding" in headers:  # RFC 9112, section 6.1: its framing cannot be trusted
+        raise InvalidRequest("HTTP/1.0 has no transfer-encoding; send content-length, or HTTP/1.1.")
     if b"early-data" in headers:  # RFC 8470, section 5.1: any value, and any number of them, means 1
         raise TooEarly(
             "A proxy before this gateway took the request before the TLS handshake was over (Early-Data), where it may "
@@ -108,7 +121,9 @@ def body_too_large(limits: Limits) -> PayloadTooLarge:
     return PayloadTooLarge(f"The request body exceeds {limits.body_bytes_max:,} bytes (limits.body_bytes_max).")
 
 
-def headers_too_large(limits: Limits) -> HeadersTooLarge:
+def headers_too_large(limits: Limits, count: int = 0) -> HeadersTooLarge:
+    if count > limits.header_count_max:
+        return HeadersTooLarge(f"More than {limits.header_count_max} headers (limits.header_count_max).")
     return HeadersTooLarge(f"The request's headers exceed {limits.header_bytes_max:,} bytes (limits.header_bytes_max).")
 
 

@@ -30,6 +30,7 @@ class KnownHead:
         "_before",
         "_body_bytes_max",
         "_headers",
+        "_is_begun",
         "_keys_version",
         "_lessons",
         "_request",
@@ -45,7 +46,15 @@ class KnownHead:
         self._keys_version = -1
         self._lessons = LESSONS_MAX
         self.key: Key | None = None
-        self.piece = b""  # what was read last, if a request began with it
+        self.piece = b""  # what was read since a head began; kept until the read in which the head ends is parsed
+        self._is_begun = False  # a request began with the first byte of `piece`
+
+    def take(self, data: bytes, *, begins: bool, in_head: bool) -> None:
+        """Keep what was read and is about to be parsed. begins: a request, with the first byte of it."""
+        if in_head and not begins:
+            self.piece += data
+        else:
+            self.piece, self._is_begun = data, begins
 
     def read(self, data: bytes, keys_version: int) -> Request | None:
         """The request that `data` is, if it is one whole request with this head, of a key that is still valid."""
@@ -72,8 +81,14 @@ class KnownHead:
 
         A key that expires is looked at each time, so its requests are not learnt.
         """
-        data, self.piece = self.piece, b""
-        if not self._lessons or key is None or key.expires_us is not None or not request.is_http_11:
+        data = self.piece
+        if (
+            not self._is_begun
+            or not self._lessons
+            or key is None
+            or key.expires_us is not None
+            or not request.is_http_11
+        ):
             return
         end = data.find(b"\r\n\r\n")
         found = _LENGTH.search(data, 0, end + 2) if end >= 0 else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httptools
 
-from tidegate.core.errors import GatewayError, HeadersTooLarge, InternalError, InvalidRequest, Unavailable
+from tidegate.core.errors import GatewayError, InternalError, InvalidRequest, Unavailable
 from tidegate.gateway.callers import Caller, peer_of
 from tidegate.gateway.error_shapes import error_at
 from tidegate.gateway.exchange import Exchange
@@ -22,6 +22,7 @@ from tidegate.gateway.head import (
     SINGLE,
     body_too_large,
     check_headers,
+    check_line,
     check_protocol,
     decompress,
     headers_too_large,
@@ -32,6 +33,7 @@ from tidegate.gateway.head import (
     without_upgrade,
 )
 from tidegate.gateway.http import LAST_CHUNK, Request, bearer_token, chunk, error_reply, reply_head
+from tidegate.gateway.keyring import LastKey
 from tidegate.gateway.known_head import KnownHead
 from tidegate.gateway.patience import LINGER_BYTES_MAX, LINGER_S, NEVER
 from tidegate.gateway.short_way import descriptor_of
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PIPELINE_REQUESTS_MAX: Final = 32  # whole requests waiting behind the one being served
+OVERHEAD_MAX: Final = 16  # bytes received for each byte of a body, beside what headers may have
 PIPELINE_BYTES_MAX: Final = 64 * 1024  # unread bytes kept before the connection is no longer read
 
 
@@ -63,15 +66,14 @@ class ClientConnection(asyncio.Protocol):
         self.keeps_alive = self._wants_keep_alive = False
         self._linger_bytes = 0
         self.caller = Caller("", server.forwarders)
-        self._last_token: tuple[bytes | None, int] = (None, 0)
-        self._last_key: Key | None = None
+        self._last_key = LastKey()
         self.deadline = NEVER
         self._known = KnownHead(server.limits.body_bytes_max)
         self._new_request()
 
     def _new_request(self) -> None:
         self._headers: dict[bytes, bytes] = {}
-        self._quiet_bytes = self._header_count = 0
+        self._quiet_bytes = self._header_count = self._header_bytes = 0
         self._target, self._path, self._query = b"", "", b""
         self._key: Key | None = None
         self._refused: GatewayError | None = None
@@ -132,7 +134,7 @@ class ClientConnection(asyncio.Protocol):
             self._feed(data)
 
     def _feed(self, data: bytes) -> None:
-        self._known.piece = b"" if self._started else data
+        self._known.take(data, begins=not self._started, in_head=self._in_headers)
         if not self._started:
             self._begin()
         self._quiet_bytes += len(data)
@@ -149,6 +151,8 @@ class ClientConnection(asyncio.Protocol):
             self.server.totals.unparsable += 1
             self._refuse_early(InvalidRequest(f"The request is not valid HTTP/1.1: {error}."))
             return
+        if not self._in_headers:
+            self._known.piece = b""
         if self._started and self._quiet_bytes > self.server.limits.header_bytes_max:  # headers, trailers, chunk heads
             self._refused = self._refused or headers_too_large(self.server.limits)
         if self._refused is not None:
@@ -179,12 +183,12 @@ class ClientConnection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_headers:  # a trailer: nothing in it may change what the head said
-            return
         self._header_count += 1
+        self._header_bytes += len(name) + len(value)
         limits = self.server.limits
-        if self._header_count > limits.header_count_max:
-            self._refused = HeadersTooLarge(f"More than {limits.header_count_max} headers (limits.header_count_max).")
+        if self._header_count > limits.header_count_max or self._header_bytes > limits.header_bytes_max:
+            self._refused = self._refused or headers_too_large(limits, self._header_count)
+        if self._refused is not None or not self._in_headers:  # a trailer may not change what the head said
             return
         name = name.lower()
         if (old := self._headers.get(name)) is not None and name in SINGLE:
@@ -198,8 +202,8 @@ class ClientConnection(asyncio.Protocol):
         if self._refused is not None:
             return
         parser, headers, limits = self._parser, self._headers, self.server.limits
-        if len(self._target) + sum(map(len, headers)) + sum(map(len, headers.values())) > limits.header_bytes_max:
-            self._refused = headers_too_large(self.server.limits)
+        if len(self._target) + self._header_bytes > limits.header_bytes_max:
+            self._refused = headers_too_large(limits)
             return
         self.deadline = time.monotonic() + limits.body_s
         self._wants_keep_alive = parser.should_keep_alive()
@@ -210,6 +214,7 @@ class ClientConnection(asyncio.Protocol):
             return
         try:
             check_protocol(version, upgrade=parser.should_upgrade())
+            check_line(self._known.piece, parser.get_method(), self._target, version)
             self._path, self._query = split_target(self._target, headers)
             if self.server.needs_key(self._path):
                 self._key = self._authenticate()
@@ -223,7 +228,7 @@ class ClientConnection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self._refused is not None:
             return
-        self._quiet_bytes = 0
+        self._quiet_bytes = max(self._quiet_bytes - OVERHEAD_MAX * len(body), 0)
         self._body_bytes += len(body)
         if self._body_bytes > self.server.limits.body_bytes_max:
             self._body = []
@@ -258,16 +263,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _authenticate(self) -> "Key":
         token = bearer_token(self._headers)
-        ring = self.server.keys
-        if token is not None and (token, ring.version) == self._last_token and self._last_key is not None:
-            return self._last_key  # the usual case on a kept connection
-        key = ring.find(token) if token else None
-        if key is not None:
-            if key.expires_us is None:
-                self._last_token, self._last_key = (token, ring.version), key
-            return key
-        self.server.totals.unauthenticated += 1
-        raise unauthenticated(token)
+        key = self._last_key.find(token, self.server.keys) if token else None
+        if key is None:
+            self.server.totals.unauthenticated += 1
+            raise unauthenticated(token)
+        return key
 
     # -- serving ----------------------------------------------------------------------------------------------------
 
