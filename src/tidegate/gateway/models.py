@@ -124,7 +124,10 @@ class Listings:
         return {"id": endpoint.model, "object": "model", "created": created_s, "owned_by": endpoint.provider}
 
     def _anthropic(self, endpoint: Endpoint) -> Json:
-        return {"type": "model", "id": endpoint.model, "display_name": endpoint.model, "created_at": NEVER_SAID}
+        return {
+            "type": "model", "id": endpoint.model, "display_name": endpoint.model, "created_at": NEVER_SAID,
+            "lifecycle": "active",
+        }  # fmt: skip
 
     def _gemini(self, endpoint: Endpoint) -> Json:
         found: Json = {"name": f"models/{endpoint.model}", "version": "", "displayName": endpoint.model}

@@ -6,6 +6,7 @@ await main(async (job) => {
   const config = {};
   if (job.kind === "tools")
     config.tools = [{ functionDeclarations: Object.entries(TOOLS).map(([name, schema]) => ({ name, parametersJsonSchema: schema })) }];
+  if (job.kind === "thinks") config.thinkingConfig = { includeThoughts: true };
   if (job.kind === "json") Object.assign(config, { responseMimeType: "application/json", responseJsonSchema: TOOLS.add });
   const ask = { model: job.model, contents: QUESTION, config };
   const replies = job.stream ? await client.models.generateContentStream(ask) : [await client.models.generateContent(ask)];

@@ -13,6 +13,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     if job["kind"] == "tools":
         declared = [{"name": name, "parameters_json_schema": schema} for name, schema in TOOLS.items()]
         config["tools"] = [{"function_declarations": declared}]
+    if job["kind"] == "thinks":
+        config["thinking_config"] = {"include_thoughts": True}
     if job["kind"] == "json":
         config |= {"response_mime_type": "application/json", "response_json_schema": ADD}
     call: Any = client.models.generate_content_stream if job["stream"] else client.models.generate_content
