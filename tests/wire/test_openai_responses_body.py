@@ -309,6 +309,14 @@ def test_a_limit_below_openais_least_is_raised_and_listed():
 def test_marks_for_a_cache_that_openai_keeps_by_itself_are_listed_once():
     turn = Turn("user", (Text("a", CacheMark()), Text("b", CacheMark("1h"))))
     assert encoded(turn)[1] == ("cache_control",)
+    assert encoded(tools=(Tool("f", cache=CacheMark()),))[1] == ("cache_control",)
+
+
+def test_one_call_at_a_time_is_listed_where_the_provider_cannot_be_told():
+    asked = {"tools": (Tool("f"),), "tool_choice": ToolChoice(parallel=False)}
+    assert encoded(**asked)[0]["parallel_tool_calls"] is False
+    body, dropped = encoded(**asked, quirks=Quirks(no_parallel_tools=True))
+    assert ("parallel_tool_calls" in body, dropped) == (False, ("parallel_tool_calls",))
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)

@@ -66,7 +66,7 @@ def encode_request(ask: Ask, upstream_model: str, quirks: Quirks) -> Encoded:
             body[name] = value
     if ask.stop:
         dropped.append("stop")
-    _add_tools(body, ask, quirks)
+    _add_tools(body, ask, quirks, dropped)
     text = encode_text(ask.output_format, ask.extra.get("verbosity"), quirks, dropped)
     if text:
         body["text"] = text
@@ -80,16 +80,21 @@ def encode_request(ask: Ask, upstream_model: str, quirks: Quirks) -> Encoded:
     return Encoded(msgspec.json.encode(body), tuple(dict.fromkeys(dropped)))
 
 
-def _add_tools(body: Item, ask: Ask, quirks: Quirks) -> None:
+def _add_tools(body: Item, ask: Ask, quirks: Quirks, dropped: list[str]) -> None:
     if not ask.tools:
         return
     body["tools"] = encode_tools(ask.tools)
+    if any(tool.cache is not None for tool in ask.tools):
+        dropped.append("cache_control")
     choice = ask.tool_choice
     if choice is None:
         return
     body["tool_choice"] = encode_choice(choice, ask.tools)
-    if choice.parallel is not None and not quirks.no_parallel_tools:
-        body["parallel_tool_calls"] = choice.parallel
+    if choice.parallel is not None:
+        if quirks.no_parallel_tools:
+            dropped.append("parallel_tool_calls")
+        else:
+            body["parallel_tool_calls"] = choice.parallel
 
 
 def encode_tools(tools: tuple[Tool, ...]) -> list[Item]:
