@@ -198,12 +198,12 @@ def test_a_schema_keeps_its_bytes_and_its_strictness() -> None:
 
 
 def test_what_others_share_travels_and_what_nobody_shares_is_named() -> None:
-    """Unknown members break nothing and are not lost in silence; our own are nobody's loss."""
+    """Unknown members break nothing and are not lost in silence, nor are those that nothing here serves."""
     ask = decode(
         seed=7, top_k=4, metadata={"a": "b"}, x_vendor=[1], provider={"order": []}, models=["m"], logprobs=None
     )
     assert ask.extra == {"seed": Raw(b"7"), "top_k": Raw(b"4"), "metadata": Raw(b'{"a": "b"}')}
-    assert ask.unsaid == ("x_vendor",)
+    assert ask.unsaid == ("x_vendor", "models")
 
 
 @pytest.mark.parametrize(

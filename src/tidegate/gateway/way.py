@@ -1,10 +1,12 @@
 """How the bytes of one call go: as they are, where caller and provider speak one dialect; through the hub otherwise."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from tidegate.core.errors import GatewayError, InvalidRequest, UpstreamRefusal
+from tidegate.core.facts import Quirks
 from tidegate.core.price import Price
 from tidegate.gateway.openrouter import CostWriter, PricedRelay
 from tidegate.gateway.operation import Operation
@@ -15,8 +17,11 @@ from tidegate.gateway.table import Serving
 from tidegate.wire.conversation import Ask
 from tidegate.wire.dialect import Dialect, Head, Pieces, Seen
 from tidegate.wire.events import Failure
+from tidegate.wire.openai_chat_quirks import Fitted, fit_request
 
 NOT_SENT = msgspec.Raw(b"")
+FITS: Final[Mapping[str, Callable[[bytes, Head, str, Quirks], Fitted]]] = {"openai-chat": fit_request}
+"""By dialect, what stands in for its `edit_request` because providers depart from it."""
 
 
 class Way(Protocol):
@@ -57,11 +62,11 @@ class Stamp(NamedTuple):
 def way_of(operation: Operation, head: Head, body: bytes, serving: Serving, price: Price, stamp: Stamp) -> Way:
     """The way of a call. Raises InvalidRequest where the provider's dialect cannot say what the caller means."""
     if serving.dialect is operation.dialect:
-        way: Way = SameWay(operation, head, body, serving.upstream_model, stamp)
+        way: Way = SameWay(operation, head, body, serving, stamp)
     else:
         way = AcrossWay(operation, head, body, serving, stamp)
-        if way.dropped and _requires_parameters(body):
-            refuse_dropped(way.dropped)
+    if way.dropped and _requires_parameters(body):
+        refuse_dropped(way.dropped)
     return PricedWay(way, operation.dialect.name, price) if operation.is_openrouter else way
 
 
@@ -82,15 +87,19 @@ def _requires_parameters(body: bytes) -> bool:
 
 
 class SameWay:
-    """Same dialect on both sides: bytes pass, and are read in passing."""
+    """Same dialect on both sides: bytes pass, and are read in passing. A provider's quirks are heeded (FITS)."""
 
     __slots__ = ("_operation", "_stamp", "dropped", "head", "pieces")
 
-    def __init__(self, operation: Operation, head: Head, body: bytes, upstream_model: str, stamp: Stamp) -> None:
+    def __init__(self, operation: Operation, head: Head, body: bytes, serving: Serving, stamp: Stamp) -> None:
         self._operation, self._stamp = operation, stamp
         self.head = without_views(head)
-        self.pieces = operation.dialect.edit_request(body, head, upstream_model)
         self.dropped: tuple[str, ...] = ()
+        fit = FITS.get(operation.dialect.name)
+        if fit is None:
+            self.pieces = operation.dialect.edit_request(body, head, serving.upstream_model)
+        else:
+            self.pieces, self.dropped = fit(body, head, serving.upstream_model, serving.quirks)
 
     def relay(self, event_bytes_max: int) -> Relay:
         operation, head = self._operation, self.head

@@ -13,6 +13,7 @@ from tidegate.core.errors import InvalidRequest
 from tidegate.wire.conversation import Ask, CacheMark, Effort, OutputFormat, Reasoning, Tool, ToolChoice
 from tidegate.wire.openai_chat_head import UNREADABLE, StreamOptions, refuse_body
 from tidegate.wire.openai_chat_messages import AskMessage, CacheControl, read_messages
+from tidegate.wire.openai_chat_quirks import ANSWERED
 
 EXTRAS: Final = frozenset(
     {
@@ -40,23 +41,7 @@ EXTRAS: Final = frozenset(
 )
 """Members that others may know by the same name; each encoder takes those it can say and lists the rest."""
 
-OURS: Final = frozenset(
-    {
-        "provider",
-        "models",
-        "route",
-        "plugins",
-        "transforms",
-        "trace",
-        "session_id",
-        "usage",
-        "debug",
-        "preset",
-        "fallbacks",
-        "include_reasoning",
-        "chat_template_kwargs",
-    }
-)
+OURS: Final = frozenset({*ANSWERED, "include_reasoning", "chat_template_kwargs"})
 """Members that the gateway itself answers to, or that were read here."""
 
 

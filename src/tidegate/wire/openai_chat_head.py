@@ -19,8 +19,15 @@ class StreamOptions(Struct, frozen=True, gc=False):
     include_usage: bool | None = None
 
 
+ABSENT: Final = Raw(b"")
+
+
 class RequestHead(Struct, frozen=True, gc=False):
-    """What the gateway reads of a request. Unknown fields are left alone."""
+    """What the gateway reads of a request. Unknown fields are left alone.
+
+    The fields from `max_tokens` on matter to `openai_chat_quirks` alone, which asks no more than whether they are
+    there.
+    """
 
     model: str
     stream: bool | None = None
@@ -29,7 +36,21 @@ class RequestHead(Struct, frozen=True, gc=False):
     functions: list[Raw] | None = None
     user: str | None = None
     session_id: str | None = None
-    messages: Raw = Raw(b"")
+    messages: Raw = ABSENT
+    max_tokens: Raw = ABSENT
+    max_completion_tokens: Raw = ABSENT
+    parallel_tool_calls: Raw = ABSENT
+    response_format: Raw = ABSENT
+    provider: Raw = ABSENT
+    models: Raw = ABSENT
+    route: Raw = ABSENT
+    plugins: Raw = ABSENT
+    transforms: Raw = ABSENT
+    preset: Raw = ABSENT
+    fallbacks: Raw = ABSENT
+    trace: Raw = ABSENT
+    debug: Raw = ABSENT
+    usage: Raw = ABSENT
 
     @property
     def is_stream(self) -> bool:
@@ -88,7 +109,10 @@ def refuse_body(error: Exception, kind: str) -> NoReturn:
 def without_body(head: RequestHead) -> RequestHead:
     """The head without its views into the body, which would keep all of it in memory; the counts stay."""
     tools, functions = ([Raw(b"")] * len(found) if found else None for found in (head.tools, head.functions))
-    return msgspec.structs.replace(head, messages=Raw(b""), tools=tools, functions=functions)
+    return RequestHead(
+        head.model, head.stream, head.stream_options, tools=tools, functions=functions, user=head.user,
+        session_id=head.session_id,
+    )  # fmt: skip
 
 
 def edit_request(body: bytes, head: RequestHead, upstream_model: str) -> tuple[bytes | memoryview, ...]:
