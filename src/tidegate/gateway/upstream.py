@@ -14,8 +14,10 @@ import httptools
 
 from tidegate.core.errors import GatewayError, UpstreamError, UpstreamTimeout
 from tidegate.gateway.connect import ProxyRefused, Target, acknowledge_seldom, dial
+from tidegate.gateway.whole_reply import WholeReply, read_whole
 
 HEADER_COUNT_MAX = 200
+WRITE_BYTES = 256 * 1024  # read at a time of a body that is not in memory
 HEADER_BYTES_MAX = 64 * 1024  # also of trailers, and of anything else that is not body
 
 
@@ -39,7 +41,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self._user: User | None = None
         self._parser: Any = None
-        self.is_reused = self._is_paused = False
+        self.is_reused = self._is_paused = self._is_full = False
         self.idle_since = 0.0
         self._reset()
 
@@ -55,6 +57,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._take: Callable[[bytes], bool] | None = None
         self._may_take: Callable[[], bool] | None = None
         self._is_chunk_over = self._is_short = False
+        self._read: Callable[[int], bytes] | None = None  # the rest of a request's body
 
     # -- towards the exchange -------------------------------------------------------------------------------------
 
@@ -63,8 +66,28 @@ class UpstreamConnection(asyncio.Protocol):
         assert self.transport is not None
         self._reset()
         self._user = user
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser = None
         self.transport.writelines(pieces)
+
+    def write_from(self, read: Callable[[int], bytes]) -> None:
+        """After `send`: write what `read` gives until it gives nothing, no faster than the provider takes it."""
+        self._read = read
+        self._write_on()
+
+    def _write_on(self) -> None:
+        while self._read is not None and not self._is_full and self.transport is not None:
+            piece = b"" if self.transport.is_closing() else self._read(WRITE_BYTES)
+            if piece:
+                self.transport.write(piece)
+            else:
+                self._read = None
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        self._write_on()
 
     def offer_chunks(self, take: Callable[[bytes], bool], may_take: Callable[[], bool]) -> None:
         """Offer each read that begins between two chunks of the body to `take` first, while `may_take`; True: taken.
@@ -82,7 +105,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Hang up, tell nobody: the provider sees the connection close."""
-        self._user = None
+        self._user = self._read = None
         if self.transport is not None:
             self.transport.abort()
 
@@ -108,7 +131,12 @@ class UpstreamConnection(asyncio.Protocol):
         if user is None:  # bytes that nobody asked for: whatever follows cannot be trusted
             self.abort()
             return
-        self.answered = True
+        if not self.answered:
+            self.answered = True
+            if (reply := read_whole(data)) is not None:
+                self._pass_whole(user, reply)
+                return
+            self._parser = httptools.HttpResponseParser(self)
         self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -126,12 +154,22 @@ class UpstreamConnection(asyncio.Protocol):
         elif self._quiet_bytes > HEADER_BYTES_MAX and self._user is not None:
             self._lose(UpstreamError(f"provider {self.target.provider} sent headers or trailers that are too large"))
 
+    def _pass_whole(self, user: User, reply: WholeReply) -> None:
+        """Tell the user of a whole reply, as the parser would have."""
+        self._status, self._complete = reply.status, True
+        user.on_upstream_head(reply.status, reply.headers)
+        if reply.body and self._user is not None:
+            user.on_upstream_data(reply.body)
+        if self._user is not None:
+            self._finish()
+
     def _finish(self) -> None:
         if self._inflate is not None and not self._inflate.eof:
             self._lose(UpstreamError(f"the compressed reply of provider {self.target.provider} is cut off"))
             return
         user, self._user = self._user, None
-        if self._keep_alive and not self._poisoned and not self._until_close:
+        is_sent, self._read = self._read is None, None
+        if self._keep_alive and is_sent and not self._poisoned and not self._until_close:
             self.resume_reading()  # its last user may have been slow; the next one waits for nobody
             self._pool.release(self)
         elif self.transport is not None:
@@ -167,12 +205,13 @@ class UpstreamConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._status:
             return  # a trailer: nothing in it may change what the head said
+        headers = self._headers
         self._header_bytes += len(name) + len(value)
-        if self._header_bytes > HEADER_BYTES_MAX or len(self._headers) >= HEADER_COUNT_MAX:
+        if self._header_bytes > HEADER_BYTES_MAX or len(headers) >= HEADER_COUNT_MAX:
             raise UpstreamError("its reply's headers are too many or too large")
         name = name.lower()
-        old = self._headers.get(name)
-        self._headers[name] = value if old is None else old + b", " + value
+        old = headers.get(name)
+        headers[name] = value if old is None else old + b", " + value
 
     def on_headers_complete(self) -> None:
         if self._complete:

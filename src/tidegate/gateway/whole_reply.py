@@ -1,0 +1,42 @@
+"""The short way of a small reply: one read that holds a whole one, plainly framed, need not go through the parser.
+
+What is not plain (a repeated header, a coding of any kind, a length that is not exactly what came, odd bytes in the
+head) is left to the parser, which means the same by the rest (`tests/gateway/test_whole_reply.py`).
+"""
+
+from typing import Final, NamedTuple
+
+HEAD_BYTES_MAX: Final = 16 * 1024
+_TOKEN: Final = bytes(c for c in range(33, 127) if chr(c) not in '"(),/:;<=>?@[\\]{}')  # RFC 9110, section 5.6.2
+_DECIDING: Final = frozenset((b"transfer-encoding", b"content-encoding", b"upgrade", b"trailer"))
+_EMPTY: Final = frozenset((204, 304))  # they have no body, whatever length they say
+
+
+class WholeReply(NamedTuple):
+    status: int
+    headers: dict[bytes, bytes]  # names in lower case
+    body: bytes
+
+
+def read_whole(data: bytes) -> WholeReply | None:
+    """The reply that `data` is, on a connection that stays open; None where it is anything but one plain whole reply."""
+    end = data.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX)
+    if end < 0 or not data.startswith(b"HTTP/1.1 ") or data[12:13] != b" ":
+        return None
+    lines = data[:end].split(b"\r\n")
+    breaks = len(lines) - 1
+    if data.count(b"\n", 0, end) != breaks or data.count(b"\r", 0, end) != breaks or data.find(b"\0", 0, end) >= 0:
+        return None
+    headers: dict[bytes, bytes] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        name = name.lower()
+        if not colon or not name or name in headers or name in _DECIDING or name.translate(None, _TOKEN):
+            return None
+        headers[name] = value.strip(b" \t")
+    status = data[9:12]
+    if headers.get(b"content-length") != b"%d" % (len(data) - end - 4) or not status.isdigit():
+        return None
+    if int(status) < 200 or int(status) in _EMPTY or headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+        return None
+    return WholeReply(int(status), headers, data[end + 4 :])
