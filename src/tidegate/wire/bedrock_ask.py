@@ -151,7 +151,10 @@ def _output_config(wanted: OutputFormat | None, quirks: Quirks, thought: Thought
     if wanted.kind == "json" or quirks.no_json_schema or not wanted.schema:
         dropped.append("response_format")
         return config
-    schema: Json = {"schema": str(wanted.schema, "utf-8")}
+    try:
+        schema: Json = {"schema": str(wanted.schema, "utf-8")}
+    except UnicodeDecodeError:
+        raise InvalidRequest("The schema of the answer's format is not UTF-8.", param="response_format") from None
     if wanted.name:
         schema["name"] = wanted.name
     if wanted.description:

@@ -88,7 +88,11 @@ def _unknown(members: dict[str, Raw], name: str, known: frozenset[str]) -> list[
     found = members.get(name)
     if found is None or not is_sent(found):
         return []
-    return [f"{name}.{inner}" for inner in _members_decoder.decode(found) if inner not in known]
+    try:
+        inside = _members_decoder.decode(found)
+    except msgspec.ValidationError:  # the text "null", which a lenient reading takes for null
+        return []
+    return [f"{name}.{inner}" for inner in inside if inner not in known]
 
 
 def _tools(tools: list[dict[str, Raw]], unsaid: list[str]) -> list[Tool]:
