@@ -222,7 +222,7 @@ def test_structured_outputs_under_both_names(name):
 def test_members_without_a_place_are_named_and_never_refused():
     """Unknown vendor fields never break a call; a gateway's own words are not the provider's."""
     found = ask(new_thing=1, container="c", speed=None, provider={"order": []}, models=["a"])
-    assert found.unsaid == ("container", "new_thing")
+    assert found.unsaid == ("container", "models", "new_thing")
 
 
 def test_service_tiers_are_said_in_openais_words():

@@ -322,3 +322,14 @@ def test_cache_marks_arrive_or_are_named(caller, provider) -> None:
     again = read_ask(provider, encoded.body, ask)
     arrived = [part.cache for turn in again.turns for part in turn.parts if isinstance(part, Text) and part.cache]
     assert arrived == [CacheMark("1h")] or "cache_control" in encoded.dropped
+
+
+@pytest.mark.parametrize("caller", ["openai-chat", "openai-responses", "anthropic"])
+@pytest.mark.parametrize("name", ["models", "route", "plugins", "transforms", "preset", "fallbacks", "trace"])
+def test_what_openrouter_would_do_and_nothing_here_does_is_named(caller, name) -> None:
+    """A caller who asked for a fallback or a plugin learns that there was none."""
+    body = {"model": "m", "max_tokens": 16, "messages": [{"role": "user", "content": "hi"}], "input": "hi"}
+    body.pop("input" if caller != "openai-responses" else "messages")
+    said = {"provider": {"sort": "price"}, "session_id": "s", name: ["a/b"]}
+    ask = DIALECTS[caller].decode_request(json.dumps(body | said).encode())
+    assert [one for one in ask.unsaid if one != "max_tokens"] == [name]

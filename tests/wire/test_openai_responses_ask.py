@@ -303,7 +303,7 @@ def test_defaults_nulls_and_the_gateways_own_members_are_not_listed():
         stream_options={"include_obfuscation": False},
         moderation=None,
         provider={"order": ["x"]},
-        models=["a"],
+        usage={"include": True},
         tool_choice=None,
         max_output_tokens=None,
     )

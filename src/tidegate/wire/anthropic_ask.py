@@ -16,10 +16,8 @@ from tidegate.wire.conversation import Ask, Effort, OutputFormat, Reasoning, Tex
 NOT_SENT: Final = Raw(b"")
 NULL: Final = Raw(b"null")
 
-OF_THE_GATEWAY: Final = frozenset(
-    ("provider", "models", "route", "plugins", "session_id", "trace", "fallbacks", "transforms", "preset")
-)
-"""OpenRouter's members that speak to a gateway, not to the model: whoever routes reads them."""
+OF_THE_GATEWAY: Final = frozenset(("provider", "session_id"))
+"""OpenRouter's members that the gateway itself answers to; its others (`models`, `plugins`, ...) nothing serves yet."""
 _TOOL_READ: Final = frozenset(("type", "name", "description", "input_schema", "cache_control", "strict"))
 _TIERS: Final = {b'"auto"': Raw(b'"auto"'), b'"standard_only"': Raw(b'"default"')}  # in OpenAI's words
 

@@ -35,10 +35,8 @@ _SHARED: Final = frozenset(
         "logit_bias",
     )
 )
-# The gateway's own members of a request, read before any dialect.
-_OURS: Final = frozenset(
-    ("provider", "models", "route", "plugins", "session_id", "trace", "usage", "transforms", "preset")
-)
+# OpenRouter's members that the gateway itself answers to; its others (`models`, `plugins`, ...) nothing serves yet.
+_OURS: Final = frozenset(("provider", "session_id", "usage"))
 # What says the same as leaving it out.
 _DEFAULTS: Final = {
     "store": (b"false",),
