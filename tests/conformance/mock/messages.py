@@ -85,9 +85,11 @@ def started(ask: Ask) -> dict[str, Any]:
     """The message as `message_start` has it. Anthropic's input leaves cached tokens out."""
     usage = {"input_tokens": INPUT - CACHED, "cache_creation_input_tokens": 0, "cache_read_input_tokens": CACHED,
              "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
-             "output_tokens": 1, "service_tier": "standard"}  # fmt: skip
+             "output_tokens": 1, "output_tokens_details": None, "server_tool_use": None, "service_tier": "standard",
+             "inference_geo": "not_available"}  # fmt: skip
     return {"id": "msg_mock", "type": "message", "role": "assistant", "model": ask.model, "content": [],
-            "stop_reason": None, "stop_sequence": None, "usage": usage}  # fmt: skip
+            "stop_reason": None, "stop_sequence": None, "stop_details": None, "container": None,
+            "usage": usage}  # fmt: skip
 
 
 def blocks(turn: Turn) -> Iterator[dict[str, Any]]:
@@ -96,7 +98,8 @@ def blocks(turn: Turn) -> Iterator[dict[str, Any]]:
     if turn.text or turn.refusal:
         yield {"type": "text", "text": turn.text or turn.refusal, "citations": None}
     for call in turn.calls:
-        yield {"type": "tool_use", "id": call.call_id, "name": call.name, "input": call.arguments}
+        yield {"type": "tool_use", "id": call.call_id, "name": call.name, "input": call.arguments,
+               "caller": {"type": "direct"}}  # fmt: skip
 
 
 def events(ask: Ask, turn: Turn) -> Iterator[dict[str, Any]]:
@@ -110,8 +113,8 @@ def events(ask: Ask, turn: Turn) -> Iterator[dict[str, Any]]:
         yield {"type": "content_block_stop"} | place
     whole = message(ask, turn)
     change = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
-    change |= {"stop_details": whole["stop_details"]} if "stop_details" in whole else {}
-    left_out = ("cache_creation", "service_tier")
+    change |= {"stop_details": whole["stop_details"], "container": None}
+    left_out = ("cache_creation", "service_tier", "inference_geo")
     usage = {name: count for name, count in whole["usage"].items() if name not in left_out}
     yield {"type": "message_delta", "delta": change, "usage": usage}
     yield {"type": "message_stop"}

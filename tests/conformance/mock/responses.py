@@ -22,13 +22,14 @@ from conformance.mock.turn import (
 )
 
 DEFAULTS: dict[str, Any] = {
-    "background": False, "instructions": None, "max_output_tokens": None, "max_tool_calls": None, "metadata": {},
+    "background": False, "frequency_penalty": 0.0, "presence_penalty": 0.0,
+    "instructions": None, "max_output_tokens": None, "max_tool_calls": None, "metadata": {},
     "parallel_tool_calls": True, "previous_response_id": None, "prompt_cache_key": None,
     "reasoning": {"effort": None, "summary": None}, "safety_identifier": None, "service_tier": "default", "store": True,
     "temperature": 1.0, "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "auto",
-    "tools": [], "top_logprobs": 0, "top_p": 1.0, "truncation": "disabled", "user": None,
+    "tools": [], "top_logprobs": 0, "top_p": 1.0, "truncation": "disabled",
 }  # fmt: skip
-ECHOED = frozenset(DEFAULTS) - {"reasoning", "service_tier"}
+ECHOED = frozenset(DEFAULTS) - {"reasoning", "service_tier"} | {"user"}
 
 
 def responses(ask: Ask) -> Answer:
