@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import h11
 
 from tidegate.config import Limits
+from tidegate.gateway.head import UPGRADE_HEADERS
 from tidegate.gateway.http import Request
 from tidegate.gateway.listener import ClientConnection
 
@@ -77,6 +78,9 @@ class Nothing:
     def call_of(self, *_: object) -> None:
         return None
 
+    def upload_for(self, *_: object) -> None:
+        return None
+
 
 class Verdict(NamedTuple):
     """What the listener made of bytes: requests it would serve, then the status of its refusal; None: no refusal."""
@@ -106,7 +110,7 @@ def read_by_h11(data: bytes) -> list[Read]:
     """
     found: list[Read] = []
     while data := data.lstrip(b"\r\n"):
-        connection = h11.Connection(h11.SERVER)
+        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 18)
         connection.receive_data(data)
         try:
             read = _one_by_h11(connection)
@@ -115,6 +119,8 @@ def read_by_h11(data: bytes) -> list[Read]:
         if read is None:
             break
         found.append(read)
+        if connection.their_state is h11.MIGHT_SWITCH_PROTOCOL:
+            connection.send(h11.Response(status_code=200, headers=[("content-length", "0")]))  # we do not switch
         if connection.their_state is not h11.DONE:
             break  # it said that it was the last
         data = connection.trailing_data[0]
@@ -139,11 +145,12 @@ def _one_by_h11(connection: h11.Connection) -> Read | None:
 
 
 def comparable(request: Read) -> Read:
-    """h11 lowers `chunked`; an absolute target is ours to reduce to its path."""
+    """h11 lowers `chunked`; to reduce an absolute target to its path and to ignore an offer of HTTP/2 is ours."""
     path = request.path
     if path[:7].lower() == b"http://":
         path = b"/" + path[7:].partition(b"/")[2]
-    headers = tuple((n, v.lower() if n == b"transfer-encoding" else v) for n, v in request.headers)
+    offered = UPGRADE_HEADERS if dict(request.headers).get(b"upgrade", b"").lower() == b"h2c" else ()
+    headers = tuple((n, v.lower() if n == b"transfer-encoding" else v) for n, v in request.headers if n not in offered)
     return Read(request.method, path, headers, request.body)
 
 

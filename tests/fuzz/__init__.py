@@ -1,0 +1,1 @@
+"""Fuzz targets: any bytes, and what must hold whatever they are."""

@@ -1,0 +1,51 @@
+"""Targets of HTTP: what callers and providers send, with h11 as the second opinion."""
+
+import re
+
+from fuzz.choices import Choices
+from hardness.corpus import corpus
+from rig import answered, noted
+
+LONG_CHUNK_SIZE = re.compile(rb"\r\n0{8,}[0-9a-fA-F]+")  # h11 takes 20 digits; zeros in front mean nothing
+
+
+def pieces_of(data: bytes, size: int) -> list[bytes]:
+    return [data[i : i + size] for i in range(0, len(data), size)]
+
+
+def listener(data: bytes) -> None:
+    """Any bytes of a caller: the same requests and the same refusal at any cut; what is read, h11 reads the same."""
+    take = Choices(data)
+    size, sent = take.below(60) + 1, take.rest
+    verdict = noted.listen([sent])
+    assert verdict == noted.listen(pieces_of(sent, size))
+    if not LONG_CHUNK_SIZE.search(sent):
+        noted.assert_read_alike(sent, verdict.requests)
+
+
+def upstream(data: bytes) -> None:
+    """Any bytes of a provider: the same reply at any cut, one end, and nothing kept whose end h11 sees elsewhere."""
+    take = Choices(data)
+    size, sent = take.below(60) + 1, take.rest
+    whole, cut = answered.receive([sent]), answered.receive(pieces_of(sent, size))
+    assert (whole.status, whole.headers, whole.ended, whole.is_kept) == (
+        cut.status,
+        cut.headers,
+        cut.ended,
+        cut.is_kept,
+    )
+    assert whole.body == (cut.body[: len(whole.body)] if whole.ended != "end" else cut.body)
+    if whole.ended != "end" or LONG_CHUNK_SIZE.search(sent) or b"content-encoding" in sent.lower():
+        return
+    theirs = answered.read_by_h11(sent)
+    assert theirs is not None, "h11 refuses a reply that we took for whole"
+    assert theirs[:2] == (whole.status, whole.body)
+    assert not whole.is_kept or not theirs[2], "a connection with bytes on it would give them to the next call"
+
+
+def listener_seeds() -> list[bytes]:
+    return [b"\x07" + entry["sent"][:2000] for entry in corpus("requests").values()]
+
+
+def upstream_seeds() -> list[bytes]:
+    return [b"\x07" + entry["sent"][:2000] for entry in corpus("replies").values()]
