@@ -1,18 +1,27 @@
 """The last bytes of a call to its caller, sent once its outcome is recorded."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tidegate.core.errors import GatewayError
 from tidegate.gateway.error_shapes import error_at
-from tidegate.gateway.http import JSON, error_reply
+from tidegate.gateway.http import error_reply
 from tidegate.gateway.replies import call_headers, header_list
 
 if TYPE_CHECKING:
     from tidegate.gateway.exchange import Exchange
-    from tidegate.wire.dialect import Seen
 
 
-WAITING = b": the provider is at work\n\n"  # a comment: strict readers of events skip it, proxies see a live stream
+COMMENT: Final = b": the provider is at work\n\n"  # strict readers of events skip it, proxies see a live stream
+SIGNS_OF_LIFE: Final = {"gemini": b"\n\n"}
+"""Google's SDKs take any line that is not empty and no `data:` for an error's; an event without lines they skip."""
+
+
+def show_life(exchange: "Exchange") -> None:
+    """Let the caller of a stream, and proxies on the way, see that it lives; where nothing may stand, nothing."""
+    client, relay = exchange.client, exchange.relay
+    if not exchange.client_gone and not client.is_clogged and (relay is None or relay.is_between_events):
+        begin_stream(exchange)
+        client.write_stream(SIGNS_OF_LIFE.get(exchange.operation.dialect.name, COMMENT))
 
 
 def begin_stream(exchange: "Exchange") -> None:
@@ -35,20 +44,6 @@ def send_answer(exchange: "Exchange") -> None:
     else:
         body = exchange.body[0] if exchange.body else b""
         client.reply(exchange.status, exchange.content_type, body, extra_headers(exchange))
-
-
-def whole_reply(exchange: "Exchange", body: bytes) -> tuple[bytes, "Seen | None", bytes]:
-    """A provider's whole reply as the caller gets it, what it told, and its content-type.
-
-    It becomes events where the caller asked for a stream: they may have had comments of one already.
-    """
-    way, operation = exchange.way, exchange.operation
-    assert way is not None and exchange.head is not None
-    told, seen = way.reply(body)
-    if exchange.head.is_stream and (events := way.as_stream(body)) is not None:
-        return events, seen, operation.stream_type
-    is_ours = exchange.serving is not None and exchange.serving.dialect is not operation.dialect
-    return told, seen, JSON if is_ours else exchange.content_type
 
 
 def send_unrecorded(exchange: "Exchange", error: GatewayError) -> None:

@@ -12,7 +12,7 @@ from tidegate.core.errors import ClientGone, GatewayError, InternalError, Unavai
 from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
 from tidegate.core.row import Attempt, Outcome, Row
-from tidegate.gateway.answer import WAITING, begin_stream, send_answer, send_unrecorded, whole_reply
+from tidegate.gateway.answer import begin_stream, send_answer, send_unrecorded, show_life
 from tidegate.gateway.dispatch import Dispatch, passed_on, prepare
 from tidegate.gateway.http import JSON, Request
 from tidegate.gateway.meter import NOTHING_SPENT, Settlement, unspent
@@ -23,6 +23,7 @@ from tidegate.gateway.rows import attempt_of, identity_row, intent_of, outcome_r
 from tidegate.gateway.settling import prompt_of, settled
 from tidegate.gateway.short_way import short_way
 from tidegate.gateway.way import Stamp, Way, way_of
+from tidegate.gateway.whole_answer import as_whole, is_stream_by_look, whole_reply
 
 if TYPE_CHECKING:
     import asyncio
@@ -179,11 +180,8 @@ class Exchange:
 
     def on_quiet(self, now: float) -> None:
         """The caller of a stream has heard nothing for a while, and gets a comment; called by the worker's sweep."""
-        is_mute = self.settlement is not None or self.client_gone or self.client.is_clogged
-        is_due = self.patience.is_quiet(now, self.server.comment_s)
-        if is_due and not is_mute and (self.relay is None or self.relay.is_between_events):
-            begin_stream(self)
-            self.client.write_stream(WAITING)
+        if self.patience.is_quiet(now, self.server.comment_s) and self.settlement is None:
+            show_life(self)
 
     def _may_pass(self) -> bool:
         return self.settlement is None and self.relay is not None and self.relay.is_between_events
@@ -194,6 +192,8 @@ class Exchange:
         if not self.first_chunk:
             self.first_chunk = time.monotonic()
         self.patience.hear()
+        if self.relay is None and not self.body and is_stream_by_look(self, data):
+            self._start_stream()
         if self.relay is None:
             self._collect(data)
             return
@@ -222,13 +222,19 @@ class Exchange:
             self._let_go()
             return
         self.upstream_ended = self.upstream_ended or time.monotonic()
+        try:
+            self._end_of_answer()
+        except Exception:  # a mistake of ours: the log has it whole, the caller a 500, the ledger its row
+            log.exception("an answer could not be read")
+            self.on_upstream_lost(InternalError("The gateway failed on this answer; its log says why."), answered=True)
+
+    def _end_of_answer(self) -> None:
         if self.relay is None:
             self._end_of_reply(b"".join(self.body))
-            return
-        out = self.relay.finish()
-        if out and not self.client_gone:
-            self.client.write_stream(out)
-        self._end_of_stream()
+        else:
+            if (out := self.relay.finish()) and not self.client_gone:
+                self.client.write_stream(out)
+            self._end_of_stream()
 
     def on_upstream_lost(self, error: GatewayError, *, answered: bool) -> None:
         connection, self._upstream = self._upstream, None
@@ -262,30 +268,24 @@ class Exchange:
             self._end_attempt(error, settlement)
             self.fail(error, settlement)
 
-    def _end_of_reply(self, body: bytes) -> None:
-        """The provider finished an unstreamed reply."""
-        status = self.upstream_status
-        if 200 <= status < 300:
-            assert self.way is not None
-            told, self.seen, self.content_type = whole_reply(self, body)
-            settlement = settled(self, body)
-            if self.seen is not None and self.seen.has_error:
-                self.error = UpstreamError(f"the provider sent an error with status {status}")
-            self._end_attempt(self.error, settlement)
-            self._pass_on(status, told, settlement)
-            return
+    def _end_of_reply(self, body: bytes) -> None:  # of one that was no stream
         assert self.endpoint is not None and self.way is not None
-        error, passed = self.way.failure(status, body, self.endpoint.provider)
-        self._end_attempt(error, NOTHING_SPENT)
-        if passed:
-            self.error = error
-            self._pass_on(status, passed, unspent(self.attempts))
+        if 200 <= self.upstream_status < 300:
+            told, self.seen, self.content_type, self.error = whole_reply(self, body := as_whole(self, body))
+            settlement = settled(self, body)
+            self._end_attempt(self.error, settlement)
         else:
-            self.fail(error, unspent(self.attempts))
+            self.error, told = self.way.failure(self.upstream_status, body, self.endpoint.provider)
+            self._end_attempt(self.error, NOTHING_SPENT)
+            settlement = unspent(self.attempts)
+        if self.error is None or told:
+            self._pass_on(self.upstream_status, told, settlement)
+        else:
+            self.fail(self.error, settlement)
 
     def _pass_on(self, status: int, body: bytes, settlement: Settlement) -> None:
         self.body = [body]
-        if not self.client_gone:
+        if not self.client_gone and not self.reply_started:
             self.status = status
         self._settle(settlement)
 

@@ -20,7 +20,8 @@ def seen_in(events: Iterable[Event]) -> Seen:
 def note(seen: Seen, event: Event) -> None:
     """Add one event to what was seen."""
     if isinstance(event, Delta):
-        seen.output_text_bytes += len(event.text)
+        text = event.text
+        seen.output_text_bytes += len(text) if text.isascii() else len(text.encode(errors="replace"))
     elif isinstance(event, BlockStart):
         seen.tool_calls += event.kind == "tool"
     elif isinstance(event, UsageSeen):

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from tidegate.core.errors import GatewayError, UpstreamError, UpstreamRejected, UpstreamTimeout
+from tidegate.core.errors import GatewayError, UpstreamError, UpstreamRefusal, UpstreamRejected, UpstreamTimeout
 from tidegate.gateway.connect import Target
 from tidegate.gateway.http import Headers
 
@@ -29,6 +29,13 @@ def failure_of(status: int, provider: str) -> GatewayError:
             "The operator should check that provider's API key and balance."
         )
     return UpstreamError(f"Provider {provider} answered HTTP {status}.")
+
+
+def error_of(status: int, body: bytes, provider: str) -> GatewayError:
+    """As `failure_of`, but in the provider's own status and words where they are about the caller's request."""
+    if status not in PASSED_THROUGH:
+        return failure_of(status, provider)
+    return UpstreamRefusal(status, provider, message_in(body))
 
 
 def timeout_of(target: Target, *, in_total: bool, answered: bool) -> UpstreamTimeout:

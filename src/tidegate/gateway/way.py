@@ -5,14 +5,14 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from tidegate.core.errors import GatewayError, InvalidRequest, UpstreamRefusal
+from tidegate.core.errors import GatewayError, InvalidRequest
 from tidegate.core.facts import Quirks
 from tidegate.core.price import Price
 from tidegate.gateway.openrouter import CostWriter, PricedRelay
 from tidegate.gateway.operation import Operation
 from tidegate.gateway.relay import PeekRelay, Relay, StreamRelay
 from tidegate.gateway.relay_across import AcrossRelay, ArrayRelay, as_elements, seen_in
-from tidegate.gateway.replies import PASSED_THROUGH, failure_of, message_in
+from tidegate.gateway.replies import PASSED_THROUGH, error_of
 from tidegate.gateway.table import Serving
 from tidegate.wire.conversation import Ask
 from tidegate.wire.dialect import Dialect, Head, Pieces, Seen
@@ -120,7 +120,7 @@ class SameWay:
         return _streamed(dialect, dialect, body, ask, self._stamp, as_array=self._operation.as_array)
 
     def failure(self, status: int, body: bytes, provider: str) -> tuple[GatewayError, bytes]:
-        return failure_of(status, provider), body if status in PASSED_THROUGH else b""
+        return error_of(status, body, provider), body if status in PASSED_THROUGH else b""
 
 
 class AcrossWay:
@@ -166,9 +166,7 @@ class AcrossWay:
         return _streamed(self._provider, operation.dialect, body, self._ask, self._stamp, as_array=operation.as_array)
 
     def failure(self, status: int, body: bytes, provider: str) -> tuple[GatewayError, bytes]:
-        if status not in PASSED_THROUGH:
-            return failure_of(status, provider), b""
-        return UpstreamRefusal(status, provider, message_in(body)), b""
+        return error_of(status, body, provider), b""
 
 
 class PricedWay:
@@ -194,7 +192,7 @@ class PricedWay:
         return CostWriter(self._dialect, self._price, len(events) + 1).events(events, seen)
 
     def failure(self, status: int, body: bytes, provider: str) -> tuple[GatewayError, bytes]:
-        return self._way.failure(status, body, provider)
+        return self._way.failure(status, body, provider)[0], b""  # in the shape of this side, not the provider's
 
 
 def _streamed(

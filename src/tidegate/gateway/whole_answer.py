@@ -1,0 +1,89 @@
+"""A provider's reply that came whole: what the caller gets of it, whatever either of them had meant by it.
+
+Providers stream to those who did not ask, answer whole to those who asked for a stream, name streams as something else,
+and send errors or pages of HTML with status 200. A caller must not take any of these for an answer.
+"""
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tidegate.core.errors import GatewayError, UpstreamError
+from tidegate.gateway.http import EVENT_STREAM, JSON
+from tidegate.gateway.replies import message_in
+from tidegate.wire.conversation import Ask
+from tidegate.wire.events import Stop
+
+if TYPE_CHECKING:
+    from tidegate.gateway.exchange import Exchange
+    from tidegate.wire.dialect import Seen
+
+_BEGINS_OF_STREAM: Final = (b"data:", b"event:", b": ")
+
+
+class Told(NamedTuple):
+    """`body`: for the caller; where it is empty, the `error` is told in its place. `seen` None: nothing was read."""
+
+    body: bytes
+    seen: "Seen | None"
+    content_type: bytes
+    error: GatewayError | None
+
+
+def is_stream_by_look(exchange: "Exchange", data: bytes) -> bool:
+    """The first bytes of a reply are events, whatever the provider called them, and events were asked for."""
+    head = exchange.head
+    is_wanted = head is not None and head.is_stream and exchange.upstream_status == 200
+    return is_wanted and data.lstrip().startswith(_BEGINS_OF_STREAM)
+
+
+def as_whole(exchange: "Exchange", body: bytes) -> bytes:
+    """The provider's whole reply; made of its events where it streamed to a caller who had not asked for a stream."""
+    head, serving = exchange.head, exchange.serving
+    assert head is not None and serving is not None
+    if head.is_stream or not exchange.content_type.lower().startswith(EVENT_STREAM):
+        return body
+    decoder = serving.dialect.stream_decoder(event_bytes_max=len(body) + 1)
+    events = [*decoder.feed(body), *decoder.finish()]
+    if not any(isinstance(event, Stop) for event in events):
+        return body
+    exchange.content_type = JSON
+    created_s = exchange.request.arrived_us // 1_000_000
+    ask = Ask(model=head.model, turns=())
+    return serving.dialect.encode_reply(events, ask, generation_id=exchange.generation_id, created_s=created_s)
+
+
+def whole_reply(exchange: "Exchange", body: bytes) -> Told:
+    """What the caller gets.
+
+    Events, where a stream was asked for: there may have been comments of one already. What cannot be read passes as it
+    is only in the caller's own dialect and unstreamed; everybody else could not tell it from an answer without text.
+    """
+    way, serving, head, operation = exchange.way, exchange.serving, exchange.head, exchange.operation
+    assert way is not None and serving is not None and head is not None
+    told, seen = way.reply(body)
+    error = _error_in(exchange, body, seen)
+    if head.is_stream:
+        events = way.as_stream(body) if error is None else None
+        return Told(events or b"", seen, operation.stream_type, error or (None if events else _unreadable(exchange)))
+    if serving.dialect is operation.dialect:
+        return Told(told, seen, exchange.content_type, error)
+    if seen is None:
+        error = _unreadable(exchange)
+    return Told(b"" if error else told, seen, JSON, error)
+
+
+def _error_in(exchange: "Exchange", body: bytes, seen: "Seen | None") -> GatewayError | None:
+    if seen is None or not seen.has_error:
+        return None
+    said = message_in(body)
+    return UpstreamError(f"Provider {_name(exchange)} sent an error with status {exchange.upstream_status}: {said}")
+
+
+def _unreadable(exchange: "Exchange") -> GatewayError:
+    assert exchange.serving is not None
+    name, dialect = _name(exchange), exchange.serving.dialect.name
+    return UpstreamError(f"Provider {name} answered {exchange.upstream_status} with what is no answer in {dialect}.")
+
+
+def _name(exchange: "Exchange") -> str:
+    assert exchange.endpoint is not None
+    return exchange.endpoint.provider

@@ -1,0 +1,210 @@
+"""Replies that are not what was asked for: no caller takes one for an answer, in any dialect."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from conformance.mock.faults import error_body
+from rig.gateway import Gateway
+from rig.provider import USAGE, Call, completion, delta, usage_event
+from rig.scripted import SPOKEN, ScriptedProvider, post, spoken_by, start_before
+from tidegate.wire.dialects import DIALECTS
+from tidegate.wire.events import fold
+
+CALLERS = ("openai-chat", "openai-responses", "anthropic", "gemini")
+MAKERS = {"chat": "openai", "responses": "openai", "claude": "anthropic", "gem": "gemini"}
+COMMENT_S = 0.3
+
+
+async def page(call: Call) -> None:
+    body = b"<html>502 Bad Gateway</html>"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: %d\r\n\r\n"
+    await call.write(head % len(body) + body)
+
+
+async def error_with_200(call: Call) -> None:
+    await call.reply(200, error_body(MAKERS[spoken_by(call)], 429, "quota used up"))
+
+
+async def busy(call: Call) -> None:
+    await call.reply(429, error_body(MAKERS[spoken_by(call)], 429, "too fast"), "retry-after: 7\r\n")
+
+
+async def busy_later(call: Call) -> None:
+    await asyncio.sleep(3 * COMMENT_S)
+    await busy(call)
+
+
+async def page_later(call: Call) -> None:
+    await asyncio.sleep(3 * COMMENT_S)
+    await page(call)
+
+
+async def write_events(call: Call) -> None:
+    for word in ("Two ", "and ", "four."):
+        await call.event(delta(word))
+    await call.event(delta(None, "stop"))
+    await call.event(usage_event())
+    await call.end_stream()
+
+
+async def misnamed_stream(call: Call) -> None:
+    """Events under the wrong name, as some servers send them."""
+    await call.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n")
+    await write_events(call)
+
+
+async def always_streams(call: Call) -> None:
+    await call.begin_stream()
+    await write_events(call)
+
+
+async def never_streams(call: Call) -> None:
+    await call.reply(200, completion("m"))
+
+
+async def slow(call: Call) -> None:
+    """Silent before the stream, and within it."""
+    await asyncio.sleep(3 * COMMENT_S)
+    await call.begin_stream()
+    await call.event(delta("Two "))
+    await asyncio.sleep(3 * COMMENT_S)
+    await write_events(call)
+
+
+async def fails_midway(call: Call) -> None:
+    await call.begin_stream()
+    await call.event(delta("Two "))
+    await call.event({"error": {"message": "overloaded", "code": "busy"}})
+    await call.end_stream()
+
+
+async def dies_midway(call: Call) -> None:
+    await call.begin_stream()
+    await call.event(delta("Two "))
+    await asyncio.sleep(0.05)
+    call.writer.transport.abort()
+
+
+SCRIPTS = {
+    "page": page, "error200": error_with_200, "busy": busy, "busylater": busy_later, "pagelater": page_later,
+    "misnamed": misnamed_stream, "always": always_streams, "never": never_streams, "slow": slow,
+    "fails": fails_midway, "dies": dies_midway,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with ScriptedProvider(SCRIPTS) as provider:
+        home = tmp_path_factory.mktemp("home")
+        running = start_before(provider, home, f"[gateway]\ncomment_s = {COMMENT_S}\n")
+        yield running
+        assert running.stop() == 0
+        assert "Traceback" not in (home / "log").read_text()
+
+
+def message_of(reply, dialect: str) -> str:
+    """The error's text, from where the dialect's SDK takes it."""
+    said = reply.json()
+    assert (said["type"] == "error") if dialect == "anthropic" else ("type" not in said)
+    return said["error"]["message"]
+
+
+def events_of(text: str) -> list[dict]:
+    found = [line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:")]
+    return [json.loads(data) for data in found if data != "[DONE]"]
+
+
+def answer_in(reply, dialect: str):
+    decoder = DIALECTS[dialect].stream_decoder(event_bytes_max=1 << 20)
+    return fold([*decoder.feed(reply.content), *decoder.finish()])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("provider", "dialect"), list(itertools.product(SPOKEN, CALLERS)))
+def test_a_page_of_html_is_no_answer(gateway: Gateway, provider: str, dialect: str, stream: bool) -> None:
+    """Only who asked in the provider's own dialect, for no stream, gets to see it; the others would see no text."""
+    reply = post(gateway, dialect, f"{provider}+page", stream=stream)
+    if SPOKEN[provider][0] == dialect and not stream:
+        assert reply.text.startswith("<html>")
+        return
+    assert reply.status_code == 502
+    assert "no answer in" in message_of(reply, dialect)
+    row = gateway.row(f"{provider}+page")
+    assert (row.status_code, row.error_type, row.cost_basis) == (502, "upstream_error", "unknown")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("provider", "dialect"), list(itertools.product(SPOKEN, CALLERS)))
+def test_an_error_with_status_200_is_an_error(gateway: Gateway, provider: str, dialect: str, stream: bool) -> None:
+    """In the caller's dialect, in the provider's words."""
+    reply = post(gateway, dialect, f"{provider}+error200", stream=stream)
+    is_same = SPOKEN[provider][0] == dialect and not stream
+    assert reply.status_code == (200 if is_same else 502)
+    assert "quota used up" in message_of(reply, dialect)
+    assert gateway.row(f"{provider}+error200").error_type == "upstream_error"
+
+
+@pytest.mark.parametrize(("provider", "dialect"), list(itertools.product(SPOKEN, CALLERS)))
+def test_a_refusal_keeps_status_words_and_delay(gateway: Gateway, provider: str, dialect: str) -> None:
+    reply = post(gateway, dialect, f"{provider}+busy", stream=True)
+    assert (reply.status_code, reply.headers["retry-after"]) == (429, "7")
+    assert message_of(reply, dialect) == "too fast"
+    row = gateway.row(f"{provider}+busy")
+    assert (row.status_code, row.cost_basis, row.cost_nano_usd) == (429, "metered", 0)
+
+
+@pytest.mark.parametrize("dialect", CALLERS)
+@pytest.mark.parametrize("script", ["busylater", "pagelater"])
+def test_a_refusal_after_a_comment_is_told_inside_the_stream(gateway: Gateway, dialect: str, script: str) -> None:
+    """The 200 has gone out with the comment, and the row says so; the provider's words still reach the caller."""
+    reply = post(gateway, dialect, f"chat+{script}", stream=True)
+    assert reply.status_code == 200
+    failure = answer_in(reply, dialect).failure
+    assert failure is not None
+    assert ("too fast" if script == "busylater" else "no answer in") in failure.message
+    assert "<html>" not in reply.text
+    row = gateway.row(f"chat+{script}")
+    assert (row.status_code, row.error_type) == (200, "upstream_error")
+
+
+@pytest.mark.parametrize("dialect", CALLERS)
+def test_signs_of_life_break_no_reader(gateway: Gateway, dialect: str) -> None:
+    """Comments before and within a stream; for Google's SDKs, which take a comment for an error, empty events."""
+    reply = post(gateway, dialect, "chat+slow", stream=True)
+    assert answer_in(reply, dialect).stop is not None
+    if dialect == "gemini":
+        assert reply.text.startswith("\n\n")
+        assert all(not line or line.startswith("data: ") for line in reply.text.splitlines())
+    else:
+        assert reply.text.startswith(": ")
+        assert "\n\n: " in reply.text
+    assert gateway.row("chat+slow").cost_basis == "metered"
+
+
+@pytest.mark.parametrize("dialect", CALLERS)
+def test_a_stream_by_another_name_is_a_stream(gateway: Gateway, dialect: str) -> None:
+    reply = post(gateway, dialect, "chat+misnamed", stream=True)
+    answer = answer_in(reply, dialect)
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert ("".join(block.text for block in answer.blocks), answer.stop.reason) == ("Two and four.", "stop")
+    assert gateway.row("chat+misnamed").usage_input_tokens == USAGE["prompt_tokens"]
+
+
+@pytest.mark.parametrize("dialect", CALLERS)
+def test_a_stream_nobody_asked_for_becomes_a_reply(gateway: Gateway, dialect: str) -> None:
+    reply = post(gateway, dialect, "chat+always")
+    answer = fold(DIALECTS[dialect].decode_reply(reply.content))
+    assert "".join(block.text for block in answer.blocks) == "Two and four."
+    row = gateway.row("chat+always")
+    assert (row.usage_output_tokens, row.cost_basis, row.finish_reason) == (5, "metered", "stop")
+
+
+@pytest.mark.parametrize("dialect", CALLERS)
+def test_a_reply_in_place_of_a_stream_becomes_one(gateway: Gateway, dialect: str) -> None:
+    answer = answer_in(post(gateway, dialect, "chat+never", stream=True), dialect)
+    assert ("".join(block.text for block in answer.blocks), answer.stop.reason) == ("Four.", "stop")
+    assert gateway.row("chat+never").usage_output_tokens == 5
