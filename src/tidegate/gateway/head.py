@@ -1,7 +1,7 @@
 """What the head of a request must be, beyond what llhttp demands; pure."""
 
 import zlib
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from tidegate.config import Limits
@@ -14,7 +14,10 @@ from tidegate.core.errors import (
     Unauthenticated,
     UnsupportedEncoding,
 )
-from tidegate.gateway.http import Headers
+from tidegate.gateway.http import Headers, Request
+
+if TYPE_CHECKING:
+    from tidegate.gateway.upload import Upload
 
 SINGLE: Final = frozenset(
     b"host authorization x-api-key x-goog-api-key content-length content-type content-encoding".split()
@@ -99,6 +102,14 @@ def check_headers(headers: Headers, limits: Limits, *, is_http_11: bool) -> None
         raise UnsupportedEncoding("The only transfer-encoding that is read is chunked; send content-encoding: gzip.")
     if headers.get(b"content-encoding", b"identity").lower() not in ACCEPTED_ENCODINGS:
         raise UnsupportedEncoding("The request's content-encoding is not supported; send identity, gzip or deflate.")
+
+
+def take_body(request: Request, body: "list[bytes] | Upload", limits: Limits) -> None:
+    """Give a request what came with it. Raises as `decompress` does."""
+    if isinstance(body, list):
+        request.body = decompress(body[0] if len(body) == 1 else b"".join(body), request.headers, limits)
+    else:
+        request.upload = body
 
 
 def decompress(body: bytes, headers: Headers, limits: Limits) -> bytes:

@@ -10,6 +10,7 @@ from tidegate.core.errors import GatewayError, error_body
 
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
+    from tidegate.gateway.upload import Upload
 
 Headers = Mapping[bytes, bytes]  # names in lower case; repeated ones joined with ", "
 
@@ -39,6 +40,7 @@ class Request:
         "method",
         "path",
         "query",
+        "upload",
     )
 
     def __init__(self, method: bytes, path: str, query: bytes, headers: dict[bytes, bytes]) -> None:
@@ -47,6 +49,7 @@ class Request:
         self.query = query
         self.headers = headers
         self.body = b""
+        self.upload: Upload | None = None  # a form with files, in place of the body
         self.key: Key | None = None  # set on requests sent ahead
         self.keep_alive = self.is_http_11 = True
         self.arrived = 0.0

@@ -24,10 +24,10 @@ from tidegate.gateway.head import (
     check_headers,
     check_line,
     check_protocol,
-    decompress,
     headers_too_large,
     is_ignored_upgrade,
     split_target,
+    take_body,
     too_slow,
     unauthenticated,
     without_upgrade,
@@ -41,6 +41,7 @@ from tidegate.gateway.short_way import descriptor_of
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
     from tidegate.gateway.server import Server
+    from tidegate.gateway.upload import Upload
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +78,8 @@ class ClientConnection(asyncio.Protocol):
         self._target, self._path, self._query = b"", "", b""
         self._key: Key | None = None
         self._refused: GatewayError | None = None
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._started, self._arrived, self._arrived_us = False, 0.0, 0
+        self._body: list[bytes] | Upload = []
+        self._started, self._arrived, self._arrived_us, self._body_bytes = False, 0.0, 0, 0
 
     # -- asyncio ----------------------------------------------------------------------------------------------------
 
@@ -98,7 +98,7 @@ class ClientConnection(asyncio.Protocol):
         self.descriptor = -1
         self.server.connections.discard(self)
         exchange, self._exchange = self._exchange, None
-        self._queue.clear()
+        self._queue, self._body = deque(), []
         if exchange is not None:
             exchange.on_client_gone()
 
@@ -149,7 +149,7 @@ class ClientConnection(asyncio.Protocol):
             self._refused = InternalError("The gateway failed on this request; its log says why.")
         except httptools.HttpParserError as error:
             self.server.totals.unparsable += 1
-            self._refuse_early(InvalidRequest(f"The request is not valid HTTP/1.1: {error}."))
+            self._refuse_early(self._refused or InvalidRequest(f"The request is not valid HTTP/1.1: {error}."))
             return
         if not self._in_headers:
             self._known.piece = b""
@@ -219,6 +219,7 @@ class ClientConnection(asyncio.Protocol):
             if self.server.needs_key(self._path):
                 self._key = self._authenticate()
             check_headers(headers, limits, is_http_11=self._is_http_11)
+            self._body = self.server.upload_for(self._path, headers) or self._body
         except GatewayError as error:
             self._refused = error
             return
@@ -242,9 +243,8 @@ class ClientConnection(asyncio.Protocol):
         request = Request(self._parser.get_method(), self._path, self._query, self._headers)
         request.keep_alive, request.is_http_11 = self._wants_keep_alive, self._is_http_11
         request.arrived, request.arrived_us, request.complete = self._arrived, self._arrived_us, time.monotonic()
-        body = self._body
         try:
-            request.body = decompress(body[0] if len(body) == 1 else b"".join(body), self._headers, self.server.limits)
+            take_body(request, self._body, self.server.limits)
         except GatewayError as error:
             self._refused = error
             return

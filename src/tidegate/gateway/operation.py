@@ -12,6 +12,7 @@ from tidegate.gateway.http import EVENT_STREAM, JSON
 from tidegate.wire.dialect import Dialect, Head
 from tidegate.wire.dialects import DIALECTS
 from tidegate.wire.gemini_path import parse_path
+from tidegate.wire.media import MEDIA
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
@@ -19,6 +20,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
 
     `model`, `is_stream`: what the path says of them; "" and None where the body says it. `as_array`: the stream is a
     JSON array, not events (Gemini without `alt=sse`). `counts_only`: nothing is generated, tokens are counted.
+    `is_media`: the dialect is one of `wire/media.py`, which no other can stand in for.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     is_stream: bool | None = None
     as_array: bool = False
     counts_only: bool = False
+    is_media: bool = False
 
     def head(self, body: bytes) -> Head:
         """What the gateway reads of a request; the path's word on model and stream wins. Raises InvalidRequest."""
@@ -63,6 +66,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     for paths, counts_only in ((_FIXED, False), (_COUNTS, True))
     for path, name, dialect in paths
     if dialect in DIALECTS
+} | {
+    root + media.kind.path: Operation(media.kind.operation, media, is_openrouter=is_openrouter, is_media=True)
+    for root, is_openrouter in ROOTS
+    for media in MEDIA
 }
 
 _GEMINI_NAMES: Final = {

@@ -16,9 +16,10 @@ from tidegate.gateway.callers import Forwarders
 from tidegate.gateway.connect import Target
 from tidegate.gateway.counting import CountExchange
 from tidegate.gateway.exchange import Exchange
-from tidegate.gateway.http import Request
+from tidegate.gateway.http import Headers, Request
 from tidegate.gateway.keyring import KeyRing
 from tidegate.gateway.local import LocalReply
+from tidegate.gateway.media import MediaExchange
 from tidegate.gateway.meter import Totals
 from tidegate.gateway.models import Listings, is_models_path
 from tidegate.gateway.operation import Operation, operation_of
@@ -26,7 +27,9 @@ from tidegate.gateway.passage import Passage
 from tidegate.gateway.patience import SWEEP_S
 from tidegate.gateway.recorder import Recorder
 from tidegate.gateway.table import Table
+from tidegate.gateway.upload import Upload
 from tidegate.gateway.upstream import Pool
+from tidegate.wire.multipart import is_form
 
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEYED_PREFIXES = ("/v1/", "/api/v1/", "/v1beta/")
+KEYED_PREFIXES = ("/v1", "/api/v1")  # /v1beta, /v1alpha and /v1beta1 too: Google's
 
 
 class Server:
@@ -100,13 +103,25 @@ class Server:
         operation = self.call_of(request.method, request.path, request.query)
         if operation is not None:
             assert key is not None  # needs_key holds for every call path
-            kind = CountExchange if operation.counts_only else Exchange
-            return kind(self, client, request, key, operation)
+            return self._kind_of(operation)(self, client, request, key, operation)
         if request.path in LocalReply.PATHS or operation_of(request.path, b"") or is_models_path(request.path):
             return LocalReply(self, client, request)
         if not self.console.unix_path:
             raise PathNotFound(f"Nothing is served at {request.path[:200]!r}, and this gateway runs without a console.")
         return Passage(self, client, request, key)
+
+    @staticmethod
+    def _kind_of(operation: Operation) -> type[Exchange]:
+        if operation.is_media:
+            return MediaExchange
+        return CountExchange if operation.counts_only else Exchange
+
+    def upload_for(self, path: str, headers: Headers) -> Upload | None:
+        """Where the body of a request is kept, if it is a form for a model. Raises as `Upload` does."""
+        if not is_form(headers.get(b"content-type", b"")):
+            return None
+        operation = operation_of(path, b"")
+        return Upload(headers, self.config.run_path) if operation is not None and operation.is_media else None
 
     # -- time -------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from tidegate.gateway.estimate import estimate_of, estimate_usage
+from tidegate.gateway.media_meter import media_settled
 from tidegate.gateway.meter import NOTHING_SPENT, Settlement, settle
 from tidegate.wire.events import fold
 
@@ -30,6 +31,8 @@ def settled(exchange: "Exchange", body: bytes = b"") -> Settlement:
     assert exchange.price is not None
     if exchange.operation.counts_only:
         return NOTHING_SPENT
+    if exchange.operation.is_media:
+        return media_settled(exchange)
     if seen is None:
         return settle(None, exchange.price, estimate=_left_behind(exchange) if exchange.client_gone else None)
     estimate = _estimate(exchange, body) if seen.usage is None else None

@@ -25,7 +25,7 @@ _ODD_LINE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 
 def is_form(content_type: bytes) -> bool:
-    return content_type[:20].lower() == b"multipart/form-data"
+    return content_type[:19].lower() == b"multipart/form-data"
 
 
 def boundary_of(content_type: bytes) -> bytes:
