@@ -18,7 +18,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tide
 
 
 def is_node(name: str) -> bool:
-    return str(CLIENTS[name]["script"]).endswith(".mjs")
+    return "bin" in CLIENTS[name] or str(CLIENTS[name]["script"]).endswith(".mjs")
 
 
 def stamp_of(name: str) -> Path:
@@ -45,6 +45,11 @@ def command(name: str) -> list[str]:
     for shared in ("jobs.mjs", "vercel_jobs.mjs"):
         shutil.copyfile(HERE / shared, CACHE / name / shared)
     return ["node", str(beside)]
+
+
+def program(name: str) -> str:
+    """The program of a client that is one."""
+    return str(CACHE / name / CLIENTS[name]["bin"])
 
 
 def install(name: str) -> None:

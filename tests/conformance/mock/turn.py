@@ -57,12 +57,12 @@ def words(model: str) -> frozenset[str]:
 
 
 def take_turn(asked: Asked, arguments: Mapping[str, dict[str, Any]] | None = None) -> Turn:
-    """The turn that a request calls for. arguments: by tool name, instead of made-up ones."""
+    """The turn that a request calls for. arguments: by name of the tools to be called, instead of made-up ones."""
     said = words(asked.model)
     thought = THOUGHT if "thinks" in said else ""
     if asked.tools and not asked.has_results and (asked.is_forced or said & {"tools", "empty"}):
-        names = list(asked.tools)[: 2 if "tools" in said else 1]
         given = arguments or {}
+        names = [name for name in asked.tools if name in given] or list(asked.tools)[: 2 if "tools" in said else 1]
         calls = tuple(
             ToolCall(f"call_mock{i}", name, {} if "empty" in said else given.get(name, example(asked.tools[name])))
             for i, name in enumerate(names)
