@@ -153,11 +153,12 @@ def test_every_providers_own_name_becomes_our_slug(provider: str, name: str, slu
     assert (provider, slug, name) in {(p.provider, p.model, p.upstream_model) for p in tables.prices}
 
 
-def test_what_is_not_a_chat_price_is_left_out() -> None:
-    """Batch prices, embeddings and fine-tunes are not what an ordinary call pays; nameless authors are listed."""
+def test_what_is_not_the_price_of_a_call_is_left_out() -> None:
+    """Not what an ordinary call pays: batches, fine-tunes, sizes, conversations. Nameless authors are listed."""
     facts = [
         listed("litellm", 1, name="openai/gpt-4o:batch", provider="openrouter"),
-        listed("litellm", 1, name="text-embedding-3-large"),
+        listed("litellm", 1, name="gpt-realtime"),
+        listed("litellm", 1, name="hd/1024-x-1024/dall-e-3"),
         listed("litellm", 1, name="ft:gpt-4o"),
         listed("litellm", 1, name="accounts/fireworks/models/who-knows", provider="fireworks"),
     ]
@@ -194,7 +195,7 @@ def test_litellms_price_file_is_read_out_of_its_wheel(tmp_path: Path) -> None:
         "input_cost_per_token_above_128k_tokens": 3e-06,
         "max_input_tokens": 1000,
     }
-    wheel = wheel_of(tmp_path, {"xai/grok-x": entry, "xai/picture": {**entry, "mode": "image_generation"}})
+    wheel = wheel_of(tmp_path, {"xai/grok-x": entry, "xai/film": {**entry, "mode": "video_generation"}})
     (fact,) = read_litellm(wheel, {"xai": "xai"})
     assert (fact.source, fact.name, fact.context_tokens) == ("litellm 9.9.9", "grok-x", 1000)
     base, above = fact.prices[0].tiers
@@ -266,6 +267,58 @@ def test_a_rate_that_repeats_what_a_token_costs_anyway_is_not_written() -> None:
     """Packages list pictures at the price of text; the table says only what is different."""
     fact = with_more(listed("litellm", 10), image_input=10, audio_input=30, audio_output=20, cache_creation_1h=10)
     assert more_of([fact]) == ((("audio_input", 30),), "litellm 1")
+
+
+def test_what_does_not_chat_is_priced_by_its_own_unit(tmp_path: Path) -> None:
+    """Vectors, pictures, heard and spoken sound, an order: for calls that the gateway passes on and meters."""
+    per_token = {"input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05, "input_cost_per_second": 1e-04}
+    entries = {
+        "text-embedding-9": {"mode": "embedding", "input_cost_per_token": 2e-08},
+        "gpt-image-9": {
+            "mode": "image_generation",
+            "input_cost_per_token": 5e-06,
+            "output_cost_per_image_token": 4e-05,
+        },
+        "dall-e-9": {"mode": "image_generation", "output_cost_per_image": 0.04, "input_cost_per_token": 0},
+        "whisper-9": {"mode": "audio_transcription", "input_cost_per_second": 1e-04, "output_cost_per_second": 1e-04},
+        "gpt-9-transcribe": {"mode": "audio_transcription", **per_token},
+        "tts-9": {"mode": "audio_speech", "input_cost_per_character": 1.5e-05},
+        "gpt-9-rerank": {"mode": "rerank", "input_cost_per_query": 0.002, "input_cost_per_token": 0.0},
+    }
+    wheel = wheel_of(tmp_path, {name: {"litellm_provider": "openai", **entry} for name, entry in entries.items()})
+    tables = merge(list(read_litellm(wheel, {"openai": "openai"})), OVERLAY, DAY, (), ())
+    found = {line.upstream_model: line for line in tables.prices}
+    assert {name: (line.input, line.output, line.request, dict(line.more)) for name, line in found.items()} == {
+        "text-embedding-9": (20_000_000, 0, None, {}),
+        "gpt-image-9": (5_000_000_000, 40_000_000_000, None, {}),
+        "dall-e-9": (0, 0, None, {"image": 40_000 * 10**9}),
+        "whisper-9": (0, 0, None, {"audio_input_s": 100 * 10**9}),
+        "gpt-9-transcribe": (2_500_000_000, 10_000_000_000, None, {}),
+        "gpt-9-rerank": (0, 0, 2_000 * 10**9, {}),
+    }, "one unit each; tts-9 is sold by the character, which nobody counts here"
+    assert not {model.model for model in tables.models} & {f"openai/{name}" for name in entries}, "no chat models"
+
+
+def test_no_picture_is_sold_at_the_price_of_text(catalog: Catalog) -> None:
+    """An aggregator lists only the text of models that draw; such an entry prices nothing."""
+    assert catalog.price_on("openrouter", "google/gemini-2.5-flash-image", "2026-11-21") is None
+    drawn = catalog.price_on("google", "gemini-2.5-flash-image", "2026-11-21")
+    assert drawn is not None and drawn.rates.kinds is not None
+    assert drawn.rates.kinds.image_output == 30_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "nano_usd"),
+    [
+        ("text-embedding-3-small", Usage(input_tokens=1_000_000), 20_000_000),
+        ("whisper-1", Usage(audio_input_s=60), 6_000_000),
+        ("gpt-image-1", Usage(input_tokens=1_000, output_tokens=1_000), 45_000_000),
+    ],
+)
+def test_what_openai_sells_beside_chat_has_a_price(catalog: Catalog, model: str, usage: Usage, nano_usd: int) -> None:
+    """As it publishes: 0.02 USD per million tokens, 0.006 USD a minute, 5 and 40 USD per million tokens."""
+    price = catalog.price_on("openai", model, "2026-11-21")
+    assert price is not None and cost(usage, price) == nano_usd
 
 
 def test_packages_that_disagree_about_searches_are_listed() -> None:

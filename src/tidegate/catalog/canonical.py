@@ -6,14 +6,17 @@ from collections.abc import Iterable
 from tidegate.catalog.catalog import Catalog
 from tidegate.catalog.names import take_apart
 from tidegate.catalog.overlay import Overlay
-from tidegate.catalog.source_fact import SourceFact
+from tidegate.catalog.source_fact import SourceFact, is_other_kind
 from tidegate.core.facts import Model
 
 AGGREGATOR = "openrouter"  # its `author/name` slugs are the spelling that public usage data uses, and ours
 NOT_A_CALL_PRICE = frozenset({"batch", "flex", "priority", "fast"})  # variants that an ordinary call does not get
 NOT_CHAT = re.compile(  # sold beside chat models but called otherwise, or a size class of a price list
-    r"embed|-tts|tts-|transcribe|realtime|livetranslate|-live|live-|-sonic|asr|whisper|rerank|moderation|speech|image|lyria|veo|"
+    r"embed|-tts|tts-|transcribe|realtime|livetranslate|-live|live-|-sonic|asr|whisper|rerank|moderation|speech|image|dall-e|lyria|veo|"
     r"ft:|\.ft-|^together-ai-|^fireworks-ai-|flux|-guard|guard-|davinci|babbage|curie|^ada$|^gpt-3.5-turbo-instruct|@"
+)
+NOT_BY_THE_CALL = re.compile(  # of other kinds: by the size of a picture, in conversation, trained for one buyer
+    r"\d-x-\d|-to-\d+m$|image-generation|realtime|live|ft:|\.ft-|guard|ocr|lyria|veo|video|batch|translate|@"
 )
 _DOT_AS_P = re.compile(r"(?<=\d)p(?=\d)")
 
@@ -84,9 +87,22 @@ class Canonical:
 
 
 def is_chat(fact: SourceFact) -> bool:
-    """Whether an entry is the price of an ordinary chat call, as far as its name tells: no batch, no embedding."""
+    """Whether an entry is the price of an ordinary chat call, as far as it and its name tell: no batch, no vectors."""
     name = fact.name.lower().rpartition("/")[2]
-    return not (_is_pointer(fact) or take_apart(name).variant in NOT_A_CALL_PRICE or NOT_CHAT.search(name))
+    return not fact.is_other and _is_ordinary(fact, name) and NOT_CHAT.search(name) is None
+
+
+def is_priced_call(fact: SourceFact) -> bool:
+    """Whether an entry is the price of an ordinary call: a chat, or what `source_fact.OTHER_KINDS` name."""
+    if is_chat(fact):
+        return True
+    name = fact.name.lower()
+    is_other = fact.is_other or is_other_kind(name)
+    return is_other and _is_ordinary(fact, name) and NOT_BY_THE_CALL.search(name) is None
+
+
+def _is_ordinary(fact: SourceFact, name: str) -> bool:
+    return not (_is_pointer(fact) or take_apart(name).variant in NOT_A_CALL_PRICE)
 
 
 def _is_pointer(fact: SourceFact) -> bool:

@@ -194,7 +194,14 @@ class Catalog:
             resolved = self.resolve(model)
             tried = (f"{resolved.dated}{resolved.suffix}", f"{resolved.model}{resolved.suffix}")
             price = next((found for name in tried if (found := self._exact_price_on(provider, name, day))), None)
+        if price is None and "/" not in model:
+            price = self._exact_price_on(provider, self._priced_bare.get((provider, model.strip().lower()), ""), day)
         return price
+
+    @cached_property
+    def _priced_bare(self) -> dict[tuple[str, str], str]:
+        """Priced slugs by provider and bare name: what does not chat has a price, and no entry among the models."""
+        return {(provider, slug.rpartition("/")[2]): slug for provider, slug in self._price_lines}
 
     def _exact_price_on(self, provider: str, slug: str, day: str) -> Price | None:
         if (provider, slug) not in self._price_lines:
@@ -210,7 +217,7 @@ class Catalog:
         return price_line_of(lines[-1]).upstream_model if lines else ""
 
     def endpoints_of(self, provider: str, day: str) -> list[Endpoint]:
-        """Every chat model with a price in force at a provider on an ISO day, by slug."""
+        """Every model with a price in force at a provider on an ISO day, by slug."""
         found = []
         for name, model in sorted(self._price_lines):
             if name == provider and (price := self._exact_price_on(provider, model, day)):

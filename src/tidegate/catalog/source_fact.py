@@ -1,5 +1,6 @@
 """What one price package says about one model at one provider: the common form that `sync` merges."""
 
+import re
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
@@ -11,6 +12,8 @@ from tidegate.core.facts import Weights
 
 NANO_PER_USD: Final = Decimal(10**9)
 BY_THE_PIECE: Final = frozenset({"web_search", "image", "audio_input_s", "audio_output_s", "video_output_s"})
+OTHER_KINDS: Final = re.compile(r"embed|transcribe|whisper|-tts|tts-|rerank|image|dall-e")
+"""In a model's name: it is called for vectors, text of sound, sound, an order or a picture."""
 PER_MILLION: Final = Decimal(10**6)
 
 
@@ -42,7 +45,7 @@ class SourceFact(msgspec.Struct, frozen=True, kw_only=True):
 
     `provider`: our slug; empty for facts about a model wherever it is served. `name`: the package's own name, which is
     also what the provider's API expects. `source`: package and version. `prices` by start, empty where none is stated.
-    `note`: what the package says and our tables cannot hold.
+    `is_other`: the package itself says that the model does not chat. `note`: what it says and our tables cannot hold.
     """
 
     source: str
@@ -53,6 +56,7 @@ class SourceFact(msgspec.Struct, frozen=True, kw_only=True):
     context_tokens: int = 0
     weights: Weights = "unknown"
     is_reasoning: bool | None = None
+    is_other: bool = False
     released: str = ""
     note: str = ""
 
@@ -70,6 +74,25 @@ def tier_of(input_tokens_above: int, rates: Mapping[str, int]) -> SourceTier:
         request=rates.get("request"),
         more={name: rates[name] for name in sorted(MORE_RATES & rates.keys())},
     )
+
+
+def is_other_kind(name: str) -> bool:
+    """Whether a model's name says that it answers with something else than a chat's text."""
+    return OTHER_KINDS.search(name.lower()) is not None
+
+
+def of_other_kind(rates: Mapping[str, int]) -> dict[str, int] | None:
+    """The rates of a model that may have none for tokens in or out, as for `tier_of`; None where none is left.
+
+    A model that draws, and states no other rate for what comes out, has that one for all that does. Where a package
+    has one price twice, by the token and by the piece, the tokens are what providers bill by.
+    """
+    found = {"input": 0, "output": 0, **rates}
+    if not rates.get("output") and "image_output" in found:
+        found["output"] = found.pop("image_output")
+    if found["input"] or found["output"]:
+        found = {name: rate for name, rate in found.items() if name not in BY_THE_PIECE or name == "web_search"}
+    return found if any(found.values()) else None
 
 
 def inherited(base: Mapping[str, int]) -> dict[str, int]:

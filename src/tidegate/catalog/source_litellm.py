@@ -10,12 +10,27 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from tidegate.catalog.source_fact import SourceFact, SourcePrice, inherited, rate_per_unit, tier_of, without_blanks
+from tidegate.catalog.source_fact import (
+    SourceFact,
+    SourcePrice,
+    inherited,
+    of_other_kind,
+    rate_per_unit,
+    tier_of,
+    without_blanks,
+)
 from tidegate.core.errors import CatalogError
 
 PACKAGE: Final = "litellm"
 MEMBER: Final = "litellm/model_prices_and_context_window_backup.json"
 CHAT_MODES: Final = frozenset({"chat", "responses"})
+PIECES_BY_MODE: Final[Mapping[str, Mapping[str, str]]] = {  # mode -> ours -> theirs, USD by the piece
+    "embedding": {},
+    "image_generation": {"image": "output_cost_per_image"},
+    "audio_transcription": {"audio_input_s": "input_cost_per_second"},
+    "audio_speech": {"audio_output_s": "output_cost_per_second"},
+    "rerank": {"request": "input_cost_per_query"},
+}
 DOWNLOAD_S: Final = 300
 MEMBER_BYTES_MAX: Final = 64 * 1024 * 1024
 FIELDS: Final = {  # ours -> theirs, USD per token; tiers append `_above_200k_tokens`
@@ -79,14 +94,16 @@ def read_litellm(wheel: Path, providers: Mapping[str, str]) -> Iterator[SourceFa
     for key, entry in listed.items():
         label = entry.get("litellm_provider", "")
         ours = providers.get(label, "")
-        if ours and entry.get("mode") in CHAT_MODES:
+        mode = entry.get("mode")
+        if ours and (mode in CHAT_MODES or mode in PIECES_BY_MODE):
             yield SourceFact(
                 source=source,
                 provider=ours,
                 name=key.removeprefix(f"{label}/").removeprefix(f"{ours}/"),
-                prices=_prices(entry),
+                prices=_prices(entry) if mode in CHAT_MODES else _other_prices(entry, PIECES_BY_MODE[mode]),
                 context_tokens=_count(entry.get("max_input_tokens")),
                 is_reasoning=True if entry.get("supports_reasoning") else None,
+                is_other=mode not in CHAT_MODES,
             )
 
 
@@ -100,6 +117,15 @@ def _prices(entry: dict[str, Any]) -> tuple[SourcePrice, ...]:
     return (SourcePrice(valid_from="", tiers=tuple(tiers)),)
 
 
+def _other_prices(entry: dict[str, Any], pieces: Mapping[str, str]) -> tuple[SourcePrice, ...]:
+    """Of what is no chat. One whose price depends on the number of its tokens is left out: it is none of these."""
+    if any(map(_ABOVE.fullmatch, entry)):
+        return ()
+    by_piece = {ours: rate_per_unit(Decimal(entry[theirs])) for ours, theirs in pieces.items() if entry.get(theirs)}
+    rates = of_other_kind({name: rate for name, rate in _rates(entry, "").items() if rate} | by_piece)
+    return () if rates is None else (SourcePrice(valid_from="", tiers=(tier_of(0, rates),)),)
+
+
 def _is_by_the_piece(entry: dict[str, Any]) -> bool:
     """Pictures or films have a price, and none by the token."""
     by_token = FIELDS["image_output"] in entry or FIELDS["video_output"] in entry
@@ -109,7 +135,7 @@ def _is_by_the_piece(entry: dict[str, Any]) -> bool:
 def _rates(entry: dict[str, Any], suffix: str) -> dict[str, int]:
     stated = {ours: entry.get(theirs + suffix) for ours, theirs in FIELDS.items()}
     rates = {ours: rate_per_unit(Decimal(value)) for ours, value in stated.items() if value is not None}
-    return without_blanks(rates, is_paid=bool(entry[FIELDS["input"]]))
+    return without_blanks(rates, is_paid=bool(entry.get(FIELDS["input"])))
 
 
 def _searches(entry: dict[str, Any]) -> dict[str, int]:

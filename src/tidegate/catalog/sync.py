@@ -11,13 +11,13 @@ from typing import Final
 
 import msgspec
 
-from tidegate.catalog.canonical import AGGREGATOR, Canonical, is_chat, model_of_slug
+from tidegate.catalog.canonical import AGGREGATOR, Canonical, is_chat, is_priced_call, model_of_slug
 from tidegate.catalog.catalog import DATA
 from tidegate.catalog.models_merge import merged_models
 from tidegate.catalog.names import take_apart
 from tidegate.catalog.overlay import BAKED, Overlay, bake
 from tidegate.catalog.rates_merge import rate_of, told_apart, with_rates_of_others
-from tidegate.catalog.source_fact import SourceFact, SourcePrice
+from tidegate.catalog.source_fact import SourceFact, SourcePrice, SourceTier
 from tidegate.catalog.tables import (
     MODEL_COLUMNS,
     MORE_RATES,
@@ -70,17 +70,22 @@ def package_of(fact: SourceFact) -> str:
 def merge(
     facts: Sequence[SourceFact], overlay: Overlay, day: str, models: Iterable[Model], prices: Iterable[PriceLine]
 ) -> Tables:
-    """The tables after reading `facts` on an ISO day; `models` and `prices` are the tables before. Pure."""
+    """The tables after reading `facts` on an ISO day; `models` and `prices` are the tables before. Pure.
+
+    Prices are of every kind of call; models are those that chat.
+    """
     canonical = Canonical(facts, overlay)
     slugs = [(fact, canonical.slug_of(fact)) for fact in facts]
     entries: dict[tuple[str, str], dict[str, list[SourceFact]]] = {}
     for fact, slug in slugs:
-        if slug and fact.provider and fact.prices and is_chat(fact):
+        if slug and fact.provider and fact.prices and is_priced_call(fact):
             entries.setdefault((fact.provider, slug), {}).setdefault(package_of(fact), []).append(fact)
     listed = {key: kept for key, packages in entries.items() if (kept := _stated(key[1], _one_each(packages)))}
     _add_undated(listed)
     new = {key: _lines(key, packages, day) for key, packages in listed.items()}
-    rows, disagreements = merged_models(slugs, {slug for _, slug in listed}, overlay, day, models)
+    chats = {slug for (_, slug), packages in listed.items() if any(map(is_chat, packages.values()))}
+    of_chats = [(fact, slug) for fact, slug in slugs if not fact.is_other]
+    rows, disagreements = merged_models(of_chats, chats, overlay, day, models)
     return Tables(
         models=rows,
         prices=tuple(sorted(_with_history(new, prices, day))),
@@ -105,10 +110,14 @@ def _one_each(packages: Mapping[str, Sequence[SourceFact]]) -> dict[str, SourceF
 
 def _stated(slug: str, packages: dict[str, SourceFact]) -> dict[str, SourceFact]:
     """The packages whose price can be believed. A zero is one only for `:free`, or where two packages agree on it."""
-    free = {name for name, fact in packages.items() if not any(t.input or t.output for t in fact.prices[-1].tiers)}
+    free = {name for name, fact in packages.items() if not any(map(_is_paid, fact.prices[-1].tiers))}
     if take_apart(slug).variant == "free" or len(free) > 1:
         return packages
     return {name: fact for name, fact in packages.items() if name not in free}
+
+
+def _is_paid(tier: SourceTier) -> bool:
+    return bool(tier.input or tier.output or tier.request or any(tier.more.values()))
 
 
 def _add_undated(listed: Listed) -> None:
