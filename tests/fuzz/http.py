@@ -27,7 +27,7 @@ def upstream(data: bytes) -> None:
     """Any bytes of a provider: the same reply at any cut, one end, and nothing kept whose end h11 sees elsewhere."""
     take = Choices(data)
     size, sent = take.below(60) + 1, take.rest
-    whole, cut = answered.receive([sent]), answered.receive(pieces_of(sent, size))
+    whole, cut = answered.receive([sent] if sent else []), answered.receive(pieces_of(sent, size))
     assert (whole.status, whole.headers, whole.ended, whole.is_kept) == (
         cut.status,
         cut.headers,

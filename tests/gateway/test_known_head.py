@@ -52,6 +52,9 @@ class Server:
     def call_of(self, *_: object) -> None:
         return None
 
+    def upload_for(self, *_: object) -> None:
+        return None
+
 
 class Wire:
     def __init__(self) -> None:

@@ -56,9 +56,9 @@ def is_ignored_upgrade(headers: Headers) -> bool:
     return headers.get(b"upgrade", b"").strip().lower() == b"h2c"
 
 
-def without_upgrade(method: bytes, target: bytes, headers: Headers) -> bytes:
+def without_upgrade(method: bytes, target: bytes, headers: Headers, is_http_11: bool) -> bytes:
     """The head of a request without its offer to change protocols."""
-    lines = [b"%b %b HTTP/1.1" % (method, target)]
+    lines = [b"%b %b HTTP/1.%d" % (method, target, is_http_11)]
     lines += [b"%b: %b" % item for item in headers.items() if item[0] not in UPGRADE_HEADERS]
     if b"close" in headers.get(b"connection", b"").lower():
         lines.append(b"connection: close")

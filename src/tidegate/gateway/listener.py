@@ -159,8 +159,8 @@ class ClientConnection(asyncio.Protocol):
             self._refuse_early(self._refused)
 
     def _downgraded(self) -> bytes:
-        """The head of a request that offers HTTP/2, as it would be without the offer; RFC 9110 lets us ignore it."""
-        head = without_upgrade(self._parser.get_method(), self._target, self._headers)
+        """The head of a request that offers HTTP/2, as it would be without the offer, which we may ignore."""
+        head = without_upgrade(self._parser.get_method(), self._target, self._headers, self._is_http_11)
         self._ignores_upgrade = False
         self._new_request()
         self._parser = httptools.HttpRequestParser(self)

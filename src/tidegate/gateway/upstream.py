@@ -222,8 +222,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._status = status
         self._keep_alive = self._parser.should_keep_alive()
         headers = self._headers
-        chunked = b"chunked" in headers.get(b"transfer-encoding", b"").lower()
-        self._until_close = not chunked and b"content-length" not in headers and status not in (204, 304)
+        coding = headers.get(b"transfer-encoding", b"").lower()
+        if coding not in (b"", b"chunked"):
+            raise UpstreamError("its reply is in a transfer-encoding that is not read")
+        self._until_close = not coding and b"content-length" not in headers and status not in (204, 304)
         encoding = headers.pop(b"content-encoding", b"identity").strip().lower()
         if encoding in (b"gzip", b"deflate", b"x-gzip"):
             self._inflate = zlib.decompressobj(wbits=47)
