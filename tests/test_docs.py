@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WRITTEN = [page for page in PAGES if page.parent.name != "reference"]
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
+CLIENTS = ROOT / "docs" / "how-to" / "clients.md"
 IMAGES = ROOT / "docs" / "images"
 STEP = re.compile(r"(?:(<!-- background -->)\n+)?^```sh\n(.*?)^```$|(<!-- stop -->)", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -130,7 +131,8 @@ def test_the_picture_shows_the_recorded_run() -> None:
 
 def error_codes(family: type[errors.GatewayError] = errors.GatewayError) -> Iterator[tuple[int, str]]:
     for member in family.__subclasses__():
-        yield member.status, member.code
+        if "status" in vars(member):  # else it is the provider's
+            yield member.status, member.code
         yield from error_codes(member)
 
 
@@ -187,7 +189,7 @@ class Shell:
         """What a block printed. Fails with its text where it ends with an error."""
         script = (
             f"set -euo pipefail\n. {self._variables}\n{self._here(block)}\n"
-            f"export -p | grep ' OPENAI_' > {self._variables} || true\n"
+            f"export -p | grep -E ' (OPENAI|ANTHROPIC|GOOGLE|GEMINI)_' > {self._variables} || true\n"
         )
         done = subprocess.run(
             ["bash", "-c", script], cwd=self._folder, env=self._environ, capture_output=True, text=True, timeout=BLOCK_S
@@ -268,8 +270,15 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     assert (tmp_path / "report" / "index.html").is_file()
 
 
+def test_the_page_of_clients_does_what_it_says(tmp_path: Path) -> None:
+    """Three makers' SDKs call a model whose provider speaks chat completions alone."""
+    printed = follow(CLIENTS, tmp_path)
+    assert printed.count("Two and two are four.") == 3  # OpenAI's Responses, Anthropic's Messages, Google's Gemini
+    assert '"cost_details"' in printed and "x-tidegate-dropped-parameters: top_k" in printed
+
+
 def test_no_other_page_has_blocks_that_are_never_run() -> None:
     """`sh` means that this file runs it; elsewhere a block is `console` or `text`."""
-    runnable = {READMES[0], READMES[1], ROOT / "docs" / "tutorial" / "first-call-first-figure.md"}
+    runnable = {READMES[0], READMES[1], CLIENTS, ROOT / "docs" / "tutorial" / "first-call-first-figure.md"}
     for page in set(WRITTEN) - runnable:
         assert "```sh\n" not in page.read_text("utf-8"), f"{page.relative_to(ROOT)} has a block that no test runs"

@@ -1,6 +1,6 @@
-"""Writes the generated reference pages: the row, the configuration, the command line, the providers.
+"""Writes the generated reference pages: the row, the configuration, the command line, the providers, what dialects say.
 
-python tools/gendocs.py            write docs/reference/{row,config,cli,providers}.md
+python tools/gendocs.py            write docs/reference/{row,config,cli,providers,dialects}.md
 python tools/gendocs.py --check    exit 1 and name the pages that are not up to date
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import click
+import dialect_tables
 import msgspec
 
 from tidegate import config
@@ -33,6 +34,7 @@ TABLES = (
 
 def main() -> None:
     pages = {"row.md": row_page(), "config.md": config_page(), "cli.md": cli_page(), "providers.md": providers_page()}
+    pages["dialects.md"] = filled("dialects.md", "dialects", dialect_tables.render())
     if "--check" in sys.argv[1:]:
         stale = [name for name, text in pages.items() if not same(FOLDER / name, text)]
         if stale:
@@ -47,6 +49,13 @@ def main() -> None:
 
 def same(path: Path, text: str) -> bool:
     return path.is_file() and path.read_text() == text
+
+
+def filled(name: str, part: str, text: str) -> str:
+    """A page written by hand, with what stands between two comments made anew."""
+    begin, end = f"<!-- {part}:begin -->", f"<!-- {part}:end -->"
+    before, _, rest = (FOLDER / name).read_text().partition(begin)
+    return f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
 
 
 def row_page() -> str:
