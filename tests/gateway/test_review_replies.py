@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from conformance.contracts import faults
 from conformance.mock.faults import error_body
 from rig.gateway import Gateway
 from rig.provider import USAGE, Call, completion, delta, usage_event
@@ -82,6 +83,16 @@ async def fails_midway(call: Call) -> None:
     await call.end_stream()
 
 
+async def no_usage(call: Call) -> None:
+    if not call.body.get("stream"):
+        await call.reply(200, completion("m", usage=None))
+        return
+    await call.begin_stream()
+    await call.event(delta("Four."))
+    await call.event(delta(None, "stop"))
+    await call.end_stream()
+
+
 async def dies_midway(call: Call) -> None:
     await call.begin_stream()
     await call.event(delta("Two "))
@@ -92,7 +103,7 @@ async def dies_midway(call: Call) -> None:
 SCRIPTS = {
     "page": page, "error200": error_with_200, "busy": busy, "busylater": busy_later, "pagelater": page_later,
     "misnamed": misnamed_stream, "always": always_streams, "never": never_streams, "slow": slow,
-    "fails": fails_midway, "dies": dies_midway,
+    "fails": fails_midway, "dies": dies_midway, "nousage": no_usage,
 }  # fmt: skip
 
 
@@ -208,3 +219,50 @@ def test_a_reply_in_place_of_a_stream_becomes_one(gateway: Gateway, dialect: str
     answer = answer_in(post(gateway, dialect, "chat+never", stream=True), dialect)
     assert ("".join(block.text for block in answer.blocks), answer.stop.reason) == ("Four.", "stop")
     assert gateway.row("chat+never").usage_output_tokens == 5
+
+
+@pytest.mark.parametrize("provider", ["chat", "claude", "gem"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_errors_under_api_v1_are_openrouters(gateway: Gateway, provider: str, stream: bool) -> None:
+    """Also where the provider's own body could have passed: its `code` is a word there, or nothing."""
+    error = post(gateway, "openai-chat", f"{provider}+busy", stream=stream, root="/api").json()["error"]
+    assert (error["code"], error["message"]) == (429, "too fast")
+    assert error["metadata"]["error_type"] == "rate_limit_exceeded"
+
+
+@pytest.mark.parametrize("script", ["fails", "dies", "busylater", "pagelater"])
+def test_errors_within_streams_under_api_v1_are_openrouters(gateway: Gateway, script: str) -> None:
+    """A chunk whose `error.code` is a number and whose choice ends with `error`, whoever failed."""
+    reply = post(gateway, "openai-chat", f"chat+{script}", stream=True, root="/api")
+    chunk = events_of(reply.text)[-1]
+    assert faults("openrouter", "/components/schemas/ChatStreamChunk", chunk) == []
+    assert chunk["choices"][0]["finish_reason"] == "error"
+    assert chunk["error"]["code"] == (429 if script == "busylater" else 502)
+    if script == "fails":
+        assert (chunk["error"]["message"], chunk["error"]["metadata"]["provider_code"]) == ("overloaded", "busy")
+
+
+@pytest.mark.parametrize("dialect", CALLERS[:3])
+@pytest.mark.parametrize("script", ["fails", "dies", "busylater"])
+def test_errors_within_streams_are_read_in_every_dialect(gateway: Gateway, dialect: str, script: str) -> None:
+    """Once, and nothing that looks like an end of the answer after it."""
+    reply = post(gateway, dialect, f"chat+{script}", stream=True)
+    answer = answer_in(reply, dialect)
+    assert answer.failure is not None
+    assert answer.stop is None or answer.stop.reason == "error"
+    assert reply.text.count('"error":{') <= (1 if dialect != "openai-responses" else 2)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_usage_that_was_counted_here_is_told_under_api_v1(gateway: Gateway, stream: bool) -> None:
+    """Every reply there says what it cost, in the row's own figures."""
+    reply = post(gateway, "openai-chat", "chat+nousage", stream=stream, root="/api")
+    usage = events_of(reply.text)[-1]["usage"] if stream else reply.json()["usage"]
+    row = gateway.row("chat+nousage")
+    assert row.cost_basis == "estimated_partial"
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (row.usage_input_tokens, row.usage_output_tokens)
+    assert round(usage["cost"] * 1e9) == row.cost_nano_usd > 0
+    if stream:
+        assert reply.text.endswith("data: [DONE]\n\n")
+    plain = post(gateway, "openai-chat", "chat+nousage", stream=stream)
+    assert '"usage"' not in plain.text

@@ -29,7 +29,7 @@ BY_STATUS: Final = {
     404: ErrorType("invalid_request_error", "not_found_error", "NOT_FOUND", "not_found"),
     405: ErrorType("invalid_request_error", "invalid_request_error", "UNIMPLEMENTED", "invalid_request"),
     408: ErrorType("invalid_request_error", "timeout_error", "DEADLINE_EXCEEDED", "timeout"),
-    409: ErrorType("invalid_request_error", "invalid_request_error", "ABORTED", "conflict"),
+    409: ErrorType("invalid_request_error", "invalid_request_error", "ABORTED", "unmapped"),
     413: ErrorType("invalid_request_error", "request_too_large", "INVALID_ARGUMENT", "payload_too_large"),
     415: ErrorType("invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT", "invalid_request"),
     422: ErrorType("invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT", "unprocessable"),
@@ -44,7 +44,7 @@ BY_STATUS: Final = {
 }
 
 BY_CODE: Final = {
-    "client_gone": ErrorType("api_error", "api_error", "CANCELLED", "cancelled"),
+    "client_gone": ErrorType("api_error", "api_error", "CANCELLED", "unmapped"),
     "upstream_rejected_credentials": ErrorType("api_error", "api_error", "UNAVAILABLE", "provider_unavailable"),
 }
 

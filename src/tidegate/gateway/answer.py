@@ -1,10 +1,12 @@
 """The last bytes of a call to its caller, sent once its outcome is recorded."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tidegate.core.errors import GatewayError
 from tidegate.gateway.error_shapes import error_at
 from tidegate.gateway.http import error_reply
+from tidegate.gateway.openrouter import estimate_event, usage_object, with_estimate
+from tidegate.gateway.openrouter_errors import CHUNKED, Identity, own_error
 from tidegate.gateway.replies import call_headers, header_list
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ def send_answer(exchange: "Exchange") -> None:
         client.finish(_error_reply(exchange, exchange.error))
     else:
         body = exchange.body[0] if exchange.body else b""
+        if (usage := _estimate(exchange)) is not None:
+            body = with_estimate(body, usage)
         client.reply(exchange.status, exchange.content_type, body, extra_headers(exchange))
 
 
@@ -67,9 +71,34 @@ def _last_event(exchange: "Exchange") -> bytes:
     if relay is None:  # only comments have been sent
         if error is None:
             return exchange.body[0] if exchange.body else b""
-        return exchange.operation.dialect.stream_error(error)
-    tells = error is not None and not relay.seen.has_error  # one of the provider's own has been passed on
-    return relay.last(exchange.operation.dialect.stream_error(error) if error is not None and tells else b"")
+        return _error_event(exchange, error)
+    if error is not None:  # one of the provider's own has been passed on
+        return relay.last(b"" if relay.seen.has_error else _error_event(exchange, error))
+    usage = _estimate(exchange)
+    event = b"" if usage is None else estimate_event(exchange.operation.dialect.name, usage, _identity(exchange))
+    return event + relay.last(b"")
+
+
+def _error_event(exchange: "Exchange", error: GatewayError) -> bytes:
+    operation = exchange.operation
+    if operation.is_openrouter and operation.dialect.name in CHUNKED:
+        return own_error(error, operation.dialect.name, _identity(exchange))
+    return operation.dialect.stream_error(error)
+
+
+def _estimate(exchange: "Exchange") -> dict[str, Any] | None:
+    """The usage that OpenRouter's callers are told of a call that was counted here; None of any other."""
+    settlement, operation = exchange.settlement, exchange.operation
+    if not operation.is_openrouter or operation.dialect.name not in CHUNKED or exchange.price is None:
+        return None
+    if settlement is None or settlement.basis != "estimated_partial":
+        return None
+    return usage_object(settlement, operation.dialect.name, exchange.price)
+
+
+def _identity(exchange: "Exchange") -> Identity:
+    model = exchange.head.model if exchange.head is not None else ""
+    return Identity(exchange.generation_id, exchange.request.arrived_us // 1_000_000, model)
 
 
 def _error_reply(exchange: "Exchange", error: GatewayError) -> bytes:

@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Raw
 
 from tidegate.core.price import Price
-from tidegate.gateway.meter import cost_split, settle
+from tidegate.gateway.meter import Settlement, cost_split, settle
+from tidegate.gateway.openrouter_errors import CHUNKED, Identity, providers_error
 from tidegate.gateway.relay import Relay, StreamRelay
 from tidegate.wire.dialect import Seen
 from tidegate.wire.events import UsageSeen
@@ -29,13 +30,14 @@ _encoder = msgspec.json.Encoder()
 class CostWriter:
     """Adds the cost to the usage objects of one call's reply. What the provider wrote of usage stays, but its cost."""
 
-    def __init__(self, dialect: str, price: Price, event_bytes_max: int) -> None:
-        self._dialect, self._price = dialect, price
+    def __init__(self, dialect: str, price: Price, identity: Identity, event_bytes_max: int) -> None:
+        self._dialect, self._price, self._identity = dialect, price, identity
         self._framer = Framer(event_bytes_max)
 
     def events(self, data: bytes, seen: Seen) -> bytes:
-        """Whole events, with the cost of what was seen so far where they report usage."""
-        if b'"usage"' not in data or seen.usage is None:
+        """Whole events, with the cost of what was seen so far where they report usage, and errors in their shape."""
+        has_usage = seen.usage is not None and b'"usage"' in data
+        if not has_usage and not (seen.has_error and b'"error"' in data):
             return data
         return b"".join([self._event(event, seen) for event in self._framer.feed(data)])
 
@@ -47,11 +49,21 @@ class CostWriter:
 
     def _event(self, event: bytes, seen: Seen) -> bytes:
         data = event_data(event)
-        edited = self._with_cost(data, seen) if data is not None and b'"usage"' in data else None
+        edited = None
+        if data is not None and seen.has_error and self._dialect in CHUNKED:
+            edited = self._as_error(data)
+        if edited is None and data is not None and seen.usage is not None and b'"usage"' in data:
+            edited = self._with_cost(data, seen)
         if edited is None:
             return event
         name = event[: event.find(b"data:")] if event.startswith(b"event:") else b""
         return name + b"data: " + edited + b"\n\n"
+
+    def _as_error(self, data: bytes) -> bytes | None:
+        try:
+            return providers_error(data, self._dialect, self._identity)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
 
     def _with_cost(self, data: bytes, seen: Seen) -> bytes | None:
         """The object with its usage rewritten; None where it holds none."""
@@ -65,11 +77,32 @@ class CostWriter:
         return None
 
     def _usage(self, seen: Seen) -> dict[str, Any]:
-        settlement = settle(seen.usage, self._price, reported_nano_usd=seen.reported_nano_usd)
-        assert settlement.usage is not None
-        told = UsageSeen(settlement.usage, settlement.cost_nano_usd)
-        split = cost_split(settlement, self._price)
-        return encode_usage(told, self._dialect, openrouter=True, cost_split=split)
+        return usage_object(
+            settle(seen.usage, self._price, reported_nano_usd=seen.reported_nano_usd), self._dialect, self._price
+        )
+
+
+def usage_object(settlement: Settlement, dialect: str, price: Price) -> dict[str, Any]:
+    """OpenRouter's usage of a call whose usage is known."""
+    assert settlement.usage is not None
+    told = UsageSeen(settlement.usage, settlement.cost_nano_usd)
+    return encode_usage(told, dialect, openrouter=True, cost_split=cost_split(settlement, price))
+
+
+def with_estimate(data: bytes, usage: dict[str, Any]) -> bytes:
+    """A whole reply that reports no usage, with what was counted here."""
+    try:
+        members = _members.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return data
+    return _encoder.encode({**members, "usage": usage})
+
+
+def estimate_event(dialect: str, usage: dict[str, Any], identity: Identity) -> bytes:
+    """The usage event of a stream whose provider sent none."""
+    chunk = {"id": identity.generation_id, "object": CHUNKED[dialect], "created": identity.created_s}
+    data = _encoder.encode({**chunk, "model": identity.model, "choices": [], "usage": usage})
+    return b"data: " + data + b"\n\n"
 
 
 class PricedRelay:

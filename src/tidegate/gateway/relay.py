@@ -144,7 +144,7 @@ class StreamRelay(PeekRelay):
         if b"\n" in payload or b"\r" in payload or (chunk := decode_chunk(payload)) is None:
             return None
         if not chunk.is_plain:
-            if self._is_priced and chunk.usage is not None:
+            if self._is_priced and (chunk.usage is not None or chunk.has_error):
                 return None
             self.plain = _NOTHING
             return self._peek.see(data[at + 2 : end + 2])

@@ -9,6 +9,7 @@ from tidegate.core.errors import GatewayError, InvalidRequest
 from tidegate.core.facts import Quirks
 from tidegate.core.price import Price
 from tidegate.gateway.openrouter import CostWriter, PricedRelay
+from tidegate.gateway.openrouter_errors import Identity
 from tidegate.gateway.operation import Operation
 from tidegate.gateway.relay import PeekRelay, Relay, StreamRelay
 from tidegate.gateway.relay_across import AcrossRelay, ArrayRelay, as_elements, seen_in
@@ -67,7 +68,9 @@ def way_of(operation: Operation, head: Head, body: bytes, serving: Serving, pric
         way = AcrossWay(operation, head, body, serving, stamp)
     if way.dropped and _requires_parameters(body):
         refuse_dropped(way.dropped)
-    return PricedWay(way, operation.dialect.name, price) if operation.is_openrouter else way
+    if not operation.is_openrouter:
+        return way
+    return PricedWay(way, operation.dialect.name, price, Identity(*stamp, way.head.model))
 
 
 class _Preferences(msgspec.Struct):
@@ -172,24 +175,27 @@ class AcrossWay:
 class PricedWay:
     """Any way, under `/api/v1`: what reports usage to the caller also says what the call costs."""
 
-    __slots__ = ("_dialect", "_price", "_way", "dropped", "head", "pieces")
+    __slots__ = ("_dialect", "_identity", "_price", "_way", "dropped", "head", "pieces")
 
-    def __init__(self, way: Way, dialect: str, price: Price) -> None:
-        self._way, self._dialect, self._price = way, dialect, price
+    def __init__(self, way: Way, dialect: str, price: Price, identity: Identity) -> None:
+        self._way, self._dialect, self._price, self._identity = way, dialect, price, identity
         self.head, self.pieces, self.dropped = way.head, way.pieces, way.dropped
 
+    def _writer(self, event_bytes_max: int) -> CostWriter:
+        return CostWriter(self._dialect, self._price, self._identity, event_bytes_max)
+
     def relay(self, event_bytes_max: int) -> Relay:
-        return PricedRelay(self._way.relay(event_bytes_max), CostWriter(self._dialect, self._price, event_bytes_max))
+        return PricedRelay(self._way.relay(event_bytes_max), self._writer(event_bytes_max))
 
     def reply(self, body: bytes) -> tuple[bytes, Seen | None]:
         told, seen = self._way.reply(body)
-        return CostWriter(self._dialect, self._price, len(told) + 1).body(told, seen), seen
+        return self._writer(len(told) + 1).body(told, seen), seen
 
     def as_stream(self, body: bytes) -> bytes | None:
         events, (_, seen) = self._way.as_stream(body), self._way.reply(body)
         if events is None or seen is None:
             return events
-        return CostWriter(self._dialect, self._price, len(events) + 1).events(events, seen)
+        return self._writer(len(events) + 1).events(events, seen)
 
     def failure(self, status: int, body: bytes, provider: str) -> tuple[GatewayError, bytes]:
         return self._way.failure(status, body, provider)[0], b""  # in the shape of this side, not the provider's
