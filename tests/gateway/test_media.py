@@ -39,6 +39,9 @@ def config(mock: MockProvider, extra: str = "") -> str:
         lines.append(
             f'[[endpoints]]\nprovider = "mock"\nmodel = "acme/{model}"\nupstream_model = "their-{model}"\n{price}'
         )
+    for model, more in (("seconds", "audio_input_s"), ("pieces", "image"), ("spoken", "audio_output_s")):
+        price_of = f'price = {{ input = "0", output = "0", more = {{ {more} = "40000" }} }}'
+        lines.append(f'[[endpoints]]\nprovider = "mock"\nmodel = "acme/{model}"\n{price_of}')
     for model in ("gpt-image-1.5", "omni-moderation-latest"):
         lines.append(f'[[endpoints]]\nprovider = "mock"\nmodel = "{model}"\nprice = {{ input = "0", output = "0" }}')
     lines.append(f'[[endpoints]]\nprovider = "claude"\nmodel = "acme/claude"\n{price}')
@@ -73,7 +76,12 @@ def test_a_call_in_json_passes_through_as_it_is(gateway: Gateway, mock: MockProv
     reply = post(gateway, f"{root}/{path}", json=body | {"model": f"acme/{model}"})
     call = mock.calls[-1]
     direct = httpx.post(f"{mock.url}/v1/{path}", json=call.body, headers={"authorization": "Bearer x"})
-    assert (reply.status_code, reply.json()) == (200, direct.json())
+    told, given = reply.json(), direct.json()
+    if root == "/api/v1" and "usage" in given:
+        cost = {"cost": METERED[case][5] / 1e9, "is_byok": False}
+        assert told["usage"] == given["usage"] | cost
+        given["usage"] = told["usage"]
+    assert (reply.status_code, told) == (200, given)
     assert (call.path, call.body) == (f"/v1/{path}", body | {"model": f"their-{model}"})
     assert call.headers["authorization"] == "Bearer mock"
     row = gateway.row(f"acme/{model}")
@@ -161,10 +169,10 @@ def test_a_model_left_out_is_the_documented_one(gateway: Gateway, mock: MockProv
 
 
 @pytest.mark.parametrize(
-    ("form_of", "usage"),
-    [("verbose_json", 4), ("srt", None), ("text", None)],
+    "form_of",
+    ["verbose_json", "srt", "text"],
 )
-def test_a_transcription_in_any_form_costs_something(gateway: Gateway, form_of: str, usage: int | None) -> None:
+def test_a_transcription_in_any_form_costs_something(gateway: Gateway, form_of: str) -> None:
     """Text alone says nothing of use; a price per token is then charged by what the file's length tells."""
     sound = WAV + bytes(32_000 * 7)  # seven seconds, as its own header says
     headers, body = form(
@@ -175,6 +183,31 @@ def test_a_transcription_in_any_form_costs_something(gateway: Gateway, form_of: 
     assert row.cost_basis == "estimated_partial"
     assert row.audio_input_s == 7
     assert row.cost_nano_usd == 70 * 2000 + row.usage_output_tokens * 10_000
+
+
+def test_a_model_priced_by_the_unit_is_charged_by_the_unit(gateway: Gateway) -> None:
+    """0.04 USD an image or a second. Sound whose length nobody says is measured here, and the row says so."""
+    post(gateway, "/v1/images/generations", json={"model": "acme/pieces", "prompt": "a tide", "n": 3})
+    row = gateway.row("acme/pieces")
+    assert (row.cost_nano_usd, row.cost_basis, row.images) == (3 * 40_000_000, "metered", 3)
+    for form_of, seconds, basis in (("verbose_json", 4, "metered"), ("text", 7, "estimated_partial")):
+        fields = [("model", b"acme/seconds", ""), ("response_format", form_of.encode(), "")]
+        headers, body = form([*fields, ("file", WAV + bytes(32_000 * 7), "a.wav")])
+        assert post(gateway, "/v1/audio/transcriptions", headers=headers, content=body).status_code == 200
+        row = gateway.row("acme/seconds")
+        told = (row.cost_nano_usd, row.cost_basis, row.audio_input_s)
+        assert told == (seconds * 40_000_000, basis, seconds)
+    post(gateway, "/v1/audio/speech", json={"model": "acme/spoken", "input": "a" * 61, "voice": "alloy"})
+    row = gateway.row("acme/spoken")
+    assert (row.cost_nano_usd, row.cost_basis, row.audio_output_s) == (5 * 40_000_000, "estimated_partial", 5)
+
+
+def test_events_under_api_v1_say_what_they_cost(gateway: Gateway) -> None:
+    body = {"model": "acme/img", "prompt": "a tide", "stream": True}
+    reply = post(gateway, "/api/v1/images/generations", json=body)
+    events = [json.loads(line[6:]) for line in reply.text.splitlines() if line.startswith("data: ")]
+    assert [event.get("usage", {}).get("cost") for event in events] == [None, TOKENS_COST / 1e9]
+    assert "event: image_generation.completed" in reply.text
 
 
 def memory_kb(gateway: Gateway, word: str = "VmHWM") -> int:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tidegate.core.errors import GatewayError, InvalidRequest
+from tidegate.core.price import Price
 from tidegate.gateway.answer import extra_headers
 from tidegate.gateway.dispatch import Dispatch, prepare
 from tidegate.gateway.exchange import Exchange
+from tidegate.gateway.http import Request
+from tidegate.gateway.media_cost import PricedMediaRelay, with_cost
 from tidegate.gateway.relay import PeekRelay, Relay, StreamRelay
 from tidegate.gateway.replies import PASSED_THROUGH, failure_of
-from tidegate.gateway.upload import FilePiece, Reader, Upload
+from tidegate.gateway.upload import FilePiece, Reader
 from tidegate.wire.dialect import Head, Pieces, Seen
 from tidegate.wire.media import Media
 
@@ -61,8 +64,10 @@ class MediaWay:
 
     dropped: tuple[str, ...] = ()
 
-    def __init__(self, media: Media, head: Head, body: bytes, upload: Upload | None, upstream_model: str) -> None:
-        self.head, self._media, self.prompt = head, media, body
+    def __init__(self, media: Media, head: Head, request: Request, upstream_model: str, price: Price | None) -> None:
+        """price: where the reply tells what the call costs."""
+        body, upload = request.body, request.upload
+        self.head, self._media, self._price, self.prompt = head, media, price, body
         self.form = upload.form if upload is not None else None
         self.images = media.images_asked(body, self.form)
         if upload is None:
@@ -71,10 +76,14 @@ class MediaWay:
             self.pieces = upload.pieces(media.form_edit(upload.form, upstream_model))
 
     def relay(self, event_bytes_max: int) -> Relay:
-        return PeekRelay(self._media.peek(self.head), event_bytes_max=event_bytes_max)
+        peek = self._media.peek(self.head)
+        if self._price is None:
+            return PeekRelay(peek, event_bytes_max=event_bytes_max)
+        return PricedMediaRelay(peek, self._price, event_bytes_max=event_bytes_max)
 
     def reply(self, body: bytes) -> tuple[bytes, Seen | None]:
-        return body, self._media.see_reply(body)
+        seen = self._media.see_reply(body)
+        return with_cost(body, seen, self._price) if self._price is not None else body, seen
 
     def as_stream(self, body: bytes) -> bytes | None:
         return None
@@ -126,7 +135,8 @@ class MediaExchange(Exchange):
         self.endpoint, self.price = route.endpoint, route.price
         self.serving = media_serving(route, media, is_form=upload is not None)
         self.server.check_open()
-        self.way = MediaWay(media, self.head, self.request.body, upload, self.serving.upstream_model)
+        price = self.price if self.operation.is_openrouter else None
+        self.way = MediaWay(media, self.head, self.request, self.serving.upstream_model, price)
 
     def _forward(self) -> None:
         assert self.serving is not None and self.way is not None
