@@ -1,11 +1,13 @@
-"""Claim: a 256 kB chat call, as coding agents send them, costs at most four times nginx `proxy_pass`."""
+"""Claim: a 256 kB chat call, as coding agents send them, costs at most 3 times nginx and 0.3 times the Rust peer."""
 
-from harness.calls import measure_calls
+from harness.calls import Calls, measure_calls
+from harness.peers import FAST
 from harness.record import Claim
 from harness.setting import Setting
 
-NAME, BODY_BYTES = "call_256k", 256 * 1024
+CALLS = Calls("call_256k", "CPU of a call, 256 kB request", 256 * 1024, ("nginx", "tidegate", *FAST))
+NAME = CALLS.name
 
 
 def measure(setting: Setting) -> Claim:
-    return measure_calls(setting, NAME, "CPU of a call, 256 kB request", BODY_BYTES)
+    return measure_calls(setting, CALLS)

@@ -1,11 +1,13 @@
-"""Measured beside its neighbours: a 64 kB chat call, a long conversation. No target of its own."""
+"""A 64 kB chat call, between the small ones and those of coding agents."""
 
-from harness.calls import measure_calls
+from harness.calls import Calls, measure_calls
+from harness.peers import FAST
 from harness.record import Claim
 from harness.setting import Setting
 
-NAME, BODY_BYTES = "call_64k", 64 * 1024
+CALLS = Calls("call_64k", "CPU of a call, 64 kB request", 64 * 1024, ("nginx", "tidegate", *FAST))
+NAME = CALLS.name
 
 
 def measure(setting: Setting) -> Claim:
-    return measure_calls(setting, NAME, "CPU of a call, 64 kB request", BODY_BYTES)
+    return measure_calls(setting, CALLS)

@@ -3,24 +3,28 @@
 import functools
 import time
 
+from harness.peers import FAST
+from harness.place import Place
 from harness.process import free_port, rss_mb, tree
 from harness.record import Claim, Series, spread
 from harness.setting import Setting, now, say, started
+from harness.targets import SUBJECT
 
 NAME = "idle_memory"
 IDLE_S = 2.0
 
 
-def _port(unused: int, _: str) -> int:
+def _place(unused: Place, _: str) -> Place:
     return unused
 
 
 def measure(setting: Setting) -> Claim:
+    setting = setting.among(("nginx", SUBJECT, *FAST))
     samples: dict[str, list[float]] = {}
     missing: dict[str, str] = {}
     for number in range(1, setting.rounds + 1):
-        unused = free_port()  # nobody listens there, and nobody calls
-        with started(setting, f"{NAME}-{number}", functools.partial(_port, unused)) as subjects:
+        unused = Place(free_port())  # nobody listens there, and nobody calls
+        with started(setting, f"{NAME}-{number}", functools.partial(_place, unused)) as subjects:
             time.sleep(IDLE_S)
             for subject, running in subjects.running.items():
                 samples.setdefault(subject, []).append(rss_mb(tree(running.child.pid)))

@@ -1,15 +1,20 @@
 """CPU time per unstreamed call: answers checked, then rounds of closed-loop load on each subject in turn."""
 
 import contextlib
+import functools
 import http.client
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from harness.bodies import REPLY, request_body
+from harness.bodies import REPLY
+from harness.forms import CHAT, Form
 from harness.nginx import NginxProvider
+from harness.place import Place, make_certificates
 from harness.process import cpu_s, rss_mb, tree
 from harness.record import BenchError, Claim, Series, spread
 from harness.setting import Setting, Started, now, say, started
@@ -31,21 +36,36 @@ class Round(msgspec.Struct, frozen=True):
     load: Load
 
 
-def measure_calls(setting: Setting, name: str, title: str, body_bytes: int) -> Claim:
-    """Measure one body size on every subject."""
+class Calls(msgspec.Struct, frozen=True):
+    """A claim on unstreamed calls. subjects: those that can make such calls at all, in the order of a round."""
+
+    name: str
+    title: str
+    body_bytes: int
+    subjects: tuple[str, ...]
+    form: Form = CHAT
+    tls: bool = False  # between subject and provider, on kept-alive connections
+    remark: str = ""
+
+
+def measure_calls(setting: Setting, asked: Calls) -> Claim:
+    """Measure one kind of call on every subject."""
+    name, setting = asked.name, setting.among(asked.subjects)
     body = setting.folder / f"{name}.json"
-    body.write_bytes(request_body(body_bytes))
+    body.write_bytes(asked.form.request(asked.body_bytes))
+    certificates = make_certificates(setting.folder / f"{name}-certificates") if asked.tls else None
     providers: dict[str, NginxProvider] = {}
     with contextlib.ExitStack() as stack:
 
-        def provider_port(subject: str) -> int:
-            provider = NginxProvider(setting.folder / name / f"provider-{subject}", set(setting.load_cpus))
+        def place(subject: str) -> Place:
+            folder = setting.folder / name / f"provider-{subject}"
+            provider = NginxProvider(folder, set(setting.load_cpus), certificates)
             stack.callback(provider.stop)
             providers[subject] = provider
-            return provider.port
+            return provider.place
 
-        with started(setting, name, provider_port) as subjects:
-            rounds, memory = _rounds(setting, name, subjects, providers, body)
+        with started(setting, name, place) as subjects:
+            rounds, memory = _rounds(setting, asked, subjects, providers, body)
             arrived = {subject: providers[subject].calls() for subject in subjects.running}
     checks = {}
     if SUBJECT in rounds:
@@ -54,10 +74,11 @@ def measure_calls(setting: Setting, name: str, title: str, body_bytes: int) -> C
         checks = checked_ledger(counted, acknowledged, arrived[SUBJECT], len(rounds[SUBJECT]))
     return Claim(
         name=name,
-        title=title,
+        title=asked.title,
         unit="call",
-        conditions=f"POST of {body_bytes:,} bytes, reply of {len(REPLY)} bytes; wrk, 1 thread, {CONNECTIONS} "
-        f"connections, {setting.seconds:g} s a round; one core for the subject, the rest for load and provider",
+        conditions=f"POST {asked.form.path} of {body.stat().st_size:,} bytes, the provider's reply of {len(REPLY)} "
+        f"bytes{', TLS 1.3 to the provider' if asked.tls else ''}; wrk, 1 thread, {CONNECTIONS} connections, "
+        f"{setting.seconds:g} s a round; one core for the subject, the rest for load and provider{asked.remark}",
         date=now(),
         rounds=setting.rounds,
         series={subject: _series(made[1:], memory[subject]) for subject, made in rounds.items()},
@@ -67,43 +88,46 @@ def measure_calls(setting: Setting, name: str, title: str, body_bytes: int) -> C
 
 
 def _rounds(
-    setting: Setting, name: str, subjects: Started, providers: dict[str, NginxProvider], body: Path
+    setting: Setting, asked: Calls, subjects: Started, providers: dict[str, NginxProvider], body: Path
 ) -> tuple[dict[str, list[Round]], dict[str, float]]:
     """Round 0 is the warm-up; then every subject in turn. Also each subject's peak memory (MB)."""
+    for subject in tuple(subjects.running):
+        subjects.check(subject, functools.partial(check_answer, asked.form, body.read_bytes()))
     made: dict[str, list[Round]] = {subject: [] for subject in subjects.running}
-    for subject, running in subjects.running.items():
-        check_answer(subject, running, body.read_bytes())
     for number in range(setting.rounds + 1):
         seconds = setting.seconds if number else setting.warmup_s
         for subject, running in subjects.running.items():
-            made[subject].append(one_round(running, providers[subject], body, seconds, set(setting.load_cpus)))
+            load = functools.partial(
+                run_wrk, running, asked.form.path, body, seconds, set(setting.load_cpus), connections=CONNECTIONS
+            )
+            made[subject].append(one_round(running, providers[subject], load))
             if number:
                 last = made[subject][-1]
                 say(
-                    f"{name}: round {number} of {setting.rounds}: {subject:9} {last.cpu_us:9.1f} µs CPU a call, "
+                    f"{asked.name}: round {number} of {setting.rounds}: {subject:9} {last.cpu_us:9.1f} µs CPU a call, "
                     f"{last.load.per_second:8.0f} calls/s"
                 )
     memory = {subject: rss_mb(tree(running.child.pid), "VmHWM") for subject, running in subjects.running.items()}
     return made, memory
 
 
-def one_round(running: Running, provider: NginxProvider, body: Path, seconds: float, cpus: set[int]) -> Round:
+def one_round(running: Running, provider: NginxProvider, make_load: Callable[[], Load]) -> Round:
     pids = tree(running.child.pid)
     calls, cpu = provider.calls(), cpu_s(pids)
-    load = run_wrk(running.url, body, running.authorization, seconds, cpus, connections=CONNECTIONS)
+    load = make_load()
     time.sleep(SETTLE_S)
     spent, arrived = cpu_s(tree(running.child.pid)) - cpu, provider.calls() - calls
     if arrived < load.calls:
-        raise BenchError(f"{running.url}: {load.calls} replies, but only {arrived} calls reached the provider")
+        raise BenchError(f"{running.url()}: {load.calls} replies, but only {arrived} calls reached the provider")
     return Round(calls=arrived, cpu_us=spent / arrived * 1e6, load=load)
 
 
-def check_answer(subject: str, running: Running, body: bytes) -> None:
+def check_answer(form: Form, body: bytes, subject: str, running: Running) -> None:
     """One call before any timing: status 200 and the provider's reply, byte by byte where it is passed through."""
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
-    headers = {"Authorization": running.authorization, "Content-Type": "application/json"}
+    headers = {"Authorization": running.authorization, "Content-Type": "application/json", **running.headers}
     try:
-        connection.request("POST", "/v1/chat/completions", body, headers)
+        connection.request("POST", form.path, body, headers)
         reply = connection.getresponse()
         got = reply.read()
     except (OSError, http.client.HTTPException) as error:
@@ -112,22 +136,25 @@ def check_answer(subject: str, running: Running, body: bytes) -> None:
         connection.close()
     if reply.status != 200:
         raise BenchError(f"{subject} answered {reply.status}: {got[:300]!r}")
-    if subject in BYTE_EQUAL and got != REPLY:
+    if form is CHAT and subject in BYTE_EQUAL and got != REPLY:
         raise BenchError(f"{subject} changed the reply: {got[:600]!r}, not {REPLY!r}")
-    if _essence(got) != _essence(REPLY):
+    if ESSENCES[form.name](json.loads(got)) != _chat_essence(json.loads(REPLY)):
         raise BenchError(f"{subject} answered something else: {got[:600]!r}")
 
 
-def _essence(reply: bytes) -> tuple[object, ...]:
-    """What a re-written reply must keep: id, text, and the two token counts."""
-    read = json.loads(reply)
-    usage = read["usage"]
-    return (
-        read["id"],
-        read["choices"][0]["message"]["content"],
-        usage["prompt_tokens"],
-        usage["completion_tokens"],
-    )
+def _chat_essence(reply: Any) -> tuple[object, ...]:
+    """What a re-written reply must keep: text, and the two token counts."""
+    usage = reply["usage"]
+    return reply["choices"][0]["message"]["content"], usage["prompt_tokens"], usage["completion_tokens"]
+
+
+def _anthropic_essence(reply: Any) -> tuple[object, ...]:
+    """Anthropic counts tokens read from the cache beside its input tokens."""
+    usage = reply["usage"]
+    return reply["content"][0]["text"], usage["input_tokens"] + usage["cache_read_input_tokens"], usage["output_tokens"]
+
+
+ESSENCES: dict[str, Callable[[Any], tuple[object, ...]]] = {"chat": _chat_essence, "anthropic": _anthropic_essence}
 
 
 def checked_ledger(counted: Counted, acknowledged: int, arrived: int, rounds: int) -> dict[str, int]:

@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def raise_file_limit(wanted: int = 8192) -> None:
+def raise_file_limit(wanted: int = 16384) -> None:
     """Many streams need many descriptors; the soft limit may be low."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or hard >= wanted:

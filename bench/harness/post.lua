@@ -5,6 +5,7 @@ wrk.body = file:read("*a")
 file:close()
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = os.getenv("BENCH_AUTHORIZATION")
+for name, value in os.getenv("BENCH_HEADERS"):gmatch("([^:\n]+): ([^\n]+)\n") do wrk.headers[name] = value end
 
 function done(summary, latency, requests)
   io.write(string.format(

@@ -71,8 +71,8 @@ class Child:
                 raise BenchError(f"{self.name} took more than {wait_s:.0f} s for {what}: {self.log_end()}")
             time.sleep(0.02)
 
-    def wait_for_port(self, port: int) -> None:
-        self.wait_until(lambda: _accepts(port), f"listening on port {port}")
+    def wait_for_port(self, port: int, wait_s: float = START_S) -> None:
+        self.wait_until(lambda: _accepts(port), f"listening on port {port}", wait_s)
 
     def log_end(self) -> str:
         text = self.log.read_text("utf-8", "replace").strip()

@@ -11,38 +11,40 @@ import sys
 import venv
 from pathlib import Path
 
-from harness.bodies import request_body
+from harness.calls import Calls
+from harness.events import Events
 from harness.nginx import NginxProvider
-from harness.process import Child, free_port, split_cpus
+from harness.paced import PacedProvider
+from harness.peers import peers_folder
+from harness.place import make_certificates
+from harness.process import split_cpus
 from harness.record import BenchError
 from harness.setting import say
 from harness.sse_load import Job
 from harness.sse_readers import read_job
-from harness.subjects import Running, peers_folder
+from harness.subjects import Running
 from harness.tidegate_gateway import Tidegate
 from harness.wrk import run_wrk
 
-BODY_BYTES = {"call_1k": 1024, "call_64k": 64 * 1024, "call_256k": 256 * 1024}
 PY_SPY = "0.4.3"
 RATE_HZ = 400
 TOP = 35
-STREAMS, EVENTS_PER_S = 100, 100
 
 
-def profile(claim: str, folder: Path, out: Path, seconds: float) -> str:
+def profile(asked: Calls | Events, folder: Path, out: Path, seconds: float) -> str:
     """Run one claim's load on the gateway and return the tables of functions; a flame graph is left in `out`."""
     out.mkdir(parents=True, exist_ok=True)
     subject_cpus, load_cpus = split_cpus()
     py_spy = py_spy_binary()
     stats = folder / "gateway.pstats"
     launcher = [sys.executable] if py_spy else [sys.executable, "-m", "cProfile", "-o", str(stats)]
-    provider, port = _provider(claim, folder, load_cpus)
+    provider = _provider(asked, folder, load_cpus)
     try:
-        running = Tidegate(launcher).start(port, folder / "gateway", subject_cpus)
+        running = Tidegate(launcher).start(provider.place, folder / "gateway", subject_cpus)
         try:
-            _load(claim, running, folder, 1.0, load_cpus)
+            _load(asked, running, folder, 1.0, load_cpus)
             sampler = _sample(py_spy, running.child.pid, folder, seconds) if py_spy else None
-            _load(claim, running, folder, seconds, load_cpus)
+            _load(asked, running, folder, seconds, load_cpus)
             if sampler:
                 sampler.wait(60)
         finally:
@@ -54,31 +56,36 @@ def profile(claim: str, folder: Path, out: Path, seconds: float) -> str:
     raw = folder / "stacks.txt"
     if not raw.is_file():
         raise BenchError("py-spy took no sample; it may need ptrace permission (run as root, or allow ptrace)")
-    kept = out / f"profile-{claim}.txt"
+    kept = out / f"profile-{asked.name}.txt"
     kept.write_text(raw.read_text())
     say(f"stacks (collapsed, for any flame graph): {kept}")
     return stack_tables(raw.read_text())
 
 
-def _provider(claim: str, folder: Path, cpus: set[int]) -> tuple[NginxProvider | Child, int]:
-    if claim in BODY_BYTES:
-        mock = NginxProvider(folder / "provider", cpus)
-        return mock, mock.port
-    port = free_port()
-    script = Path(__file__).with_name("sse_provider.py")
-    child = Child([sys.executable, str(script), str(port), str(EVENTS_PER_S)], folder / "provider.log", cpus=cpus)
-    child.wait_for_port(port)
-    return child, port
+def _provider(asked: Calls | Events, folder: Path, cpus: set[int]) -> NginxProvider | PacedProvider:
+    if isinstance(asked, Events):
+        return PacedProvider(folder / "provider.log", cpus, asked.events_per_s)
+    certificates = make_certificates(folder / "certificates") if asked.tls else None
+    return NginxProvider(folder / "provider", cpus, certificates)
 
 
-def _load(claim: str, running: Running, folder: Path, seconds: float, cpus: set[int]) -> None:
-    if claim in BODY_BYTES:
+def _load(asked: Calls | Events, running: Running, folder: Path, seconds: float, cpus: set[int]) -> None:
+    if isinstance(asked, Calls):
         body = folder / "body.json"
-        body.write_bytes(request_body(BODY_BYTES[claim]))
-        run_wrk(running.url, body, running.authorization, seconds, cpus)
+        body.write_bytes(asked.form.request(asked.body_bytes))
+        run_wrk(running, asked.form.path, body, seconds, cpus)
         return
-    events = round(seconds * EVENTS_PER_S)
-    job = Job(running.port, running.authorization, STREAMS, events, 0.3, max(0.1, seconds - 0.6), running.child.pid)
+    job = Job(
+        port=running.port,
+        authorization=running.authorization,
+        streams=asked.streams,
+        events=round(seconds * asked.events_per_s),
+        settle_s=0.3,
+        window_s=max(0.1, seconds - 0.6),
+        pid=running.child.pid,
+        form=asked.form.name,
+        sweep_s=asked.sweep_s,
+    )
     read_job(job, cpus, seconds + 60)
 
 

@@ -25,7 +25,7 @@ class Spread(msgspec.Struct, frozen=True):
 class Series(msgspec.Struct, frozen=True):
     """One subject in one claim."""
 
-    metrics: dict[str, Spread]  # cpu_us, per_second, p50_us, p99_us, rss_mb, ...
+    metrics: dict[str, Spread]  # cpu_us, per_second, p50_us, p99_us, rss_mb, ...; words.METRICS has their titles
     count: int = 0  # calls or events over all rounds, warm-up apart
 
 
@@ -34,7 +34,7 @@ class Claim(msgspec.Struct, frozen=True):
 
     name: str
     title: str
-    unit: str  # what one sample is divided by: "call", "event", "process"
+    unit: str  # what one sample is divided by: "call", "event", "stream", "process"
     conditions: str
     date: str  # UTC, ISO 8601
     rounds: int

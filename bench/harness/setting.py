@@ -3,13 +3,16 @@
 import contextlib
 import datetime
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from harness.place import Place
 from harness.record import BenchError
 from harness.subjects import Running, Subject
+
+NEEDED = ("nginx", "tidegate")  # without these nothing is worth measuring
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -21,12 +24,27 @@ class Setting(msgspec.Struct, frozen=True):
     seconds: float  # one round of one subject
     warmup_s: float
 
+    def among(self, names: Sequence[str]) -> "Setting":
+        """The same with those subjects only that a claim is about."""
+        return msgspec.structs.replace(self, subjects=tuple(each for each in self.subjects if each.name in names))
+
 
 class Started(msgspec.Struct, frozen=True):
     """Subjects that run, in the order of a round, each with the provider it forwards to; the others with the reason."""
 
     running: dict[str, Running]
     missing: dict[str, str]
+
+    def check(self, subject: str, answers: Callable[[str, Running], object]) -> None:
+        """Leave a peer out that does not answer rightly; raises BenchError where nginx or Tidegate does not."""
+        try:
+            answers(subject, self.running[subject])
+        except BenchError as error:
+            if subject in NEEDED:
+                raise
+            self.missing[subject] = str(error)
+            del self.running[subject]
+            say(f"without {subject}: {error}")
 
 
 def say(text: str) -> None:
@@ -40,10 +58,10 @@ def now() -> str:
 
 
 @contextlib.contextmanager
-def started(setting: Setting, claim: str, provider_port: Callable[[str], int]) -> Iterator[Started]:
+def started(setting: Setting, claim: str, provider: Callable[[str], Place]) -> Iterator[Started]:
     """Start every subject for a claim; stop them all at the end, whatever happens.
 
-    provider_port: the port of the provider for the subject of that name.
+    provider: where the subject of that name finds its provider.
     """
     running: dict[str, Running] = {}
     missing: dict[str, str] = {}
@@ -51,7 +69,7 @@ def started(setting: Setting, claim: str, provider_port: Callable[[str], int]) -
         for subject in setting.subjects:
             folder = setting.folder / claim / subject.name
             try:
-                running[subject.name] = subject.start(provider_port(subject.name), folder, set(setting.subject_cpus))
+                running[subject.name] = subject.start(provider(subject.name), folder, set(setting.subject_cpus))
             except BenchError as error:
                 missing[subject.name] = str(error)
                 say(f"{claim}: without {subject.name}: {error}")

@@ -4,31 +4,21 @@ import http.client
 import json
 import re
 
-from harness.bodies import stream_body
+from harness.forms import CHAT, Form
 from harness.record import BenchError
+from harness.subjects import Running
 
 EVENTS = 5
 CLOCK = re.compile(rb"[0-9]{20}")
 
 
-def check_stream(subject: str, port: int, authorization: str, expected: bytes | None, exact: bool = True) -> bytes:
+def check_stream(subject: str, running: Running, expected: bytes | None = None, exact: bool = True) -> bytes:
     """Read one stream of EVENTS content events; raises BenchError unless it is `expected`. Returns it, clocks zeroed.
 
     exact: byte by byte. Otherwise by what the events say (text length, finish reason, token counts, `[DONE]` last), for
     peers that write events anew and drop the empty first delta.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    headers = {"Authorization": authorization, "Content-Type": "application/json"}
-    try:
-        connection.request("POST", "/v1/chat/completions", stream_body(EVENTS), headers)
-        reply = connection.getresponse()
-        body = reply.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise BenchError(f"{subject} broke off a stream: {error!r}") from error
-    finally:
-        connection.close()
-    if reply.status != 200:
-        raise BenchError(f"{subject} answered a stream with {reply.status}: {body[:300]!r}")
+    body = _read_stream(subject, running, CHAT)
     said = read_events(body)
     if said[-1:] != ["[DONE]"] or sum(isinstance(each, tuple) and each[0] > 0 for each in said) != EVENTS:
         raise BenchError(f"{subject} sent another stream than {EVENTS} events and [DONE]: {body[:900]!r}")
@@ -59,3 +49,31 @@ def read_events(body: bytes) -> list[object]:
         if told != (0, None, None):
             said.append(told)
     return said
+
+
+def check_anthropic_stream(subject: str, running: Running, form: Form) -> None:
+    """The same stream in Anthropic's events: EVENTS deltas of text with the provider's clock, the usage, the end."""
+    body = _read_stream(subject, running, form)
+    events = [json.loads(line[6:]) for line in body.decode().splitlines() if line.startswith("data: ")]
+    deltas = [event["delta"]["text"] for event in events if event["type"] == "content_block_delta"]
+    ends = [event for event in events if event["type"] == "message_delta"]
+    if len(deltas) != EVENTS or not all(CLOCK.match(text.encode()) for text in deltas):
+        raise BenchError(f"{subject} sent other text than {EVENTS} deltas: {body[:900]!r}")
+    if len(ends) != 1 or ends[0]["usage"]["output_tokens"] != EVENTS or events[-1]["type"] != "message_stop":
+        raise BenchError(f"{subject} ended the stream without its usage: {body[-600:]!r}")
+
+
+def _read_stream(subject: str, running: Running, form: Form) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+    headers = {"Authorization": running.authorization, "Content-Type": "application/json", **running.headers}
+    try:
+        connection.request("POST", form.path, form.stream(EVENTS), headers)
+        reply = connection.getresponse()
+        body = reply.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise BenchError(f"{subject} broke off a stream: {error!r}") from error
+    finally:
+        connection.close()
+    if reply.status != 200:
+        raise BenchError(f"{subject} answered a stream with {reply.status}: {body[:300]!r}")
+    return body

@@ -3,7 +3,7 @@
 Run as a module with one JSON argument (`Job`); prints one JSON line (`Streams`). CPU and events are taken at the same
 two moments, when every stream is under way, so that neither the opening nor the closing of streams is counted.
 
-Most streams are read by the clock (each socket every SWEEP_S), not when data arrives: otherwise each write of the
+Most streams are read by the clock (each socket every `sweep_s`), not when data arrives: otherwise each write of the
 subject would also pay for waking the sleeping reader on the other core, which on a real network it never does, and
 which on a virtual machine costs as much as the relay itself. A few probe streams are read at once; they give the delay.
 """
@@ -16,15 +16,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.bodies import stream_body
+from harness.forms import FORMS, Form
 from harness.process import cpu_s, rss_mb, tree
 
-EVENT = b"data: {"
-CONTENT = b'"content":"'
-DONE = b"data: [DONE]"
 PROBES = 4
-SWEEP_S, SLICES = 0.01, 10
+SLICES = 10  # of a sweep
 READ_BYTES = 256 * 1024
+MARK_BYTES = 64  # longer than any mark
 CLOSE_S = 60.0
 START_APART_S = 0.0013  # streams start apart, so that their clocks are apart
 
@@ -37,6 +35,8 @@ class Job(msgspec.Struct, frozen=True):
     settle_s: float  # from the start of the streams to the window
     window_s: float
     pid: int  # root of the subject's processes
+    form: str = "chat"  # in FORMS
+    sweep_s: float = 0.01
 
 
 class Streams(msgspec.Struct, frozen=True):
@@ -56,12 +56,12 @@ class Streams(msgspec.Struct, frozen=True):
 class Stream:
     """One stream; looks for markers across reads by keeping the last bytes."""
 
-    def __init__(self, port: int, request: bytes) -> None:
+    def __init__(self, port: int, form: Form, request: bytes) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.socket.sendall(request)
         self.socket.setblocking(False)
         self.events, self.is_done, self.is_open, self.bad_head = 0, False, True, False
-        self._tail, self._head_seen = b"", False
+        self._form, self._tail, self._head_seen = form, b"", False
 
     def read(self) -> bytes:
         """Read what is there and count it; empty when there is nothing."""
@@ -73,9 +73,10 @@ class Stream:
             data = b""
         if not self._head_seen:
             self._head_seen, self.bad_head = True, not data.startswith(b"HTTP/1.1 200")
-        self.events += (self._tail[-len(EVENT) + 1 :] + data).count(EVENT)
-        self.is_done = DONE in self._tail[-len(DONE) + 1 :] + data
-        self._tail = data[-len(DONE) :]
+        event, done = self._form.event, self._form.done
+        self.events += (self._tail[-len(event) + 1 :] + data).count(event)
+        self.is_done = done in self._tail[-len(done) + 1 :] + data
+        self._tail = (self._tail + data)[-MARK_BYTES:]
         if self.is_done or not data:
             self.is_open = False
             self.socket.close()
@@ -86,17 +87,13 @@ class Readers:
     """All streams of a job: `run_until` reads them until a moment of the monotonic clock."""
 
     def __init__(self, job: Job) -> None:
-        body = stream_body(job.events)
-        request = (
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: %b\r\n"
-            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-            % (job.port, job.authorization.encode(), len(body), body)
-        )
+        self._form, self._sweep_s = FORMS[job.form], job.sweep_s
+        request = self._form.http(job.port, job.authorization, self._form.stream(job.events))
         self.delays_ns: list[int] = []
         self.streams: list[Stream] = []
         self._slice = 0
         for _ in range(job.streams):
-            self.streams.append(Stream(job.port, request))
+            self.streams.append(Stream(job.port, self._form, request))
             time.sleep(START_APART_S)
         self._probes = {stream.socket.fileno(): stream for stream in self.streams[:PROBES]}
         self._swept = self.streams[PROBES:]
@@ -110,7 +107,7 @@ class Readers:
 
     def run_until(self, moment: float, *, timing: bool = False) -> None:
         """Read until `moment`, or until every stream has ended."""
-        step = SWEEP_S / SLICES
+        step = self._sweep_s / SLICES
         due = time.monotonic()
         while (now := time.monotonic()) < moment and any(stream.is_open for stream in self.streams):
             self._read_probes(max(0.0, due - now), timing)
@@ -137,16 +134,16 @@ class Readers:
                 self._poll.unregister(descriptor)
                 continue
             data = stream.read()
-            if timing and (delay_ns := delay_of(data)) is not None:
+            if timing and (delay_ns := delay_of(data, self._form.content)) is not None:
                 self.delays_ns.append(delay_ns)
             if not stream.is_open:
                 self._poll.unregister(descriptor)
 
 
-def delay_of(data: bytes) -> int | None:
+def delay_of(data: bytes, mark: bytes) -> int | None:
     """How long the last content event of `data` was under way (ns), by the clock it carries; None without one."""
-    at = data.rfind(CONTENT)
-    stamp = data[at + len(CONTENT) : at + len(CONTENT) + 20]
+    at = data.rfind(mark)
+    stamp = data[at + len(mark) : at + len(mark) + 20]
     return time.monotonic_ns() - int(stamp) if at >= 0 and len(stamp) == 20 and stamp.isdigit() else None
 
 

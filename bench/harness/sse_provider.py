@@ -1,12 +1,16 @@
 """A provider of paced streams: OpenAI chat-completion chunks of about 250 bytes, one socket write an event.
 
-Run as a script: `python sse_provider.py PORT EVENTS_PER_S`. `max_tokens` of the request is the number of content events
-(100 without it); usage follows in a last chunk when `stream_options.include_usage` asks for it. Each content event
-carries the monotonic clock (ns, 20 digits), so that the receiver can tell how long it was under way. Streams run on
-their own clocks, started as requests come, so events of different streams do not arrive in one batch.
+Run as a script: `python sse_provider.py PORT EVENTS_PER_S [CHAIN.pem]`, with the file over TLS. `max_tokens` of the
+request is the number of content events (100 without it); usage follows in a last chunk when
+`stream_options.include_usage` asks for it. Each content event carries the monotonic clock (ns, 20 digits), so that the
+receiver can tell how long it was under way. Streams run on their own clocks, started as requests come, so events of
+different streams do not arrive in one batch. After SIGUSR1 each stream ends at its next event.
 """
 
 import asyncio
+import resource
+import signal
+import ssl
 import sys
 import time
 from typing import cast
@@ -62,8 +66,8 @@ def framed(event: bytes) -> bytes:
 class Provider(asyncio.Protocol):
     """One connection: requests with Content-Length, answered one after another."""
 
-    def __init__(self, period_s: float) -> None:
-        self._period_s = period_s
+    def __init__(self, period_s: float, ending: asyncio.Event) -> None:
+        self._period_s, self._ending = period_s, ending
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
 
@@ -90,16 +94,16 @@ class Provider(asyncio.Protocol):
     def _event(self, request: Request, sent: int, due: float) -> None:
         if self._transport is None:
             return
-        if sent == request.events:
-            self._end(request)
+        if sent == request.events or self._ending.is_set():
+            self._end(request, sent)
             return
         self._write(framed(content_event()))
         asyncio.get_running_loop().call_at(due + self._period_s, self._event, request, sent + 1, due + self._period_s)
 
-    def _end(self, request: Request) -> None:
+    def _end(self, request: Request, sent: int) -> None:
         self._write(framed(LAST))
         if request.stream_options and request.stream_options.include_usage:
-            self._write(framed(USAGE % (request.events, 12 + request.events)))
+            self._write(framed(USAGE % (sent, 12 + sent)))
         self._write(framed(DONE) + b"0\r\n\r\n")
 
     def _write(self, data: bytes) -> None:
@@ -107,11 +111,21 @@ class Provider(asyncio.Protocol):
             self._transport.write(data)
 
 
-async def serve(port: int, events_per_s: float) -> None:
+async def serve(port: int, events_per_s: float, chain_file: str = "") -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Provider(1 / events_per_s), "127.0.0.1", port, backlog=4096)
+    ending = asyncio.Event()
+    loop.add_signal_handler(signal.SIGUSR1, ending.set)
+    context = None
+    if chain_file:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain_file)
+    server = await loop.create_server(
+        lambda: Provider(1 / events_per_s, ending), "127.0.0.1", port, backlog=4096, ssl=context
+    )
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), float(sys.argv[2])))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    uvloop.run(serve(int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:4]))

@@ -1,21 +1,28 @@
-"""Runs the stream readers in a process of their own, so that they share neither core nor interpreter with the rest."""
+"""Runs the load in Python in a process of its own, so that it shares neither core nor interpreter with the rest."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from harness.record import BenchError
 from harness.sse_load import Job, Streams
 
+Made = TypeVar("Made", bound=msgspec.Struct)
 BENCH = Path(__file__).resolve().parents[1]
 
 
 def read_job(job: Job, cpus: set[int], wait_s: float) -> Streams:
-    """Run `sse_load` with this job; raises BenchError with its error when it fails or takes longer than `wait_s`."""
-    command = [sys.executable, "-m", "harness.sse_load", msgspec.json.encode(job).decode()]
+    """Run `sse_load` with this job."""
+    return run_load("harness.sse_load", job, Streams, cpus, wait_s)
+
+
+def run_load(module: str, job: msgspec.Struct, made: type[Made], cpus: set[int], wait_s: float) -> Made:
+    """Run a module with a job as JSON; raises BenchError with its error when it fails or takes longer than `wait_s`."""
+    command = [sys.executable, "-m", module, msgspec.json.encode(job).decode()]
     try:
         done = subprocess.run(
             command,
@@ -28,5 +35,5 @@ def read_job(job: Job, cpus: set[int], wait_s: float) -> Streams:
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"the stream readers did not end within {wait_s:.0f} s") from error
     if done.returncode:
-        raise BenchError(f"the stream readers failed: {done.stderr.strip()[-600:]}")
-    return msgspec.json.decode(done.stdout, type=Streams)
+        raise BenchError(f"{module} failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}")
+    return msgspec.json.decode(done.stdout, type=made)

@@ -5,49 +5,11 @@ from pathlib import Path
 
 from harness.record import BenchError, Claim, Result, Spread, ratio
 from harness.targets import Verdict, judge
+from harness.words import COMPARED, METRICS, SUBJECTS, UNITS, WORDS
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 REFERENCE = Path("docs/reference/bench.md")
 READMES = {"en": Path("README.md"), "zh": Path("README.zh-CN.md")}
-SUBJECTS = {"nginx": "nginx `proxy_pass`", "tidegate": "**Tidegate**", "rolter": "rolter", "ferrogw": "ferrogw"}
-METRICS = {
-    "cpu_us": "CPU µs",
-    "per_second": "per second",
-    "p50_us": "p50 µs",
-    "p99_us": "p99 µs",
-    "rss_mb": "memory MB",
-    "rss_peak_mb": "peak memory MB",
-}
-WORDS = {
-    "en": {
-        "head": ("what it costs", "target", "measured (range)", ""),
-        "met": "met",
-        "not met": "not met",
-        "not measured": "not measured",
-        "call_1k cpu_us": "CPU of a 1 kB call, everything on",
-        "call_1k cpu_us nginx": "the same, times nginx `proxy_pass`",
-        "call_256k cpu_us nginx": "CPU of a 256 kB call, times nginx",
-        "sse_event cpu_us": "CPU of a relayed SSE event",
-        "idle_memory rss_mb": "memory of an idle gateway process",
-        "foot": "Median of {rounds} rounds on {cpu}, {date}, one core for the gateway; rendered "
-        "from [the result](bench/results/{name}.json) of `make bench`. "
-        "[All tables, with the peers](docs/reference/bench.md).",
-    },
-    "zh": {
-        "head": ("开销", "目标", "实测（范围）", ""),
-        "met": "达到",
-        "not met": "未达到",
-        "not measured": "未测量",
-        "call_1k cpu_us": "一次 1 kB 调用的 CPU 时间，全部功能开启",
-        "call_1k cpu_us nginx": "同上，相对 nginx `proxy_pass` 的倍数",
-        "call_256k cpu_us nginx": "一次 256 kB 调用的 CPU 时间，相对 nginx 的倍数",
-        "sse_event cpu_us": "转发一个 SSE 事件的 CPU 时间",
-        "idle_memory rss_mb": "空闲网关进程的内存",
-        "foot": "{rounds} 轮的中位数，{cpu}，{date}，网关占用一个核；由 `make bench` 的"
-        "[结果文件](bench/results/{name}.json)生成。[全部表格与同类软件对比](docs/reference/bench.md)。",
-    },
-}
-UNITS = {"cpu_us": " µs", "rss_mb": " MB"}
 
 
 def figure(value: float) -> str:
@@ -73,10 +35,11 @@ def claim_table(claim: Claim) -> str:
     """One claim, a line a subject; `times nginx` is the median of the ratios of the same rounds."""
     metrics = [name for name in METRICS if any(name in series.metrics for series in claim.series.values())]
     main = metrics[0]
+    floor = claim.series.get("nginx") if main in COMPARED else None
+    compared = ("times nginx",) if floor else ()
     counted = (f"{claim.unit}s",) if any(series.count for series in claim.series.values()) else ()
-    head = ("", *(METRICS[name] for name in metrics), "times nginx", *counted)
+    head = ("", *(METRICS[name] for name in metrics), *compared, *counted)
     rows: list[tuple[str, ...]] = []
-    floor = claim.series.get("nginx")
     for subject in SUBJECTS:
         if subject in claim.missing:
             rows.append((SUBJECTS[subject], *("not measured",) * (len(head) - 1)))
@@ -84,8 +47,8 @@ def claim_table(claim: Claim) -> str:
             continue
         series = claim.series[subject]
         cells = [ranged(series.metrics[name]) if name in series.metrics else "" for name in metrics]
-        times = ranged(ratio(series.metrics[main], floor.metrics[main])) if floor else ""
-        rows.append((SUBJECTS[subject], *cells, times, *(f"{series.count:,}" for _ in counted)))
+        times = ranged(ratio(series.metrics[main], floor.metrics[main])) if floor and main in series.metrics else ""
+        rows.append((SUBJECTS[subject], *cells, *(times for _ in compared), *(f"{series.count:,}" for _ in counted)))
     return table(head, rows)
 
 
@@ -158,8 +121,10 @@ HOW = """\
   that is not 2xx voids the run. Afterwards each acknowledged call must have exactly one outcome in Tidegate's journal.
 - Subjects take turns, round by round, so that other work on the machine meets all of them; each gets one core. A
   cell is the median, with the smallest and the largest round in brackets. `times nginx` compares the same rounds.
-- nginx only forwards. Tidegate, rolter and ferrogw check a key and know the price of the model; logs of all are off,
-  but Tidegate's journal (an intent and an outcome a call) is on.
+- nginx only forwards. Tidegate, rolter, ferrogw and LiteLLM check a key and know the price of the model; Portkey's
+  open gateway does neither. Logs of all are off, but Tidegate's journal (an intent and an outcome a call) is on.
+- Peers are installed by `make peers`, each in an environment of its own at a pinned version. Those that keep up with
+  the load are in most tables; Portkey and LiteLLM in that of small calls only.
 """
 
 

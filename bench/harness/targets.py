@@ -24,10 +24,20 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 TARGETS = (
-    Target("call_1k", "cpu_us", 100, "CPU µs a 1 kB call"),
-    Target("call_1k", "cpu_us", 5, "CPU of a 1 kB call, times nginx", "nginx"),
-    Target("call_256k", "cpu_us", 4, "CPU of a 256 kB call, times nginx", "nginx"),
-    Target("sse_event", "cpu_us", 25, "CPU µs a relayed SSE event"),
+    Target("call_1k", "cpu_us", 80, "CPU µs a 1 kB call"),
+    Target("call_1k", "cpu_us", 4, "CPU of a 1 kB call, times nginx", "nginx"),
+    Target("call_1k", "cpu_us", 0.6, "CPU of a 1 kB call, times rolter", "rolter"),
+    Target("call_1k_tls", "cpu_us", 140, "CPU µs a 1 kB call, TLS to the provider"),
+    Target("call_1k_tls", "cpu_us", 5, "CPU of a 1 kB call with TLS, times nginx with TLS", "nginx"),
+    Target("call_256k", "cpu_us", 3, "CPU of a 256 kB call, times nginx", "nginx"),
+    Target("call_256k", "cpu_us", 0.3, "CPU of a 256 kB call, times rolter", "rolter"),
+    Target("sse_event", "cpu_us", 20, "CPU µs a relayed SSE event"),
+    Target("sse_event", "cpu_us", 1.5, "CPU of a relayed SSE event, times nginx", "nginx"),
+    Target("sse_1000", "cpu_us", 20, "CPU µs a relayed SSE event, 1,000 streams"),
+    Target("sse_1000", "cpu_us", 1.5, "CPU of a relayed SSE event, 1,000 streams, times nginx", "nginx"),
+    Target("sse_across", "cpu_us", 60, "CPU µs an SSE event across dialects, 1,000 streams"),
+    Target("first_chunk", "added_p50_us", 500, "µs added to the first chunk, p50"),
+    Target("streams_memory", "stream_kb", 20, "kB an open stream"),
     Target("idle_memory", "rss_mb", 90, "MB resident, idle"),
 )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from harness.bodies import MODEL
+from harness.place import Place
 from harness.process import START_S, Child, free_port
 from harness.record import BenchError
 from harness.subjects import Running
@@ -24,7 +25,8 @@ port = {port}
 workers = 1
 providers_from_environment = false
 [providers.mock]
-base_url = "http://127.0.0.1:{provider_port}/v1"
+base_url = "{origin}/v1"
+ca_file = "{ca_file}"
 [[endpoints]]
 provider = "mock"
 model = "{model}"
@@ -57,13 +59,14 @@ class Tidegate:
 
         return tidegate.__version__
 
-    def start(self, provider_port: int, folder: Path, cpus: set[int]) -> Running:
+    def start(self, provider: Place, folder: Path, cpus: set[int]) -> Running:
         if not (REPOSITORY / "src" / "tidegate" / "gateway" / "__main__.py").is_file():
             raise BenchError("this tree has no tidegate.gateway yet; there is nothing to start")
         folder.mkdir(parents=True, exist_ok=True)
         home, port = folder / "home", free_port()
         config = folder / "tidegate.toml"
-        config.write_text(CONFIG.format(home=home, port=port, provider_port=provider_port, model=MODEL))
+        ca_file = provider.ca_file or ""
+        config.write_text(CONFIG.format(home=home, port=port, origin=provider.origin, ca_file=ca_file, model=MODEL))
         key = prepare_home(home)
         ready_read, ready_write = os.pipe()
         try:

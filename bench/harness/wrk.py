@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from harness.record import BenchError
+from harness.subjects import Running
 
 SCRIPT = Path(__file__).with_name("post.lua")
 GRACE_S = 20.0
@@ -40,12 +41,18 @@ def wrk_version() -> str:
     return said.split()[1] if len(said.split()) > 1 else "unknown"
 
 
-def run_wrk(url: str, body: Path, authorization: str, seconds: float, cpus: set[int], *, connections: int = 32) -> Load:
+def run_wrk(running: Running, path: str, body: Path, seconds: float, cpus: set[int], *, connections: int = 32) -> Load:
     """POST `body` again and again; raises BenchError unless every reply was 2xx over a sound socket."""
+    url, headers = running.url(path), "".join(f"{name}: {value}\n" for name, value in running.headers.items())
     duration = f"{max(1, round(seconds))}s"
     done = subprocess.run(
         [wrk_binary(), "-t1", f"-c{connections}", f"-d{duration}", "--timeout", "30s", "-s", str(SCRIPT), url],
-        env={**os.environ, "BENCH_BODY": str(body), "BENCH_AUTHORIZATION": authorization},
+        env={
+            **os.environ,
+            "BENCH_BODY": str(body),
+            "BENCH_AUTHORIZATION": running.authorization,
+            "BENCH_HEADERS": headers,
+        },
         capture_output=True,
         text=True,
         timeout=seconds + GRACE_S,
