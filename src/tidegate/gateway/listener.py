@@ -209,19 +209,19 @@ class ClientConnection(asyncio.Protocol):
         self._wants_keep_alive = parser.should_keep_alive()
         version = parser.get_http_version()
         self._is_http_11 = version == "1.1"
-        if parser.should_upgrade() and is_ignored_upgrade(headers):
-            self._ignores_upgrade = True
-            return
+        self._ignores_upgrade = parser.should_upgrade() and is_ignored_upgrade(headers)
         try:
-            check_protocol(version, upgrade=parser.should_upgrade())
+            check_protocol(version, upgrade=parser.should_upgrade() and not self._ignores_upgrade)
             check_line(self._known.piece, parser.get_method(), self._target, version)
+            if self._ignores_upgrade:
+                return
             self._path, self._query = split_target(self._target, headers)
             if self.server.needs_key(self._path):
                 self._key = self._authenticate()
             check_headers(headers, limits, is_http_11=self._is_http_11)
             self._body = self.server.upload_for(self._path, headers) or self._body
         except GatewayError as error:
-            self._refused = error
+            self._refused, self._ignores_upgrade = error, False
             return
         if headers.get(b"expect", b"").lower() == b"100-continue" and self._is_http_11 and not self._is_busy:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

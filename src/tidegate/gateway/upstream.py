@@ -217,6 +217,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self._complete:
             return
         status = self._parser.get_status_code()
+        if status == 101:
+            raise UpstreamError("it changes protocols, which nobody asked for")
         if 100 <= status < 200:
             return
         self._status = status

@@ -131,6 +131,7 @@ def read_body(body: bytes) -> tuple[Body, dict[str, Raw]]:
     Raises InvalidRequest naming the place and what was expected.
     """
     try:
+        body.decode()  # schemas travel as they are, and nobody else looks into them
         spelt = in_camel_case(body)
         return _body_decoder.decode(spelt), _names_decoder.decode(spelt)
     except UNREADABLE as error:

@@ -142,6 +142,7 @@ KNOWN: Final = frozenset(ChatRequest.__struct_fields__)
 def decode_ask(body: bytes) -> Ask:
     """Read a chat request. Raises InvalidRequest naming the place and what was expected."""
     try:
+        body.decode()  # schemas travel as they are, and nobody else looks into them
         asked = _request_decoder.decode(body)
         members = _members_decoder.decode(body)
     except UNREADABLE as error:

@@ -57,6 +57,7 @@ _prompt_decoder = msgspec.json.Decoder(str | list[str])
 
 def _decode_ask(body: bytes) -> Ask:
     try:
+        body.decode()  # what travels as it is must be text too
         asked = _request_decoder.decode(body)
         members = _members_decoder.decode(body)
     except UNREADABLE as error:

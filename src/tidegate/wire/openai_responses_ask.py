@@ -122,6 +122,7 @@ _choice_decoder = msgspec.json.Decoder(_Choice | str)
 def decode_request(body: bytes) -> Ask:
     """Raises InvalidRequest naming the place where the body is malformed, or asks for what only its maker can do."""
     try:
+        body.decode()  # schemas travel as they are, and nobody else looks into them
         found = _request_decoder.decode(body)
         members = _members_decoder.decode(body)
         refuse_stored(found)
