@@ -122,7 +122,8 @@ def run_way(way: str, suites: list[Suite], mock: Any, match: str) -> Iterator[Re
 
     models: dict[str, list[str]] = {}
     for suite in suites:
-        models.setdefault(PLAN["sdk"][suite.name]["provider"], []).extend(models_named(suite))
+        plan = PLAN["sdk"][suite.name]
+        models.setdefault(plan["provider"], []).extend([*models_named(suite), *plan.get("models", ())])
     secrets = [plan["key"] for plan in PLAN["sdk"].values()]
     with tempfile.TemporaryDirectory(prefix="tidegate-") as home:
         gateway = start_before(mock, Path(home), models, secrets)
