@@ -263,6 +263,14 @@ def test_a_rate_that_only_another_package_states_is_taken_where_both_mean_one_pr
         assert more_of([believed, other]) == ((("web_search", 7),), "genai-prices 1")
 
 
+def test_a_snapshot_has_the_rates_of_its_model_where_both_cost_the_same() -> None:
+    """Lists of snapshots are often less complete; one that costs otherwise is another price."""
+    plain = with_more(listed("genai-prices", 10), cache_creation_1h=40)
+    for rate, more in ((10, (("cache_creation_1h", 40),)), (11, ())):
+        dated = listed("litellm", rate, name="gpt-4o-mini-2024-07-18")
+        assert more_of([plain, dated], "openai/gpt-4o-mini-2024-07-18")[0] == more
+
+
 def test_a_rate_that_repeats_what_a_token_costs_anyway_is_not_written() -> None:
     """Packages list pictures at the price of text; the table says only what is different."""
     fact = with_more(listed("litellm", 10), image_input=10, audio_input=30, audio_output=20, cache_creation_1h=10)

@@ -14,8 +14,8 @@ def rate_of(tier: SourceTier, name: str) -> int | None:
 
 
 def with_rates_of_others(facts: Sequence[SourceFact]) -> SourceFact:
-    """The first fact with those of `more` that only the others state. facts: of one model at one provider, the believed
-    one first; each has prices.
+    """The first fact with those of `more` that only the others state. facts: of one model, or of it and its snapshot,
+    at one provider, the believed one first; each has prices.
 
     One-hour cache writes, searches and tokens of other kinds are missing in many a package. They are taken from another
     one only where its latest price has the same tiers and contradicts no rate of the believed one: then both speak of
@@ -32,10 +32,10 @@ def with_rates_of_others(facts: Sequence[SourceFact]) -> SourceFact:
         if filled != tiers:
             tiers = filled
             sources.append(other.source)
-    if len(sources) == 1:
+    if tiers == latest.tiers:
         return first
     prices = (*past, msgspec.structs.replace(latest, tiers=tiers))
-    return msgspec.structs.replace(first, prices=prices, source="; ".join(sources))
+    return msgspec.structs.replace(first, prices=prices, source="; ".join(dict.fromkeys(sources)))
 
 
 def _is_same_price(ours: SourceTier, theirs: SourceTier) -> bool:

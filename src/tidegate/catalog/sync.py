@@ -82,7 +82,10 @@ def merge(
             entries.setdefault((fact.provider, slug), {}).setdefault(package_of(fact), []).append(fact)
     listed = {key: kept for key, packages in entries.items() if (kept := _stated(key[1], _one_each(packages)))}
     _add_undated(listed)
-    new = {key: _lines(key, packages, day) for key, packages in listed.items()}
+    new = {
+        key: _lines(key, packages, listed.get((key[0], model_of_slug(key[1])), {}), day)
+        for key, packages in listed.items()
+    }
     chats = {slug for (_, slug), packages in listed.items() if any(map(is_chat, packages.values()))}
     of_chats = [(fact, slug) for fact, slug in slugs if not fact.is_other]
     rows, disagreements = merged_models(of_chats, chats, overlay, day, models)
@@ -131,10 +134,18 @@ def _add_undated(listed: Listed) -> None:
         listed.setdefault((provider, model), listed[provider, slug])
 
 
-def _lines(key: tuple[str, str], packages: Mapping[str, SourceFact], day: str) -> list[PriceLine]:
-    """The lines of one (provider, slug), from the package that is believed most."""
+def _lines(
+    key: tuple[str, str], packages: Mapping[str, SourceFact], plain: Mapping[str, SourceFact], day: str
+) -> list[PriceLine]:
+    """The lines of one (provider, slug), from the package that is believed most.
+
+    plain: what the packages say of the model whose snapshot this may be: lists of snapshots are often less complete.
+    """
     provider, slug = key
-    fact = with_rates_of_others([packages[name] for name in BELIEVED if name in packages])
+    stated = [packages[name] for name in BELIEVED if name in packages]
+    if not take_apart(slug).variant:
+        stated += [plain[name] for name in BELIEVED if name in plain and plain[name] not in stated]
+    fact = with_rates_of_others(stated)
     upstream = packages[next(name for name in NAMED_BY if name in packages)].name
     return [
         PriceLine(
