@@ -44,36 +44,36 @@ STALE_S = 1.0  # a dead connection shows at once; one that dies later may have w
 class Exchange:
     """One call of one caller."""
 
+    # What a call begins with stands on the class: one object per call, and most of this never changes in it.
+    head: "Head | None" = None
+    endpoint: Endpoint | None = None
+    serving: "Serving | None" = None
+    price: Price | None = None
+    way: Way | None = None
+    relay: Relay | None = None
+    seen: "Seen | None" = None  # what the reply told; None where there was none to read
+    settlement: Settlement | None = None
+    error: GatewayError | None = None
+    identity: Row | None = None  # what was known at dispatch
+    prompt: bytes | int | None = None  # what is kept of a stream's request
+    status = upstream_status = 0
+    dispatched = upstream_ended = first_chunk = 0.0
+    reply_started, client_gone, attempt_started = False, False, (0, 0.0)
+    content_type, retry_after = JSON, b""
+    _upstream: "UpstreamConnection | None" = None
+    _dialling: "asyncio.Task[None] | None" = None
+    _pieces: "Pieces" = ()
+    _body_bytes, _is_finished = 0, False
+
     def __init__(self, server: "Server", client: "ClientConnection", request: Request, key: "Key",
                  operation: "Operation") -> None:  # fmt: skip
         self.server, self.client, self.request, self.key = server, client, request, key
         self.operation = operation
         self.generation_id = server.new_generation_id(request.arrived_us // 1000)
         self.request_id = request_id_of(request.headers, self.generation_id)
-        self.head: Head | None = None
-        self.endpoint: Endpoint | None = None
-        self.serving: Serving | None = None
-        self.price: Price | None = None
-        self.way: Way | None = None
-        self.relay: Relay | None = None
-        self.seen: Seen | None = None  # what the reply told; None where there was none to read
-        self.settlement: Settlement | None = None
-        self.error: GatewayError | None = None
-        self.status = 0
-        self.dispatched = self.upstream_ended = self.first_chunk = 0.0
         self.patience = Patience()
-        self.reply_started = self.client_gone = False
         self.attempts: list[Attempt] = []
-        self.attempt_started = (0, 0.0)
-        self._upstream: UpstreamConnection | None = None
-        self.upstream_status = 0
-        self._dialling: asyncio.Task[None] | None = None
-        self.body, self._body_bytes = list[bytes](), 0
-        self.prompt: bytes | int | None = None  # what is kept of a stream's request; None before
-        self._pieces: Pieces = ()
-        self.content_type, self.retry_after = JSON, b""
-        self.identity: Row | None = None  # what was known at dispatch
-        self._is_finished = False
+        self.body: list[bytes] = []
 
     @property
     def deadline(self) -> float:

@@ -9,7 +9,19 @@ from typing import Final, NamedTuple
 HEAD_BYTES_MAX: Final = 16 * 1024
 _TOKEN: Final = bytes(c for c in range(33, 127) if chr(c) not in '"(),/:;<=>?@[\\]{}')  # RFC 9110, section 5.6.2
 _DECIDING: Final = frozenset((b"transfer-encoding", b"content-encoding", b"upgrade", b"trailer"))
+NAMES_MAX: Final = 512  # names of headers remembered: providers send the same few all the time
+_names: dict[bytes, bytes] = {}
 _EMPTY: Final = frozenset((204, 304))  # they have no body, whatever length they say
+
+
+def _plain_name(name: bytes) -> bytes:
+    """A header's name in lower case; empty where it is none, or says how the reply is to be read."""
+    plain = name.lower()
+    if plain in _DECIDING or plain.translate(None, _TOKEN):
+        return b""
+    if len(_names) < NAMES_MAX:
+        _names[name] = plain
+    return plain
 
 
 class WholeReply(NamedTuple):
@@ -19,7 +31,7 @@ class WholeReply(NamedTuple):
 
 
 def read_whole(data: bytes) -> WholeReply | None:
-    """The reply that `data` is, on a connection that stays open; None where it is anything but one plain whole reply."""
+    """The reply that `data` is, on a connection that stays open; None where it is not one plain whole reply."""
     end = data.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX)
     if end < 0 or not data.startswith(b"HTTP/1.1 ") or data[12:13] != b" ":
         return None
@@ -30,8 +42,8 @@ def read_whole(data: bytes) -> WholeReply | None:
     headers: dict[bytes, bytes] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
-        name = name.lower()
-        if not colon or not name or name in headers or name in _DECIDING or name.translate(None, _TOKEN):
+        name = _names.get(name) or _plain_name(name)
+        if not name or name in headers or not colon:
             return None
         headers[name] = value.strip(b" \t")
     status = data[9:12]
