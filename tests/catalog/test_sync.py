@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from genai_prices import types as genai_types
 from genai_prices.data import providers as genai_providers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.catalog import Catalog
@@ -110,6 +110,7 @@ def test_what_a_package_drops_stays_known() -> None:
     assert "openai/gpt-4o-mini" in {model.model for model in after.models}
 
 
+@settings(deadline=None, max_examples=50)  # six syncs each; how long they take says nothing
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=6))
 def test_no_sync_changes_what_a_price_id_means(rates: list[int]) -> None:
     """Whatever the packages say from one month to the next."""
