@@ -129,7 +129,7 @@ def test_a_providers_word_on_the_request_reaches_the_caller(gateway: Gateway, po
     assert (reply.status_code, reply.json()["error"]["message"][:10]) == (status, "provider's")
     assert reply.headers.get("retry-after") == ("7" if status == 429 else None)
     row = gateway.outcome().row
-    assert (row.status_code, row.cost_nano_usd, row.error_type) == (status, 0, "upstream_error")
+    assert (row.status_code, row.cost_nano_usd, row.error_type) == (status, 0, "upstream_refusal")
 
 
 @pytest.mark.parametrize(("sent", "code"), [("401", "upstream_rejected_credentials"), ("500", "upstream_error")])

@@ -291,7 +291,7 @@ def test_a_providers_refusal_reaches_the_caller(gateway: Gateway, model: str, st
     reply = post(gateway, "/v1/audio/transcriptions", headers=headers, content=body)
     assert (reply.status_code, reply.json()["error"]["message"]) == (status, f"The mock answers {status}.")
     row = gateway.row(f"acme/{model}")
-    assert (row.status_code, row.cost_nano_usd, row.error_type) == (status, 0, "upstream_error")
+    assert (row.status_code, row.cost_nano_usd, row.error_type) == (status, 0, "upstream_refusal")
 
 
 # -- streams --------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ TidegateError                     anything of ours, also off the wire (exit code
     ├── InternalError             500
     ├── ClientGone                499  never sent: what the row says when the caller left
     ├── UpstreamError             502  the provider failed or spoke nonsense
-    ├── UpstreamRefusal           the provider's own status: its word on the caller's request
+    ├── UpstreamRefusal           400  or another status of the provider's own: its word on the caller's request
     ├── UpstreamRejected          502  the provider refused our credentials
     ├── Unavailable               503  draining, or the ledger cannot be written
     └── UpstreamTimeout           504
@@ -135,12 +135,12 @@ class UpstreamError(GatewayError):
 class UpstreamRefusal(GatewayError):
     """A provider's word on the caller's own request, in its own status: 400, 404, 429 and their like."""
 
-    code = "upstream_error"
+    status, code, kind = 400, "upstream_refusal", "invalid_request_error"
 
     def __init__(self, status: int, provider: str, message: str) -> None:
         super().__init__(message or f"Provider {provider} answered HTTP {status}.")
         self.status = status
-        self.kind = "rate_limit_error" if status == 429 else "invalid_request_error"
+        self.kind = "rate_limit_error" if status == 429 else type(self).kind
 
 
 class UpstreamRejected(GatewayError):

@@ -19,7 +19,7 @@ from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import Request
 from tidegate.gateway.media_cost import PricedMediaRelay, with_cost
 from tidegate.gateway.relay import PeekRelay, Relay, StreamRelay
-from tidegate.gateway.replies import PASSED_THROUGH, failure_of
+from tidegate.gateway.replies import PASSED_THROUGH, error_of
 from tidegate.gateway.upload import FilePiece, Reader
 from tidegate.wire.dialect import Head, Pieces, Seen
 from tidegate.wire.media import Media
@@ -89,7 +89,7 @@ class MediaWay:
         return None
 
     def failure(self, status: int, body: bytes, provider: str) -> tuple[GatewayError, bytes]:
-        return failure_of(status, provider), body if status in PASSED_THROUGH else b""
+        return error_of(status, body, provider), body if status in PASSED_THROUGH else b""
 
 
 class SoundRelay:

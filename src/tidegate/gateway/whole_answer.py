@@ -61,10 +61,10 @@ def whole_reply(exchange: "Exchange", body: bytes) -> Told:
     assert way is not None and serving is not None and head is not None
     told, seen = way.reply(body)
     error = _error_in(exchange, body, seen)
-    if head.is_stream:
+    if head.is_stream and not operation.is_media:  # a picture or a sound is what it is, however it came
         events = way.as_stream(body) if error is None else None
         return Told(events or b"", seen, operation.stream_type, error or (None if events else _unreadable(exchange)))
-    if serving.dialect is operation.dialect:
+    if serving.dialect is operation.dialect or operation.is_media:
         return Told(told, seen, exchange.content_type, error)
     if seen is None:
         error = _unreadable(exchange)
