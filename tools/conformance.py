@@ -253,23 +253,16 @@ def print_result(result: Result) -> None:
 
 
 def page(results: list[Result]) -> str:
-    """The reference page: counts by operation and way, then what failed and what was not run."""
+    """The reference page: counts, what was not run or sent otherwise, what failed, and the clients."""
     versions = ", ".join(f"{name} {plan['version']}" for name, plan in PLAN["sdk"].items())
     lines = ["<!-- written by `make conformance`; edit tools/conformance.toml or tools/conformance.py -->"]
-    lines += ["# Conformance", "", f"The API tests in the sdists of {versions}, unchanged, with strict validation of "]
-    lines[-1] += "replies: against the mock provider of tests/conformance directly, and through a gateway before it. "
-    lines[-1] += "`make conformance` runs them again."
-    lines += ["", "| way | SDK | operation | passed | failed | skipped by the suite | deselected |"]
-    lines += ["| --- | --- | --- | --: | --: | --: | --: |"]
-    total = [0, 0, 0, 0]
-    for result in results:
-        for sdk, operation in operations_of(result):
-            found = counts(result, sdk, operation)
-            if result.way == "gateway":
-                total = [a + b for a, b in zip(total, found, strict=True)]
-            lines.append(f"| {result.way} | {sdk} | `{operation}` | " + " | ".join(map(str, found)) + " |")
-    lines += ["| **gateway** | | **all** | " + " | ".join(f"**{n}**" for n in total) + " |", ""]
-    lines += ["## Deselected, and why", "", "| way | operation | tests | reason |", "| --- | --- | --: | --- |"]
+    lines += ["# Conformance", "", f"The API tests in the sdists of {versions}: against the mock provider of "]
+    lines[-1] += "tests/conformance directly, and through a gateway in front of it. They validate replies strictly, "
+    lines[-1] += (
+        "sync and async, and check shapes, not meaning; tests/ checks meaning. `make conformance` runs them again."
+    )
+    lines += ["", *counts_table(results), "", "## Not run, and why", ""]
+    lines += ["| way | operation | tests | reason |", "| --- | --- | --: | --- |"]
     for (way, operation, reason), number in reasons(results).items():
         lines.append(f"| {way} | `{operation}` | {number} | {reason} |")
     lines += ["", "## Sent otherwise than the suite does, through the gateway", ""]
@@ -279,7 +272,30 @@ def page(results: list[Result]) -> str:
     lines += [f"- {way}: `{node.removeprefix('tests/api_resources/')}`: {told}" for way, node, told in failed] or [
         "None."
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *clients()]) + "\n"
+
+
+def counts_table(results: list[Result]) -> list[str]:
+    lines = ["| SDK | operation | direct: passed | gateway: passed | failed | skipped by the suite | not run |"]
+    lines.append("| --- | --- | --: | --: | --: | --: | --: |")
+    total = [0] * 5
+    by_way = {way: [result for result in results if result.way == way] for way in WAYS}
+    for through in by_way["gateway"]:
+        for sdk, operation in operations_of(through):
+            direct = sum(counts(result, sdk, operation)[0] for result in by_way["direct"])
+            row = [direct, *counts(through, sdk, operation)]
+            total = [a + b for a, b in zip(total, row, strict=True)]
+            lines.append(f"| {sdk} | `{operation}` | " + " | ".join(map(str, row)) + " |")
+    return [*lines, "| **all** | | " + " | ".join(f"**{n}**" for n in total) + " |"]
+
+
+def clients() -> list[str]:
+    """The client libraries and agents that tests/conformance runs, each against providers of every dialect."""
+    table = tomllib.loads((ROOT / "tests" / "conformance" / "clients" / "clients.toml").read_text())
+    lines = ["## Clients", "", "Libraries and a coding agent, as people install them, run by `make conformance` over "]
+    lines[-1] += "models of an OpenAI, an OpenAI-compatible, an Anthropic and a Gemini provider "
+    lines[-1] += "(tests/conformance/test_clients.py, test_agents.py):"
+    return [*lines, "", *(f"- {name}: `{' '.join(entry['needs'])}`" for name, entry in table.items())]
 
 
 def reasons(results: list[Result]) -> dict[tuple[str, str, str], int]:
