@@ -1,12 +1,17 @@
 """Streams between two dialects: a provider's events decoded, and encoded anew for the caller. Knows no sockets."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
+from tidegate.core.errors import UpstreamError
 from tidegate.gateway.relay import Relay
 from tidegate.wire.dialect import Seen, StreamDecoder, StreamEncoder
 from tidegate.wire.events import BlockStart, Delta, Event, Failure, MessageStart, Stop, UsageSeen
 from tidegate.wire.sse import Framer, event_data
 from tidegate.wire.stop_reasons import finish_word
+
+STREAM_BYTES_MAX: Final = 256 * 1024 * 1024  # of a provider's stream; far above any answer, far below a full memory
+EVENTS_MAX: Final = 2_000_000  # of one answer, its cuts included
 
 
 def seen_in(events: Iterable[Event]) -> Seen:
@@ -38,10 +43,11 @@ def note(seen: Seen, event: Event) -> None:
 class AcrossRelay:
     """A stream of one dialect, told in another."""
 
-    __slots__ = ("_decoder", "_encoder", "_held", "seen")
+    __slots__ = ("_bytes", "_decoder", "_encoder", "_events", "_held", "seen")
 
     def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder) -> None:
         self._decoder, self._encoder = decoder, encoder
+        self._bytes = self._events = 0
         self.seen = Seen()
         self._held = b""
 
@@ -56,7 +62,12 @@ class AcrossRelay:
     def feed(self, data: bytes) -> bytes:
         if self.seen.is_done:
             return b""
-        out = self._tell(self._decoder.feed(data))
+        events = self._decoder.feed(data)
+        self._bytes += len(data)
+        self._events += len(events)
+        if self._bytes > STREAM_BYTES_MAX or self._events > EVENTS_MAX:  # dialects keep what must wait for its turn
+            raise UpstreamError("the provider's stream is longer than any answer; it does not seem to end")
+        out = self._tell(events)
         if self._decoder.is_done:
             self._end()
         return out

@@ -243,11 +243,14 @@ class UpstreamConnection(asyncio.Protocol):
         if self._inflate is None:
             self._user.on_upstream_data(body)
             return
-        piece = b""
+        piece, unpacked = b"", 0
         while (body or len(piece) == INFLATE_BYTES) and self._user is not None:
             piece = self._inflate.decompress(body, INFLATE_BYTES)
+            unpacked += len(piece)
             if piece:
                 self._user.on_upstream_data(piece)
+            if self._is_paused and unpacked > UNPACKED_BYTES_MAX:  # its reader is slow already, and would get more
+                raise UpstreamError("one read of its compressed stream unpacks to more than anybody takes at once")
             body = self._inflate.unconsumed_tail
 
     def on_chunk_header(self) -> None:
@@ -264,6 +267,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._complete = True
 
 
+UNPACKED_BYTES_MAX = 16 * 1024 * 1024  # of one read, for a caller who does not keep up
 INFLATE_BYTES = 256 * 1024  # decompressed at a time, so that a bomb meets the exchange's own limit first
 
 

@@ -10,6 +10,7 @@ from tidegate.wire.sse import event_data
 from tidegate.wire.stop_reasons import finish_word, reason_of
 from tidegate.wire.usage import decode_usage
 
+TOOL_CALLS_MAX = 10_000  # told apart in one answer; a provider that calls more is not counted any further
 _simple_decoder = msgspec.json.Decoder(Reply)
 
 
@@ -38,7 +39,8 @@ class ChatPeek:
         for choice in found.choices or ():
             message = choice.delta or choice.message
             for call in (message and message.tool_calls) or ():
-                self._tools.add((choice.index, call.id if call.index is None else call.index))
+                if len(self._tools) < TOOL_CALLS_MAX:
+                    self._tools.add((choice.index, call.id if call.index is None else call.index))
         self.seen.tool_calls = max(len(self._tools), self.seen.tool_calls)
         learn(self.seen, found)
         return not (self._strip_usage and not found.choices and found.usage_object)
