@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import openai
 import pytest
 
 from conformance.mock.media import SOUND
@@ -422,6 +423,23 @@ def test_a_listener_who_leaves_pays_for_what_was_spoken(stage: Gateway) -> None:
     assert row.is_cancelled
     assert row.cost_nano_usd is not None
     assert row.cost_nano_usd > 0
+
+
+def test_openais_own_client_hears_and_is_heard(gateway: Gateway, tmp_path: Path) -> None:
+    """The unchanged SDK: a voice to a file and in pieces, a file to text, whole and streamed."""
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0) as client:
+        client.audio.speech.create(model="acme/voice", input="four", voice="alloy").write_to_file(tmp_path / "a.mp3")
+        assert (tmp_path / "a.mp3").read_bytes() == SOUND
+        said = {"model": "acme/voice", "input": "four", "voice": "alloy"}
+        with client.audio.speech.with_streaming_response.create(**said) as reply:
+            assert b"".join(reply.iter_bytes()) == SOUND
+        with (tmp_path / "a.mp3").open("rb") as file:
+            heard = client.audio.transcriptions.create(model="acme/ear", file=file)
+        assert (heard.text, heard.usage.type) == (TEXT, "tokens")
+        events = client.audio.transcriptions.create(model="acme/ear", file=tmp_path / "a.mp3", stream=True)
+        assert [event.type for event in events][-1] == "transcript.text.done"
+        with pytest.raises(openai.RateLimitError):
+            client.audio.transcriptions.create(model="acme/busy+e429", file=tmp_path / "a.mp3")
 
 
 # -- an upload's way to the provider ----------------------------------------------------------------------------------
