@@ -1,10 +1,7 @@
 """Images, speech, transcriptions, moderations and rankings through a real gateway: passed as they are, and metered."""
 
-import asyncio
 import json
-import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +11,9 @@ import pytest
 
 from conformance.mock.media import SOUND
 from conformance.mock.turn import TEXT
-from conformance.mock_provider import MockProvider, form_fields
-from rig.gateway import Gateway, configuration, start_gateway
-from rig.provider import Call, FakeProvider
-from rig.server import ThreadedServer
-
-TOKENS_COST = 12 * 2000 + 5 * 10_000  # 12 tokens in at 2 USD per million, 5 out at 10, in nano-USD
-MODELS = ("img", "voice", "ear", "judge", "rank", "busy+e429", "bad+e400")
-WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + (16).to_bytes(4, "little") + b"\x01\x00\x01\x00" + (16000).to_bytes(4, "little")
-WAV += (32000).to_bytes(4, "little") + b"\x02\x00\x10\x00data\x00\x00\x00\x00"
+from conformance.mock_provider import MockProvider
+from rig.gateway import Gateway, start_gateway
+from rig.media import TOKENS_COST, WAV, config, form, post
 
 
 @pytest.fixture(scope="module")
@@ -31,34 +22,11 @@ def mock() -> Iterator[MockProvider]:
         yield server
 
 
-def config(mock: MockProvider, extra: str = "") -> str:
-    price = 'price = { input = "2", output = "10" }'
-    lines = ["[gateway]", "providers_from_environment = false", extra]
-    for name, dialect in (("mock", "openai-chat"), ("claude", "anthropic")):
-        lines.append(f'[providers.{name}]\nbase_url = "{mock.url}/v1"\ndialect = "{dialect}"\napi_key_env = "MOCK_KEY"')
-    for model in MODELS:
-        lines.append(
-            f'[[endpoints]]\nprovider = "mock"\nmodel = "acme/{model}"\nupstream_model = "their-{model}"\n{price}'
-        )
-    for model, more in (("seconds", "audio_input_s"), ("pieces", "image"), ("spoken", "audio_output_s")):
-        price_of = f'price = {{ input = "0", output = "0", more = {{ {more} = "40000" }} }}'
-        lines.append(f'[[endpoints]]\nprovider = "mock"\nmodel = "acme/{model}"\n{price_of}')
-    for model in ("gpt-image-1.5", "omni-moderation-latest"):
-        lines.append(f'[[endpoints]]\nprovider = "mock"\nmodel = "{model}"\nprice = {{ input = "0", output = "0" }}')
-    lines.append(f'[[endpoints]]\nprovider = "claude"\nmodel = "acme/claude"\n{price}')
-    lines.append('[[endpoints]]\nprovider = "mock"\nmodel = "acme/unpriced"')
-    return "\n".join(lines) + "\n"
-
-
 @pytest.fixture(scope="module")
 def gateway(mock: MockProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     running = start_gateway(tmp_path_factory.mktemp("home"), config(mock), {"MOCK_KEY": "mock"})
     yield running
     running.stop()
-
-
-def post(gateway: Gateway, path: str, **more: Any) -> httpx.Response:
-    return httpx.post(gateway.url + path, headers=gateway.headers | more.pop("headers", {}), timeout=20, **more)
 
 
 JSON_CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -114,17 +82,6 @@ def test_a_call_is_metered_by_what_its_reply_says_or_counted_here(gateway: Gatew
 
 
 # -- forms ----------------------------------------------------------------------------------------------------------
-
-
-def form(fields: list[tuple[str, bytes, str]], boundary: str = "b-0") -> tuple[dict[str, str], bytes]:
-    """Headers and body of a form: (name, content, file name)."""
-    parts = []
-    for name, content, filename in fields:
-        more = f'; filename="{filename}"\r\nContent-Type: application/octet-stream' if filename else ""
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'
-        parts.append(head.encode() + content + b"\r\n")
-    kind = {"content-type": f"multipart/form-data; boundary={boundary}"}
-    return kind, b"".join(parts) + f"--{boundary}--\r\n".encode()
 
 
 FILE = ("file", b"sound\r\n--b-1\r\n" * 100, "a.mp3")
@@ -211,47 +168,6 @@ def test_events_under_api_v1_say_what_they_cost(gateway: Gateway) -> None:
     assert "event: image_generation.completed" in reply.text
 
 
-def memory_kb(gateway: Gateway, word: str = "VmHWM") -> int:
-    lines = Path(f"/proc/{gateway.process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(word))
-
-
-def files_without_a_name(gateway: Gateway) -> list[str]:
-    found = [path.readlink() for path in Path(f"/proc/{gateway.process.pid}/fd").iterdir() if path.is_symlink()]
-    return [str(path) for path in found if str(path).startswith(str(gateway.home)) and "(deleted)" in str(path)]
-
-
-def test_an_upload_is_never_wholly_in_memory_and_leaves_nothing_behind(gateway: Gateway, mock: MockProvider) -> None:
-    headers, body = form([("file", bytes(28_000_000), "a.mp3"), ("model", b"acme/ear", "")])
-    small_headers, small = form(ORDERS["a large file first"])
-    post(gateway, "/v1/audio/transcriptions", headers=small_headers, content=small)
-    before = memory_kb(gateway)
-    assert post(gateway, "/v1/audio/transcriptions", headers=headers, content=body).status_code == 200
-    assert len(mock.calls[-1].raw) == len(body) + 1
-    assert memory_kb(gateway) - before < 6_000
-    assert files_without_a_name(gateway) == []
-    assert [path.name for path in (gateway.home / "run").iterdir() if path.name.startswith("tmp")] == []
-
-
-def test_a_caller_who_leaves_in_the_middle_of_an_upload_leaves_no_file(gateway: Gateway) -> None:
-    headers, body = form([("file", bytes(4_000_000), "a.mp3"), ("model", b"acme/ear", "")])
-    rows = len(gateway.outcomes())
-    with gateway.connect() as caller:
-        head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {gateway.key}\r\n"
-        head += f"content-type: {headers['content-type']}\r\ncontent-length: {len(body)}\r\n\r\n"
-        caller.sendall(head.encode() + body[:3_000_000])
-        wait_for(lambda: files_without_a_name(gateway) != [])
-    wait_for(lambda: files_without_a_name(gateway) == [])
-    assert len(gateway.outcomes()) == rows  # no call was made of it
-
-
-def wait_for(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_a_file_that_opens_no_upload_is_refused_before_it_is_read(gateway: Gateway) -> None:
     """Without a key nothing is kept."""
     headers, body = form(ORDERS["a large file first"])
@@ -333,98 +249,6 @@ def test_events_pass_through_and_their_usage_is_charged(gateway: Gateway, mock: 
     assert (row.is_stream, row.cost_basis, row.cost_nano_usd, row.error_type) == (True, "metered", TOKENS_COST, None)
 
 
-async def speak(call: Call) -> None:
-    await call.write(b"HTTP/1.1 200 OK\r\ncontent-type: audio/pcm\r\ntransfer-encoding: chunked\r\n\r\n")
-    for _ in range(3):
-        await call.chunk(bytes(24_000))
-        await asyncio.sleep(0.15)
-    await call.write(b"0\r\n\r\n")
-
-
-async def break_off(call: Call) -> None:
-    await call.write(b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 100000\r\n\r\n" + bytes(5000))
-    call.writer.transport.abort()
-
-
-async def speak_long(call: Call) -> None:
-    await call.write(b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 64000000\r\n\r\n")
-    for _ in range(64):
-        await call.write(bytes(1_000_000))
-
-
-@pytest.fixture(scope="module")
-def speaker() -> Iterator[FakeProvider]:
-    with FakeProvider({"speaks": speak, "breaks": break_off, "long": speak_long}) as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
-def stage(speaker: FakeProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    running = start_gateway(tmp_path_factory.mktemp("home"), configuration(speaker, ["speaks", "breaks", "long"]))
-    yield running
-    running.stop()
-
-
-def say(model: str) -> dict[str, Any]:
-    return {"json": {"model": f"acme/{model}", "input": "Two and two are four.", "voice": "alloy"}}
-
-
-def test_sound_is_heard_as_it_comes(stage: Gateway) -> None:
-    """The first bytes are there long before the last; 72,000 bytes of `pcm` are a second and a half."""
-    came = []
-    with httpx.stream("POST", f"{stage.url}/v1/audio/speech", headers=stage.headers, **say("speaks")) as reply:
-        for data in reply.iter_raw():
-            came.append((time.monotonic(), len(data)))
-    assert sum(length for _, length in came) == 72_000
-    assert came[-1][0] - came[0][0] > 0.2
-    row = stage.row("acme/speaks")
-    assert (row.audio_output_s, row.status_code, row.error_type) == (2, 200, None)
-    assert row.time_to_first_chunk_us is not None
-    assert row.duration_us is not None
-    assert row.time_to_first_chunk_us < row.duration_us - 200_000
-
-
-def test_sound_that_breaks_off_is_never_taken_for_whole(stage: Gateway) -> None:
-    with (
-        pytest.raises(httpx.HTTPError),
-        httpx.stream("POST", f"{stage.url}/v1/audio/speech", headers=stage.headers, **say("breaks")) as reply,
-    ):
-        assert reply.status_code == 200
-        reply.read()
-    row = stage.row("acme/breaks")
-    assert (row.status_code, row.error_type, row.cost_basis) == (200, "upstream_error", "estimated_partial")
-    assert row.cost_nano_usd is not None
-    assert row.cost_nano_usd > 0
-
-
-def test_a_slow_listener_holds_the_provider_back(stage: Gateway) -> None:
-    """Sixty-four megabytes for a caller who does not read stay where they come from."""
-    body = json.dumps(say("long")["json"]).encode()
-    before = memory_kb(stage)
-    with socket.create_connection(("127.0.0.1", stage.port), timeout=20) as caller:
-        head = f"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {stage.key}\r\n"
-        caller.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-        time.sleep(0.7)
-        assert memory_kb(stage) - before < 8_000
-        length = 0
-        while not (data := caller.recv(1 << 20)).endswith(b"0\r\n\r\n"):
-            length += len(data)
-    assert length + len(data) > 64_000_000
-    assert memory_kb(stage) - before < 8_000
-    assert stage.row("acme/long").error_type is None
-
-
-def test_a_listener_who_leaves_pays_for_what_was_spoken(stage: Gateway) -> None:
-    rows = len(stage.outcomes())
-    with httpx.stream("POST", f"{stage.url}/v1/audio/speech", headers=stage.headers, **say("speaks")) as reply:
-        next(reply.iter_raw())
-    wait_for(lambda: len(stage.outcomes()) > rows)
-    row = stage.row("acme/speaks")
-    assert row.is_cancelled
-    assert row.cost_nano_usd is not None
-    assert row.cost_nano_usd > 0
-
-
 def test_openais_own_client_hears_and_is_heard(gateway: Gateway, tmp_path: Path) -> None:
     """The unchanged SDK: a voice to a file and in pieces, a file to text, whole and streamed."""
     with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0) as client:
@@ -440,82 +264,3 @@ def test_openais_own_client_hears_and_is_heard(gateway: Gateway, tmp_path: Path)
         assert [event.type for event in events][-1] == "transcript.text.done"
         with pytest.raises(openai.RateLimitError):
             client.audio.transcriptions.create(model="acme/busy+e429", file=tmp_path / "a.mp3")
-
-
-# -- an upload's way to the provider ----------------------------------------------------------------------------------
-
-
-class Odd(ThreadedServer):
-    """A provider of forms that behaves as `model` says."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bodies: list[bytes] = []
-        self.connections = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            for number in range(100):
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-                if length % 2 and number == 0:  # an odd one: refused by its head alone
-                    writer.write(b"HTTP/1.1 413 No\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
-                    await asyncio.sleep(0.5)
-                    break
-                if number == 1:  # the second on one connection finds it closed
-                    break
-                await asyncio.sleep(0.2)
-                body = await reader.readexactly(length)
-                self.bodies.append(body)
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n"
-                             b'{"text":"ab"}')  # fmt: skip
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-
-
-@pytest.fixture(scope="module")
-def odd() -> Iterator[Odd]:
-    with Odd() as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
-def odd_gateway(odd: Odd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    text = f'[providers.mock]\nbase_url = "http://127.0.0.1:{odd.port}/v1"\n[[endpoints]]\nprovider = "mock"\n'
-    text += 'model = "ear"\nprice = { input = "2", output = "10" }\n'
-    running = start_gateway(tmp_path_factory.mktemp("home"), text)
-    yield running
-    running.stop()
-
-
-def upload(gateway: Gateway, *, odd: bool) -> httpx.Response:
-    sound = bytes(range(256)) * 20_000
-    headers, body = form([("model", b"ear", ""), ("file", sound, "a.mp3")])
-    if len(body) % 2 != odd:
-        headers, body = form([("model", b"ear", ""), ("file", sound + b"x", "a.mp3")])
-    reply = post(gateway, "/v1/audio/transcriptions", headers=headers, content=body)
-    assert len(body) % 2 == odd
-    return reply
-
-
-def test_a_warm_connection_that_was_closed_gets_the_whole_form_again(odd: Odd, odd_gateway: Gateway) -> None:
-    """Five megabytes, twice: what the first connection took is not missing on the second."""
-    assert upload(odd_gateway, odd=False).status_code == 200
-    assert upload(odd_gateway, odd=False).status_code == 200
-    assert (odd.bodies[0], len(odd.bodies)) == (odd.bodies[1], 2)
-    assert len(odd.bodies[0]) > 5_000_000
-    assert form_fields("multipart/form-data; boundary=b-0", odd.bodies[0])["file"][:4] == b"\x00\x01\x02\x03"
-    outcome = odd_gateway.outcome("ear")
-    assert [attempt.status_code for attempt in outcome.attempts] == [None, 200]
-
-
-def test_a_provider_that_answers_before_it_has_read_is_heard(odd: Odd, odd_gateway: Gateway) -> None:
-    """Its connection is not used again: half a form is still on its way there."""
-    known = odd.connections
-    assert upload(odd_gateway, odd=True).status_code == 413
-    assert upload(odd_gateway, odd=False).status_code == 200
-    assert odd.connections >= known + 1
-    assert files_without_a_name(odd_gateway) == []
