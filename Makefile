@@ -4,7 +4,9 @@
 #   make test    install what the tests need and run them all                        ARGS="tests/ledger -k seal"
 #   make check   lint, format, types
 #   make kill50  the kill -9 test at its full length
-#   make bench   the measured claims of the README
+#   make bench   the measured claims of the README        (other gateways beside it: make peers, once)
+#   make conformance   the official SDKs' own API tests, through the gateway
+#   make fuzz    ten minutes for each fuzz target, with atheris             SECONDS=60 ARGS="listener"
 #   make docs    the generated reference
 #   make lock    resolve the locks anew (needs uv)
 
@@ -14,7 +16,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --require-hashes
 SELF := $(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --no-index --editable .
 
-.PHONY: up test kill50 check bench docs lock clean install-up install-dev
+.PHONY: up test kill50 check bench peers conformance fuzz docs lock clean install-up install-dev
 
 up: install-up
 	@$(VENV)/bin/tidegate up $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
@@ -32,6 +34,16 @@ check: install-dev
 
 bench: install-dev
 	@$(PY) bench/run.py $(ARGS)
+
+peers: install-dev
+	@$(PY) bench/peers.py
+
+conformance: install-dev
+	@$(PY) tools/conformance.py --write $(ARGS)
+
+fuzz: install-dev
+	@$(PY) -c 'import atheris' 2>/dev/null || $(PY) -m pip install --disable-pip-version-check --quiet 'atheris>=2.3'
+	@$(PY) tests/fuzz/run.py --seconds $(or $(SECONDS),600) $(ARGS)
 
 docs: install-dev
 	@$(PY) tools/gendocs.py
