@@ -128,8 +128,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._is_short and self._take(data):  # type: ignore[misc]
             return  # a whole chunk: the parser stands where it stood
         user = self._user
-        if user is None:  # bytes that nobody asked for: whatever follows cannot be trusted
-            self.abort()
+        if user is None:
+            if data.strip(b"\r\n"):  # bytes that nobody asked for: whatever follows cannot be trusted
+                self.abort()
             return
         if not self.answered:
             self.answered = True
@@ -217,8 +218,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self._complete:
             return
         status = self._parser.get_status_code()
-        if status == 101:
-            raise UpstreamError("it changes protocols, which nobody asked for")
+        if status == 101 or status < 100:  # nobody asked for another protocol, and no status is as small
+            raise UpstreamError(f"its reply begins with status {status:03}, which answers no request of ours")
         if 100 <= status < 200:
             return
         self._status = status
