@@ -5,7 +5,7 @@
 #   make check   lint, format, types
 #   make kill50  the kill -9 test at its full length
 #   make bench   the measured claims of the README        (other gateways beside it: make peers, once)
-#   make conformance   the official SDKs' own API tests, through the gateway
+#   make conformance   the official SDKs' own API tests and other people's clients, through the gateway
 #   make fuzz    ten minutes for each fuzz target, with atheris             SECONDS=60 ARGS="listener"
 #   make docs    the generated reference
 #   make lock    resolve the locks anew (needs uv)
@@ -40,6 +40,8 @@ peers: install-dev
 
 conformance: install-dev
 	@$(PY) tools/conformance.py --write $(ARGS)
+	@$(PY) tests/conformance/clients/install.py
+	@TIDEGATE_CONFORMANCE=1 $(PY) -m pytest tests/conformance/test_clients.py tests/conformance/test_agents.py
 
 fuzz: install-dev
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PY) -m pip install --disable-pip-version-check --quiet 'atheris>=2.3'

@@ -74,7 +74,7 @@ def main() -> None:
                 results += run_way(way, suites, mock, options.match)
     for result in results:
         print_result(result)
-    if options.write:
+    if options.write and not (options.sdk or options.through or options.match):  # a part is no record
         PAGE.write_text(page(results))
         print(PAGE.relative_to(ROOT))
     sys.exit(any(is_failure(outcome) for result in results for outcome in result.outcomes.values()))
