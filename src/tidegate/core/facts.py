@@ -87,7 +87,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `also`: base URLs of the other dialects that this provider speaks. `hosts`: by region, the host that serves it,
     where that is not the one in the base URL. `words`: the variables of the environment that hold the words.
     `api_key_env` names the variable that holds the key; empty means that none is needed.
-    `auth`: how the key is sent; `also_auth`: how it is sent in a dialect of `also`, where not in that dialect's own way.
+    `auth`: how the key is sent; `also_auth`: in a dialect of `also`, where not in that dialect's own way.
     `api_version`: the operator's word for a provider that wants one in the path (Azure's `api-version`).
     `headquarters`: ISO 3166 alpha-2. `regions`: where it serves from, in its own words.
     `first_model`: a cheap chat model of this provider, for a first call.

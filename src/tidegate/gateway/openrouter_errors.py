@@ -12,7 +12,10 @@ from tidegate.core.errors import GatewayError
 CHUNKED: Final = {"openai-chat": "chat.completion.chunk", "openai-completions": "text_completion"}
 """The dialects whose errors OpenRouter writes in this shape, and what their chunks call themselves."""
 
-_DELTAS: Final[dict[str, dict[str, Any]]] = {"openai-chat": {"delta": {"content": ""}}, "openai-completions": {"text": ""}}
+_DELTAS: Final[dict[str, dict[str, Any]]] = {
+    "openai-chat": {"delta": {"content": ""}},
+    "openai-completions": {"text": ""},
+}
 _AMBIGUOUS: Final = 502  # what a provider's failure is where it does not say more
 _STATUS_BY_WORD: Final = {
     word: status for status, row in reversed(BY_STATUS.items()) for word in astuple(row)

@@ -3,7 +3,7 @@
 The flavours: OpenAI, DeepSeek, OpenRouter, xAI, Moonshot.
 """
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -202,7 +202,10 @@ def _usage_of(data: Raw) -> WireUsage | None:
     members = _decode(_members_decoder, data)
     if members is None:
         return None
-    return WireUsage(**{name: _decode(decoder, members.get(name, Raw(b"null"))) for name, decoder in _usage_decoders})
+    found: dict[str, Any] = {
+        name: _decode(decoder, members[name]) for name, decoder in _usage_decoders if name in members
+    }
+    return WireUsage(**found)
 
 
 def usage_from_wire(wire: WireUsage) -> Usage | None:
