@@ -9,7 +9,8 @@ from rig import answered, noted
 LONG_CHUNK_SIZE = re.compile(rb"\r\n0{8,}[0-9a-fA-F]+")  # h11 takes 20 digits; zeros in front mean nothing
 SKIPPED = re.compile(
     rb"HTTP/1\.[01] [0-9]{3} [^\r\n]*[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?:^|\n\r?\n)[\r\n]+HTTP/1"
-)  # odd bytes in a reason, empty lines before a status: llhttp takes what h11 refuses, and neither means anything
+    rb"|\n0+[^\r\n]*\r\n[^\r\n]"
+)  # odd bytes in a reason, empty lines before a status, trailers: we drop them, h11 looks into them
 
 
 def pieces_of(data: bytes, size: int) -> list[bytes]:

@@ -210,7 +210,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > HEADER_BYTES_MAX or len(headers) >= HEADER_COUNT_MAX:
             raise UpstreamError("its reply's headers are too many or too large")
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")  # llhttp leaves it
         old = headers.get(name)
         headers[name] = value if old is None else old + b", " + value
 
@@ -221,6 +221,8 @@ class UpstreamConnection(asyncio.Protocol):
         if status == 101 or status < 100:  # nobody asked for another protocol, and no status is as small
             raise UpstreamError(f"its reply begins with status {status:03}, which answers no request of ours")
         if 100 <= status < 200:
+            if not self._headers.keys().isdisjoint((b"transfer-encoding", b"content-length")):
+                raise UpstreamError("it announces a body where none can be (RFC 9110, section 15.2)")
             return
         self._status = status
         self._keep_alive = self._parser.should_keep_alive()

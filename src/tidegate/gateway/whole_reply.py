@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 HEAD_BYTES_MAX: Final = 16 * 1024
 _TOKEN: Final = bytes(c for c in range(33, 127) if chr(c) not in '"(),/:;<=>?@[\\]{}')  # RFC 9110, section 5.6.2
+_CONTROL: Final = bytes(c for c in (*range(32), 127) if chr(c) not in "\t\r\n")
 _DECIDING: Final = frozenset((b"transfer-encoding", b"content-encoding", b"upgrade", b"trailer"))
 NAMES_MAX: Final = 512  # names of headers remembered: providers send the same few all the time
 _names: dict[bytes, bytes] = {}
@@ -35,9 +36,10 @@ def read_whole(data: bytes) -> WholeReply | None:
     end = data.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX)
     if end < 0 or not data.startswith(b"HTTP/1.1 ") or data[12:13] != b" ":
         return None
-    lines = data[:end].split(b"\r\n")
+    head = data[:end]
+    lines = head.split(b"\r\n")
     breaks = len(lines) - 1
-    if data.count(b"\n", 0, end) != breaks or data.count(b"\r", 0, end) != breaks or data.find(b"\0", 0, end) >= 0:
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or len(head.translate(None, _CONTROL)) != end:
         return None
     headers: dict[bytes, bytes] = {}
     for line in lines[1:]:
