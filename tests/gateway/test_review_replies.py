@@ -93,6 +93,15 @@ async def no_usage(call: Call) -> None:
     await call.end_stream()
 
 
+async def half_emoji(call: Call) -> None:
+    whole = json.dumps(completion("m", text="an @HALF of @PAIR and \\ud83d")).replace("@HALF", "\\ud83d")
+    await call.reply(200, whole.replace("@PAIR", "\\ud83d\\ude00").encode())
+
+
+async def odd_delay(call: Call) -> None:
+    await call.reply(429, b"{}", "retry-after: \u00ff 1\r\n")
+
+
 async def dies_midway(call: Call) -> None:
     await call.begin_stream()
     await call.event(delta("Two "))
@@ -103,7 +112,7 @@ async def dies_midway(call: Call) -> None:
 SCRIPTS = {
     "page": page, "error200": error_with_200, "busy": busy, "busylater": busy_later, "pagelater": page_later,
     "misnamed": misnamed_stream, "always": always_streams, "never": never_streams, "slow": slow,
-    "fails": fails_midway, "dies": dies_midway, "nousage": no_usage,
+    "fails": fails_midway, "dies": dies_midway, "nousage": no_usage, "half": half_emoji, "odddelay": odd_delay,
 }  # fmt: skip
 
 
@@ -267,3 +276,25 @@ def test_usage_that_was_counted_here_is_told_under_api_v1(gateway: Gateway, stre
         assert reply.text.endswith("data: [DONE]\n\n")
     plain = post(gateway, "openai-chat", "chat+nousage", stream=stream)
     assert '"usage"' not in plain.text
+
+
+@pytest.mark.parametrize("dialect", CALLERS)
+def test_half_an_emoji_makes_no_call_free_and_no_answer_unreadable(gateway: Gateway, dialect: str) -> None:
+    """Servers that cut text by UTF-16 send `\\ud83d` alone; the text after it, and the usage, still count."""
+    reply = post(gateway, dialect, "chat+half")
+    answer = fold(DIALECTS[dialect].decode_reply(reply.content))
+    assert answer.blocks[0].text == "an \ufffd of \U0001f600 and \\ud83d"
+    assert gateway.row("chat+half").cost_basis == "metered"
+
+
+def test_a_delay_that_is_no_text_is_left_out(gateway: Gateway) -> None:
+    """Clients parse this header; what is not ASCII can be neither seconds nor a date."""
+    reply = post(gateway, "openai-chat", "chat+odddelay")
+    assert (reply.status_code, "retry-after" in reply.headers) == (429, False)
+
+
+def test_anthropics_clients_find_the_request_id(gateway: Gateway) -> None:
+    """Their SDKs look for it under a name of their own."""
+    reply = post(gateway, "anthropic", "chat+never")
+    assert reply.headers["request-id"] == reply.headers["x-request-id"]
+    assert "request-id" not in post(gateway, "openai-chat", "chat+never").headers

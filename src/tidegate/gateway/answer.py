@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tidegate.gateway.exchange import Exchange
 
 
+REQUEST_IDS: Final = {"anthropic": b"request-id"}  # where a dialect's SDKs look for it, beside `x-request-id`
 COMMENT: Final = b": the provider is at work\n\n"  # strict readers of events skip it, proxies see a live stream
 SIGNS_OF_LIFE: Final = {"gemini": b"\n\n"}
 """Google's SDKs take any line that is not empty and no `data:` for an error's; an event without lines they skip."""
@@ -61,6 +62,8 @@ def send_unrecorded(exchange: "Exchange", error: GatewayError) -> None:
 def extra_headers(exchange: "Exchange") -> bytes:
     """The header lines of every reply to this call."""
     lines = call_headers(exchange.generation_id, exchange.request_id, exchange.retry_after)
+    if (name := REQUEST_IDS.get(exchange.operation.dialect.name)) is not None:
+        lines += b"%b: %b\r\n" % (name, exchange.request_id.encode("latin-1"))
     if exchange.way is not None and exchange.way.dropped:
         lines += b"x-tidegate-dropped-parameters: %b\r\n" % header_list(exchange.way.dropped)
     return lines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tidegate.core.errors import GatewayError, UpstreamError
 from tidegate.gateway.http import EVENT_STREAM, JSON
-from tidegate.gateway.replies import message_in
+from tidegate.gateway.replies import mended, message_in
 from tidegate.wire.conversation import Ask
 from tidegate.wire.events import Stop
 
@@ -60,6 +60,9 @@ def whole_reply(exchange: "Exchange", body: bytes) -> Told:
     way, serving, head, operation = exchange.way, exchange.serving, exchange.head, exchange.operation
     assert way is not None and serving is not None and head is not None
     told, seen = way.reply(body)
+    if seen is None and (again := mended(body)) != body:
+        told, seen = way.reply(again)
+        body = again
     error = _error_in(exchange, body, seen)
     if head.is_stream and not operation.is_media:  # a picture or a sound is what it is, however it came
         events = way.as_stream(body) if error is None else None
