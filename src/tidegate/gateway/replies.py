@@ -1,6 +1,5 @@
 """What a reply tells the caller about the call, and what a provider's refusal means; pure."""
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -13,11 +12,6 @@ from tidegate.gateway.http import Headers
 REQUEST_ID_BYTES_MAX: Final = 128
 LIST_CHARS_MAX: Final = 1000
 MESSAGE_CHARS_MAX: Final = 2000  # of a provider's error told in another dialect
-
-HALF_BYTES: Final = 6  # of one escape; two make a pair
-_ESCAPE: Final = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-)
 
 PASSED_THROUGH: Final = frozenset((400, 404, 409, 413, 415, 422, 429))
 """A provider's word on the caller's own request: its status and body reach the caller as they are."""
@@ -69,13 +63,6 @@ def call_headers(generation_id: str, request_id: str, retry_after: bytes) -> byt
     """The header lines that every reply to an authenticated call carries."""
     lines = f"x-generation-id: {generation_id}\r\nx-request-id: {request_id}\r\n".encode("latin-1")
     return lines + b"retry-after: %b\r\n" % retry_after if retry_after and retry_after.isascii() else lines
-
-
-def mended(body: bytes) -> bytes:
-    """JSON without halves of surrogate pairs, which some servers cut emoji into: no decoder of ours reads them."""
-    if b"\\ud" not in body and b"\\uD" not in body:
-        return body
-    return _ESCAPE.sub(lambda found: b"\\ufffd" if len(found[0]) == HALF_BYTES else found[0], body)
 
 
 def message_in(body: bytes) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tidegate.core.errors import GatewayError, UpstreamError
 from tidegate.gateway.http import EVENT_STREAM, JSON
-from tidegate.gateway.replies import mended, message_in
+from tidegate.gateway.replies import message_in
 from tidegate.wire.conversation import Ask
 from tidegate.wire.events import Stop
+from tidegate.wire.surrogates import without_halves
 
 if TYPE_CHECKING:
     from tidegate.gateway.exchange import Exchange
@@ -60,7 +61,7 @@ def whole_reply(exchange: "Exchange", body: bytes) -> Told:
     way, serving, head, operation = exchange.way, exchange.serving, exchange.head, exchange.operation
     assert way is not None and serving is not None and head is not None
     told, seen = way.reply(body)
-    if seen is None and (again := mended(body)) != body:
+    if seen is None and (again := without_halves(body)) != body:
         told, seen = way.reply(again)
         body = again
     error = _error_in(exchange, body, seen)

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from tidegate.wire.gemini_spelling import in_camel_case
 from tidegate.wire.sse import event_data
+from tidegate.wire.surrogates import without_halves
 
 NOT_SENT: Final = Raw(b"")
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -105,7 +106,7 @@ def payload(event: bytes) -> bytes | None:
     if event.startswith(b"data: ") and event.endswith(b"\r\n\r\n"):
         data = event[6:-4]
         if b"\n" not in data and b"\r" not in data:
-            return data
+            return without_halves(data)
     return event_data(event)
 
 

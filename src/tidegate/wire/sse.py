@@ -7,6 +7,7 @@ An event is kept as the raw bytes it came in, terminator included, so that a rel
 import re
 
 from tidegate.core.errors import UpstreamError
+from tidegate.wire.surrogates import without_halves
 
 # Atomic groups: CR LF must never be read as two line ends.
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
@@ -68,14 +69,17 @@ class Framer:
 
 
 def event_data(event: bytes) -> bytes | None:
-    """The payload of an event: its data lines joined with LF; None for a comment or an event without data."""
+    """The payload of an event: its data lines joined with LF; None for a comment or an event without data.
+
+    Halves of surrogate pairs are mended, so that no event is lost for one.
+    """
     if event.startswith(b"data: ") and event.endswith(b"\n\n") and event.count(b"\n") == 2 and b"\r" not in event:
-        return event[6:-2]
+        return without_halves(event[6:-2])
     if event.startswith(b"event: ") and event.endswith(b"\n\n") and event.count(b"\n") == 3 and b"\r" not in event:
         # A name and one line of data, as Anthropic and OpenAI's Responses send all of theirs.
         at = event.find(b"\n") + 1
         if event.startswith(b"data: ", at):
-            return event[at + 6 : -2]
+            return without_halves(event[at + 6 : -2])
     return _event_data_slowly(event)
 
 
@@ -85,4 +89,4 @@ def _event_data_slowly(event: bytes) -> bytes | None:
         field, _, value = line.partition(b":")
         if field == b"data":
             lines.append(value.removeprefix(b" "))
-    return b"\n".join(lines) if lines else None
+    return without_halves(b"\n".join(lines)) if lines else None
