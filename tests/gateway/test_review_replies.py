@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Iterator
 
+import httpx2 as httpx
 import pytest
 
 from conformance.contracts import faults
@@ -298,3 +299,10 @@ def test_anthropics_clients_find_the_request_id(gateway: Gateway) -> None:
     reply = post(gateway, "anthropic", "chat+never")
     assert reply.headers["request-id"] == reply.headers["x-request-id"]
     assert "request-id" not in post(gateway, "openai-chat", "chat+never").headers
+
+
+def test_a_method_of_geminis_that_is_not_served_is_not_found(gateway: Gateway) -> None:
+    """In Google's shape; it is no wrong method of a page of ours."""
+    path = "/v1beta/models/chat+never:embedContent"
+    reply = httpx.post(gateway.url + path, json={}, headers=gateway.headers)
+    assert (reply.status_code, reply.json()["error"]["status"]) == (404, "NOT_FOUND")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from tidegate.core.errors import MethodNotAllowed
+from tidegate.core.errors import MethodNotAllowed, PathNotFound
 from tidegate.gateway.http import JSON, Request
 from tidegate.gateway.models import is_models_path
 from tidegate.gateway.operation import operation_of
@@ -24,6 +24,10 @@ class LocalReply:
 
     def start(self) -> None:
         path, method = self._request.path, self._request.method
+        if method == b"POST" and ":" in path and operation_of(path, b"") is None:
+            raise PathNotFound(
+                f"{path[:200]!r}: only Gemini's methods that generate and count are served."
+            )
         if method not in (b"GET", b"HEAD"):
             allowed = "POST" if operation_of(path, b"") else "GET"
             raise MethodNotAllowed(f"{method.decode('latin-1')} is not served at {path}; use {allowed}.")

@@ -1,4 +1,4 @@
-"""Halves of surrogate pairs in JSON: servers that cut text by UTF-16 cut emoji in two, and no decoder of ours reads it."""
+"""Halves of surrogate pairs in JSON, which our decoders refuse: servers that cut text by UTF-16 cut emoji in two."""
 
 import re
 from typing import Final
