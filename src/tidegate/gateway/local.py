@@ -25,9 +25,7 @@ class LocalReply:
     def start(self) -> None:
         path, method = self._request.path, self._request.method
         if method == b"POST" and ":" in path and operation_of(path, b"") is None:
-            raise PathNotFound(
-                f"{path[:200]!r}: only Gemini's methods that generate and count are served."
-            )
+            raise PathNotFound(f"{path[:200]!r}: only Gemini's methods that generate and count are served.")
         if method not in (b"GET", b"HEAD"):
             allowed = "POST" if operation_of(path, b"") else "GET"
             raise MethodNotAllowed(f"{method.decode('latin-1')} is not served at {path}; use {allowed}.")
