@@ -27,7 +27,7 @@ def listener(data: bytes) -> None:
         requests, status = noted.listen(pieces)
         assert requests == verdict.requests
         # Beyond a limit and malformed a few bytes later, a request may be refused for either.
-        assert status == verdict.status or 431 in (status, verdict.status) and status and verdict.status
+        assert status == verdict.status or (431 in (status, verdict.status) and status and verdict.status)
     if not LONG_CHUNK_SIZE.search(sent):
         noted.assert_read_alike(sent, verdict.requests)
 
