@@ -1,6 +1,6 @@
-"""Writes the generated reference pages: the row, the configuration, the command line, the providers, what dialects say.
+"""Writes the generated reference pages: row, configuration, command line, providers, what dialects say, OpenAPI.
 
-python tools/gendocs.py            write docs/reference/{row,config,cli,providers,dialects}.md
+python tools/gendocs.py            write docs/reference/{row,config,cli,providers,dialects}.md, openapi.json
 python tools/gendocs.py --check    exit 1 and name the pages that are not up to date
 """
 
@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 import click
 import dialect_tables
 import msgspec
+import openapi
 
 from tidegate import config
 from tidegate.catalog import load_catalog
@@ -35,6 +36,7 @@ TABLES = (
 def main() -> None:
     pages = {"row.md": row_page(), "config.md": config_page(), "cli.md": cli_page(), "providers.md": providers_page()}
     pages["dialects.md"] = filled("dialects.md", "dialects", dialect_tables.render())
+    pages["openapi.json"] = openapi.render()
     if "--check" in sys.argv[1:]:
         stale = [name for name, text in pages.items() if not same(FOLDER / name, text)]
         if stale:

@@ -89,7 +89,8 @@ class MediaWay:
         return None
 
     def failure(self, status: int, body: bytes, provider: str) -> tuple[GatewayError, bytes]:
-        return error_of(status, body, provider), body if status in PASSED_THROUGH else b""
+        is_told = status in PASSED_THROUGH and self._price is None  # under /api/v1, errors have OpenRouter's shape
+        return error_of(status, body, provider), body if is_told else b""
 
 
 class SoundRelay:
