@@ -295,7 +295,8 @@ def test_many_streams_are_open_at_once(gateway: Gateway, provider: Provider) -> 
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
     assert provider.held == OPEN
     each_kb = (resident_mb(gateway) - before) * 1000 / OPEN
-    assert each_kb < 60, f"{each_kb:.0f} kB for each of {OPEN} streams"
+    print(f"{OPEN} streams open, {each_kb:.1f} kB each")
+    assert each_kb < 60
     assert httpx.get(f"{gateway.url}/healthz", timeout=5).status_code == 200
     provider.let_go()
     for connection in connections:
