@@ -1,5 +1,7 @@
 """Replies of providers on the edge of HTTP (`data/replies.yml`): one meaning each, at any cut; h11 agrees."""
 
+import gzip
+
 import pytest
 
 from hardness.corpus import corpus, cuts
@@ -29,3 +31,13 @@ def test_a_whole_reply_ends_where_h11_sees_its_end(name: str) -> None:
     status, body, behind = theirs
     assert (status, body.decode("latin-1")) == (entry["status"], entry["body"])
     assert not (entry.get("kept") and behind.strip(b"\r\n"))
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_a_packed_read_is_not_unpacked_for_a_reader_who_does_not_keep_up(slow: bool) -> None:
+    """100 MB in 100 kB: who reads them gets them, who does not costs 16 MB and loses his call."""
+    packed = gzip.compress(b" " * 100_000_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    reply = receive([head, packed], slow=slow)
+    assert (reply.ended == "end") is not slow
+    assert len(reply.body) < 17_000_000 if slow else len(reply.body) == 100_000_000

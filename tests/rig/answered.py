@@ -53,9 +53,11 @@ class Pool:
 
 
 class User:
-    """An exchange that notes what it is told, and that it is told one end."""
+    """An exchange that notes what it is told, and that it is told one end. slow: its caller reads nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, slow: bool = False) -> None:
+        self.slow = slow
+        self.connection: UpstreamConnection | None = None
         self.status, self.headers, self.body, self.ends = 0, dict[bytes, bytes](), bytearray(), list[str]()
 
     def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
@@ -65,6 +67,8 @@ class User:
     def on_upstream_data(self, data: bytes) -> None:
         assert self.status and not self.ends
         self.body += data
+        if self.slow and self.connection is not None:
+            self.connection.pause_reading()
 
     def on_upstream_end(self) -> None:
         self.ends.append("end")
@@ -76,10 +80,10 @@ class User:
     def on_connect_failed(self, error: GatewayError) -> None: ...
 
 
-def receive(pieces: Iterable[bytes], *, closes: bool = True) -> Reply:
+def receive(pieces: Iterable[bytes], *, closes: bool = True, slow: bool = False) -> Reply:
     """Give the bytes of a provider to a connection that has just sent a request; then the provider hangs up."""
-    pool, wire, user = Pool(), Wire(), User()
-    connection = UpstreamConnection(TARGET, pool)  # type: ignore[arg-type]
+    pool, wire, user = Pool(), Wire(), User(slow=slow)
+    connection = user.connection = UpstreamConnection(TARGET, pool)  # type: ignore[arg-type]
     connection.connection_made(wire)  # type: ignore[arg-type]
     connection.send(user, ())
     for piece in pieces:
