@@ -171,7 +171,7 @@ def request_content(operation: Operation, kind: Kind | None) -> Json:
 
 
 def reply_content(operation: Operation, kind: Kind | None) -> Json:
-    name, events = operation.dialect.name, {"text/event-stream": {"schema": TEXT}}
+    name, events = operation.dialect.name, {"text/event-stream": {"schema": {"description": "Events of the dialect."}}}
     if operation.counts_only:
         reply = msgspec.json.decode(COUNTINGS[name].reply(1))
         return {"application/json": {"schema": inferred([reply])}}
@@ -265,6 +265,7 @@ def own_pages() -> Iterator[tuple[str, Json]]:
 def console_pages() -> Iterator[tuple[str, Json]]:
     """What the console serves and the gateway does not; each route by the name of what answers it."""
     by_id = {"name": "id", "in": "query", "required": True, "schema": TEXT, "description": "x-generation-id of a reply"}
+    own = {status: said for status, said in local_errors("/").items() if int(status) >= 500}
     for route in create_app(Config()).routes:
         path, name = getattr(route, "path", ""), getattr(route, "name", "")
         if path in LocalReply.PATHS:
@@ -274,7 +275,7 @@ def console_pages() -> Iterator[tuple[str, Json]]:
             found = page(path, "One call of this account.", body, local_errors(path))
             yield path, {"get": found | {"parameters": [by_id], "security": SECURITY}}
         elif name == "start_page":
-            yield path, {"get": page(path, "A page to look at.", TEXT, {}, "text/html") | {"security": []}}
+            yield path, {"get": page(path, "A page to look at.", TEXT, own, "text/html") | {"security": []}}
         else:
             raise SystemExit(f"tools/openapi.py: say what {path} ({name}) of the console answers")
 

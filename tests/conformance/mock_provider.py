@@ -115,6 +115,8 @@ class MockProvider(ThreadedServer):
             reply = handler(ask)
         except Refused as error:
             return await write_whole(writer, refusal(dialect, 400, str(error), error.where))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return await write_whole(writer, refusal(dialect, 400, f"Your request is not well-formed: {error!r}"))
         if isinstance(reply, Stream):
             return await write_stream(writer, reply, said, seen.path, dialect)
         return await write_whole(writer, reply)

@@ -68,24 +68,25 @@ def test_money_is_exact_in_json(client: TestClient) -> None:
     ],
 )
 def test_refusals(client: TestClient, generation_id: str, tenant_id: str | None, status: int, code: str) -> None:
-    """Another tenant's call is not found, just as one that never was; errors have OpenAI's shape."""
+    """Another tenant's call is not found, just as one that never was; under /api, errors are OpenRouter's."""
     seen, body = ask(client, generation_id, tenant_id)
 
-    assert (seen, body["error"]["code"]) == (status, code)
+    assert (seen, body["error"]["code"], body["error"]["metadata"]["code"]) == (status, status, code)
     assert set(body["error"]) == {"message", "type", "param", "code", "metadata"}
 
 
 def test_other_paths_and_methods_have_the_same_error_shape(client: TestClient) -> None:
     """A client's error handling must not depend on which process answered."""
     assert client.get("/nowhere").json()["error"]["code"] == "path_not_found"
-    assert client.post("/api/v1/generation").json()["error"]["code"] == "method_not_allowed"
+    assert client.post("/v1/generation").json()["error"]["code"] == "method_not_allowed"
+    assert client.post("/api/v1/generation").json()["error"]["code"] == 405
 
 
 def test_a_damaged_ledger_is_an_error_not_a_missing_call(client: TestClient, config: Config) -> None:
     """404 would say that the call never was."""
     (config.ledger_path / "ledger.json").write_text("{")
     status, body = ask(client, SEALED_ID, "a")
-    assert (status, body["error"]["code"]) == (503, "unavailable")
+    assert (status, body["error"]["metadata"]["code"]) == (503, "unavailable")
 
 
 def test_the_reply_is_one_that_openrouters_clients_accept(client: TestClient) -> None:

@@ -89,6 +89,11 @@ def test_a_page_that_is_none_is_refused_by_name(gateway: Gateway, query: str) ->
     assert query.split("=")[0] in body["error"]["message"]
 
 
+def test_too_many_words_in_an_address_are_the_callers_mistake(gateway: Gateway) -> None:
+    """What cannot be read is told so, and is no fault of ours."""
+    assert get(gateway, "/v1beta/models?" + "a=b&" * 200)[0] == 400
+
+
 def test_googles_clients_see_googles_list_page_by_page(gateway: Gateway) -> None:
     seen: list[str] = []
     token: str | None = ""

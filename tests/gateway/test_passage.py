@@ -60,7 +60,7 @@ def test_the_console_learns_the_caller_from_us_alone(gateway: Gateway) -> None:
     assert gateway.key not in seen
 
 
-@pytest.mark.parametrize("path", ["/%761/key", "//v1/key", "/V1/key", "/v1%2fkey", "/x/../v1/key"])
+@pytest.mark.parametrize("path", ["/%761/key", "//v1/key", "/V1/key", "/x/../v1/key", "/v1%2fkey"])
 def test_a_path_in_disguise_names_no_tenant(gateway: Gateway, path: str) -> None:
     """What did not look like a path that needs a key was not checked, and says so by saying nothing."""
     with gateway.connect() as connection:
@@ -69,7 +69,7 @@ def test_a_path_in_disguise_names_no_tenant(gateway: Gateway, path: str) -> None
         seen = b""
         while piece := connection.recv(65536):
             seen += piece
-    assert b"200 OK" in seen
+    assert (b"401 Unauthorized" if path.startswith("/v1") else b"200 OK") in seen
     assert b"tenant" not in seen
 
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from tidegate.config import Config
 from tidegate.console.generation import GenerationReply, generation_of
 from tidegate.console.status import Status, StatusReader, may_see_ledger, page
+from tidegate.core.error_types import openrouter_body
 from tidegate.core.errors import (
     GatewayError,
     InternalError,
@@ -116,9 +117,10 @@ def _json(body: msgspec.Struct | dict[str, object], status: int = 200) -> Respon
     return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
 
 
-def _on_gateway_error(_: Request, error: Exception) -> Response:
+def _on_gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
-    return _json(error_body(error), error.status)
+    body = openrouter_body(error) if request.url.path.startswith("/api/v1/") else error_body(error)
+    return _json(body, error.status)
 
 
 def _on_fault(request: Request, error: Exception) -> Response:

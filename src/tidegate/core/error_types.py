@@ -5,11 +5,11 @@ OpenAI's and Anthropic's words are `error.type`, Google's is `error.status` (goo
 status does. Anthropic's SDKs raise by HTTP status, Google's by `error.status`: both must agree with the table's key.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
-from tidegate.core.errors import GatewayError
+from tidegate.core.errors import GatewayError, error_body
 
 
 class ErrorType(Struct, frozen=True):
@@ -56,3 +56,14 @@ def error_type(error: GatewayError) -> ErrorType:
     """The words for an error; those of 400 or 500 for a status that the table does not hold."""
     found = BY_CODE.get(error.code) or BY_STATUS.get(error.status)
     return found or BY_STATUS[400 if error.status < 500 else 500]
+
+
+def openrouter_body(error: GatewayError, *, provider_name: str = "") -> dict[str, Any]:
+    """OpenRouter's shape: `code` is the HTTP status, the words are in `metadata`."""
+    body = error_body(error, provider_name=provider_name)
+    inner = body["error"]
+    inner["metadata"] |= {"error_type": error_type(error).openrouter, "code": error.code}
+    inner["code"] = error.status
+    if error.code in AVAILABILITY:
+        inner["availability"] = {"code": AVAILABILITY[error.code]}
+    return body

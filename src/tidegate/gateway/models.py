@@ -18,7 +18,7 @@ from tidegate.wire.dialects import DIALECTS
 
 Json = dict[str, Any]
 
-ANTHROPIC_PAGE, GEMINI_PAGE, PAGE_MAX = 20, 50, 1000
+ANTHROPIC_PAGE, GEMINI_PAGE, PAGE_MAX, WORDS_MAX = 20, 50, 1000, 100
 PREFIXES: Final = ("/v1/models", "/api/v1/models", "/v1beta/models")
 NEVER_SAID: Final = "1970-01-01T00:00:00Z"  # Anthropic's own word for a date that it does not know
 SAID_EVERYWHERE: Final = ("max_tokens", "response_format", "stop", "temperature", "tool_choice", "tools", "top_p")
@@ -202,7 +202,10 @@ def _rates(rates: Rates) -> dict[str, str]:
 
 
 def _words(query: str) -> dict[str, str]:
-    return {name: values[-1] for name, values in parse_qs(query, max_num_fields=100).items()}
+    try:
+        return {name: values[-1] for name, values in parse_qs(query, max_num_fields=WORDS_MAX).items()}
+    except ValueError:
+        raise InvalidRequest(f"The address has more than {WORDS_MAX} words behind its question mark.") from None
 
 
 def _count(words: Mapping[str, str], name: str, default: int) -> int:

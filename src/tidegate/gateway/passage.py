@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tidegate.core.errors import GatewayError, Unavailable, UpstreamTimeout
+from tidegate.gateway.error_shapes import error_at
 from tidegate.gateway.http import HOP_BY_HOP, Request, error_reply, reply_head
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ class Passage:
         if self._is_stream:
             self._client.abort()
         else:
-            self._client.finish(error_reply(error, keep_alive=self._client.keeps_alive, date=self._server.date))
+            body = error_at(self._request.path, error)
+            self._client.finish(error_reply(error, body, keep_alive=self._client.keeps_alive, date=self._server.date))
 
     def on_client_gone(self) -> None:
         self._is_gone = True

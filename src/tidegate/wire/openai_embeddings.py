@@ -47,7 +47,13 @@ class Embeddings:
     name = "openai-embeddings"
 
     def decode_head(self, body: bytes) -> Head:
-        return open_head(body, KIND)
+        """Vectors never come as a stream, whatever a caller's `stream` says: nor is its usage asked for."""
+        head = open_head(body, KIND)
+        if not head.is_stream or head.request is None:
+            return head
+        return msgspec.structs.replace(
+            head, is_stream=False, request=msgspec.structs.replace(head.request, stream=None)
+        )
 
     def edit_request(self, body: bytes, head: Head, upstream_model: str) -> Pieces:
         return edit(body, head, upstream_model, KIND)
