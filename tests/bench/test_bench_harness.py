@@ -17,6 +17,7 @@ from harness.profiling import stack_tables
 from harness.record import BenchError, spread
 from harness.sse_check import EVENTS, check_stream, read_events
 from harness.sse_load import quantile_us
+from harness.subjects import Running
 from harness.tidegate_gateway import Counted
 from harness.wrk import Load, checked, parse_load
 
@@ -108,7 +109,7 @@ def test_the_stream_provider_sends_what_openai_sends(tmp_path):
     child = Child(command, tmp_path / "log", cpus=split_cpus()[1])
     try:
         child.wait_for_port(port)
-        said = read_events(check_stream("the provider", port, "Bearer none", None))
+        said = read_events(check_stream("the provider", Running(child, port, key="none")))
     finally:
         child.stop()
     assert [each[0] > 0 for each in said[:EVENTS]] == [True] * EVENTS
@@ -129,13 +130,13 @@ def test_the_nginx_provider_answers_and_counts(tmp_path):
         before = provider.calls()
         for size in (1024, 256 * 1024):
             request = urllib.request.Request(
-                f"http://127.0.0.1:{provider.port}/v1/chat/completions", data=request_body(size)
+                f"http://127.0.0.1:{provider.place.port}/v1/chat/completions", data=request_body(size)
             )
             with urllib.request.urlopen(request, timeout=10) as reply:
                 assert (reply.status, reply.read()) == (200, REPLY)
         assert (before, provider.calls()) == (0, 2)
         with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(f"http://127.0.0.1:{provider.port}/read", timeout=10)
+            urllib.request.urlopen(f"http://127.0.0.1:{provider.place.port}/read", timeout=10)
     finally:
         provider.stop()
 

@@ -42,21 +42,23 @@ def result(*claims: Claim) -> Result:
 WHOLE = result(
     claim("call_1k", "cpu_us", nginx=[20, 22, 21], tidegate=[60, 66, 63], rolter=[150, 151, 152]),
     claim("call_256k", "cpu_us", nginx=[200, 210, 205], tidegate=[1000, 1050, 1025]),
-    claim("sse_event", "cpu_us", nginx=[15, 15, 15], tidegate=[25, 24, 26]),
+    claim("sse_event", "cpu_us", nginx=[12, 12, 12], tidegate=[20, 19, 24]),
     claim("idle_memory", "rss_mb", tidegate=[90.1, 90.2, 90.1]),
 )
 
 
 def test_a_verdict_follows_from_the_median():
     """At the limit is met, above it is not, whatever the range."""
-    met = [(each.target.claim, each.target.against, each.met) for each in judge(WHOLE)]
-    assert met == [
-        ("call_1k", "", True),
-        ("call_1k", "nginx", True),
-        ("call_256k", "nginx", False),
-        ("sse_event", "", True),
-        ("idle_memory", "", False),
-    ]
+    met = {(each.target.claim, each.target.against): each.met for each in judge(WHOLE) if each.value is not None}
+    assert met == {
+        ("call_1k", ""): True,
+        ("call_1k", "nginx"): True,
+        ("call_1k", "rolter"): True,
+        ("call_256k", "nginx"): False,
+        ("sse_event", ""): True,
+        ("sse_event", "nginx"): False,
+        ("idle_memory", ""): False,
+    }
 
 
 def test_what_was_not_measured_is_not_met():
@@ -89,8 +91,8 @@ def test_both_readmes_show_the_same_figures(tmp_path):
     assert english == f"before\n{readme_block(WHOLE, 'en')}after\n"
     for text in (english, chinese):
         assert "old figures" not in text
-        assert "| ≤ 100 µs | 63.0 µs (60.0-66.0) |" in text
-        assert "| ≤ 4 × | 5.00 × (5.00-5.00) |" in text
+        assert "| ≤ 80 µs | 63.0 µs (60.0-66.0) |" in text
+        assert "| ≤ 3 × | 5.00 × (5.00-5.00) |" in text
     assert "not met" in english
     assert "未达到" in chinese
     assert not stale(WHOLE, tmp_path)
