@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("tidegate", deadline=None)  # a machine under load is no fault of an example's
+settings.load_profile("tidegate")
 
 ROOT = Path(__file__).parent.parent
 

@@ -35,7 +35,7 @@ async def slow_stream(call: Call) -> None:
 
 
 async def slow_start(call: Call) -> None:
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.0)
     await call.begin_stream()
     await finish(call)
 
