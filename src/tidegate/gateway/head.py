@@ -69,7 +69,8 @@ def check_line(read: bytes, method: bytes, target: bytes, version: str) -> None:
     """Raises InvalidRequest for a request line that is not written as RFC 9112, section 3, has it.
 
     read: the bytes it came in. llhttp takes several spaces before the target, and RTSP's name for HTTP's, and does not
-    tell; a proxy before us may have read such a line otherwise.
+    tell; a proxy before us may have read such a line otherwise. Behind another request in one read the line may stand
+    anywhere in it, for where a request begins llhttp does not tell either.
     """
     line = b"%b %b HTTP/%b\r\n" % (method, target, version.encode())
     if not read.startswith(line) and line not in read:

@@ -218,8 +218,10 @@ class UpstreamConnection(asyncio.Protocol):
         if self._complete:
             return
         status = self._parser.get_status_code()
-        if status == 101 or status < 100:  # nobody asked for another protocol, and no status is as small
-            raise UpstreamError(f"its reply begins with status {status:03}, which answers no request of ours")
+        if status == 101 or status < 100 or self._parser.get_http_version() not in ("1.1", "1.0"):
+            raise UpstreamError(
+                f"its reply begins with status {status:03}, or in a version, that answers nothing of ours"
+            )
         if 100 <= status < 200:
             if not self._headers.keys().isdisjoint((b"transfer-encoding", b"content-length")):
                 raise UpstreamError("it announces a body where none can be (RFC 9110, section 15.2)")

@@ -186,12 +186,12 @@ def rebuild_request(body: bytes, head: RequestHead, upstream_model: str) -> byte
     """The obvious twin of `splice_request`: the object anew, each value as its raw bytes, each key once."""
     try:
         members = _members_decoder.decode(body)
+        options = _members_decoder.decode(members["stream_options"]) if head.stream_options else {}
     except UNREADABLE as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
     if head.model != upstream_model:
         members["model"] = Raw(_encoder.encode(upstream_model))
     if head.is_stream and not head.wants_usage:
-        options = _members_decoder.decode(members["stream_options"]) if head.stream_options else {}
         options["include_usage"] = Raw(b"true")
         members["stream_options"] = Raw(_encoder.encode(options))
     return _encoder.encode(members)
