@@ -11,6 +11,7 @@ from tidegate.wire.sse import Framer, event_data
 from tidegate.wire.stop_reasons import finish_word
 
 STREAM_BYTES_MAX: Final = 256 * 1024 * 1024  # of a provider's stream; far above any answer, far below a full memory
+CALLS_MAX = 1_000  # of tools in one answer: each is kept until its turn comes
 EVENTS_MAX: Final = 2_000_000  # of one answer, its cuts included
 
 
@@ -65,7 +66,8 @@ class AcrossRelay:
         events = self._decoder.feed(data)
         self._bytes += len(data)
         self._events += len(events)
-        if self._bytes > STREAM_BYTES_MAX or self._events > EVENTS_MAX:  # dialects keep what must wait for its turn
+        is_endless = self._bytes > STREAM_BYTES_MAX or self._events > EVENTS_MAX or self.seen.tool_calls > CALLS_MAX
+        if is_endless:  # dialects keep what must wait for its turn
             raise UpstreamError("the provider's stream is longer than any answer; it does not seem to end")
         out = self._tell(events)
         if self._decoder.is_done:
