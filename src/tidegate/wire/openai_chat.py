@@ -28,7 +28,6 @@ from tidegate.wire.openai_chat_head import (
     edit_request,
     rebuild_request,
     splice_request,
-    without_body,
 )
 from tidegate.wire.openai_chat_peek import ChatPeek, see_completion
 from tidegate.wire.openai_chat_reply import (
@@ -66,7 +65,6 @@ __all__ = [
     "splice_request",
     "stream_error",
     "usage_from_wire",
-    "without_body",
 ]
 
 _encode = msgspec.json.Encoder().encode

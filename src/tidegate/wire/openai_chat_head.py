@@ -106,15 +106,6 @@ def refuse_body(error: Exception, kind: str) -> NoReturn:
     raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
 
 
-def without_body(head: RequestHead) -> RequestHead:
-    """The head without its views into the body, which would keep all of it in memory; the counts stay."""
-    tools, functions = ([Raw(b"")] * len(found) if found else None for found in (head.tools, head.functions))
-    return RequestHead(
-        head.model, head.stream, head.stream_options, tools=tools, functions=functions, user=head.user,
-        session_id=head.session_id,
-    )  # fmt: skip
-
-
 def edit_request(body: bytes, head: RequestHead, upstream_model: str) -> tuple[bytes | memoryview, ...]:
     """The request as the provider gets it, in pieces to be written one after the other.
 
