@@ -4,13 +4,14 @@
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
 import resource
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,14 @@ def resident_mb(gateway: Gateway) -> float:
     return int(Path(f"/proc/{gateway.process.pid}/statm").read_text().split()[1]) * 4096 / 1e6
 
 
+def eventually(holds: Callable[[], bool], within_s: float = 15) -> None:
+    """Wait until it holds: what another process does is not done at once."""
+    until = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < until, f"not within {within_s} s"
+        time.sleep(0.02)
+
+
 pairs = pytest.mark.parametrize(("caller", "maker"), PAIRS)
 
 
@@ -247,10 +256,7 @@ def test_a_caller_who_leaves_in_the_middle_is_metered(gateway: Gateway, caller: 
     connection = begin(gateway, caller, model)
     assert connection.recv(100).startswith(b"HTTP/1.1 200")
     connection.close()
-    until = time.monotonic() + 5
-    while sum(outcome.row.request_model == model for outcome in gateway.outcomes()) == rows:
-        assert time.monotonic() < until, "no row came"
-        time.sleep(0.02)
+    eventually(lambda: sum(outcome.row.request_model == model for outcome in gateway.outcomes()) > rows)
     row = gateway.row(model)
     assert (row.is_cancelled, row.cost_basis, row.usage_input_tokens, row.usage_output_tokens) == (
         True,
@@ -286,27 +292,27 @@ def test_many_streams_are_open_at_once(gateway: Gateway, provider: Provider) -> 
     if hard < OPEN * 2 + 500:
         pytest.skip(f"{OPEN} streams need {OPEN * 2 + 500} descriptors in this process; the limit is {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    before = resident_mb(gateway)
-    connections = []
-    for number in range(OPEN):
-        caller, maker = PAIRS[number % len(PAIRS)]
-        connections.append(begin(gateway, caller, f"{maker}--hold"))
-    for connection in connections:
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
-    assert provider.held == OPEN
-    each_kb = (resident_mb(gateway) - before) * 1000 / OPEN
-    print(f"{OPEN} streams open, {each_kb:.1f} kB each")
-    assert each_kb < 60
-    assert httpx.get(f"{gateway.url}/healthz", timeout=5).status_code == 200
-    provider.let_go()
-    for connection in connections:
-        connection.settimeout(30)
-        said = b""
-        while not said.endswith(b"0\r\n\r\n"):
-            data = connection.recv(65536)
-            assert data
-            said += data
-        connection.close()
+    with contextlib.ExitStack() as ending:
+        before = resident_mb(gateway)
+        connections = []
+        for number in range(OPEN):
+            caller, maker = PAIRS[number % len(PAIRS)]
+            connections.append(ending.enter_context(begin(gateway, caller, f"{maker}--hold")))
+        for connection in connections:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        eventually(lambda: provider.held == OPEN)
+        each_kb = (resident_mb(gateway) - before) * 1000 / OPEN
+        print(f"{OPEN} streams open, {each_kb:.1f} kB each")
+        assert each_kb < 60
+        assert httpx.get(f"{gateway.url}/healthz", timeout=5).status_code == 200
+        provider.let_go()
+        for connection in connections:
+            connection.settimeout(30)
+            said = b""
+            while not said.endswith(b"0\r\n\r\n"):
+                data = connection.recv(65536)
+                assert data
+                said += data
     rows = [outcome.row for outcome in gateway.outcomes() if outcome.row.request_model.endswith("--hold")]
     assert len(rows) == OPEN
     assert {(row.cost_basis, row.usage_output_tokens, row.error_type) for row in rows} == {("metered", 5, None)}
