@@ -29,4 +29,5 @@ compile requirements/serve.txt --constraint "$all" --extra serve
 compile requirements/up.txt --constraint "$all" --extra up
 compile requirements/local.txt --constraint "$all" --extra local
 compile requirements/dev.txt --constraint "$all" --extra up --extra prices --extra cloud --group dev
+compile requirements/oracles.txt --constraint "$all" --group oracles
 wc -l requirements/*.txt
