@@ -8,7 +8,7 @@ import msgspec
 
 from tidegate.study.params import UNITS
 from tidegate.study.quantity import percent, quantity
-from tidegate.study.result import Cell, Result
+from tidegate.study.result import Cell, Result, Value
 
 
 class Pivot(msgspec.Struct, frozen=True):
@@ -20,13 +20,13 @@ class Pivot(msgspec.Struct, frozen=True):
 
 def pivot(result: Result) -> Pivot:
     """The cells of a result arranged for reading."""
-    ranked = any("author" in cell.groups for cell in result.rows)
-    down = "author" if ranked else ("week of" if result.grain == "week" else "month of")
+    named = result.down or (("author",) if any("author" in cell.groups for cell in result.rows) else ())
+    down = ", ".join(named) or ("week of" if result.grain == "week" else "month of")
     lines: dict[str, dict[str, str]] = {}
     across: dict[str, None] = {}
     for cell in result.rows:
-        name = cell.groups.get("author", cell.period)
-        column = " ".join(value for key, value in cell.groups.items() if key != "author")
+        name = ", ".join(cell.groups[group] for group in named if group in cell.groups) or cell.period
+        column = " ".join(value for key, value in cell.groups.items() if key not in named)
         across[column] = None
         lines.setdefault(name, {})[column] = cell_text(cell, result.unit)
     rows = tuple((name, *(values.get(column, "") for column in across)) for name, values in lines.items())
@@ -38,8 +38,15 @@ def cell_text(cell: Cell, unit: str) -> str:
     if cell.value is None:
         return ""
     measure = next((measure for measure, name in UNITS.items() if name == unit), None)
-    value = f"{cell.value:,}" if measure is None else quantity(int(cell.value), measure)
+    value = plain(cell.value) if measure is None else quantity(int(cell.value), measure)
     return value if cell.share is None else f"{value} ({percent(cell.share)})"
+
+
+def plain(value: Value) -> str:
+    """A count in full; what was measured to two decimals from 1 on, below that to four significant digits."""
+    if isinstance(value, int) or value == round(value, 2):
+        return f"{value:,}"
+    return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4g}"
 
 
 def as_csv(results: Sequence[Result]) -> str:

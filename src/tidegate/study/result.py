@@ -41,6 +41,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     window: `A:B`, the first and last UTC day that the rows cover, both included. n: the sample; the notes say of what.
     missing_share: the part of the measure that lacks the attribute the figure needs, a fraction of 1. unit: of value.
+    down: the groups that go down when the result is read as a table; empty: its periods do.
     """
 
     figure: str
@@ -53,6 +54,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     unit: str = "tokens"
     grain: str = "week"
+    down: tuple[str, ...] = ()
 
     @property
     def file_stem(self) -> str:
