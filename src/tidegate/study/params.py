@@ -9,6 +9,8 @@ from tidegate.study.result import StudyError
 
 Measure = Literal["tokens", "calls", "spend"]
 UNITS: dict[Measure, str] = {"tokens": "tokens", "calls": "calls", "spend": "nano-USD"}
+LabelRule = Literal["top", "split", "any"]
+SizeBy = Literal["total", "active", "price"]
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +18,9 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
 
     top: None for all models, else only the N largest of each period, variants ranked apart (a leaderboard's view).
     include_free: models under the variant `free`. include_byok: calls on the caller's own provider key.
+    label_rule: a call of several labels counts under the surest one (`top`), in equal parts under each (`split`) or
+    fully under each (`any`, so that shares add up to more than one). size_by: what sizes a model: its total
+    parameters, those active for one token, or its list price.
     """
 
     window: Window = Window()
@@ -26,6 +31,8 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     include_free: bool = True
     include_cloaked: bool = True
     include_byok: bool = True
+    label_rule: LabelRule = "top"
+    size_by: SizeBy = "total"
 
     def switches(self) -> list[str]:
         """Which switches were used: every output carries them."""
