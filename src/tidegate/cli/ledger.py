@@ -210,7 +210,7 @@ def verify(ledger_path: Path | None, form: Form, quick: bool) -> None:
 @click.option("--from", "from_day", metavar="DAY", help="First UTC day, e.g. 2026-03-23.")
 @click.option("--to", "to_day", metavar="DAY", help="Last UTC day, included.")
 @click.option(
-    "--table", type=click.Choice(["rows", "attempts"]), default="rows", show_default=True, help="Which table."
+    "--table", type=click.Choice(["rows", "attempts", "labels"]), default="rows", show_default=True, help="Which table."
 )
 def export(
     ledger_path: Path | None,
@@ -218,9 +218,9 @@ def export(
     out: Path,
     from_day: str | None,
     to_day: str | None,
-    table: Literal["rows", "attempts"],
+    table: Literal["rows", "attempts", "labels"],
 ) -> None:
-    """Write sealed rows or attempts to one file.
+    """Write sealed rows, attempts or labels to one file.
 
     \b
     Example:

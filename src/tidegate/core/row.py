@@ -1,7 +1,8 @@
 """The row: one authenticated call, refusals included; and the attempts it took.
 
 Names follow the OpenTelemetry GenAI registry without its prefix, units last. Journal, Parquet, SQL and docs are
-derived from these structs by `ledger/schema.py`; the text of each column stands here, once.
+derived from these structs by `ledger/schema.py`; the text of each column stands here, once. A label is what a sampled
+call was about: it comes later than its row, as a record of its own, and never holds the text.
 """
 
 from typing import Annotated, Any, Literal
@@ -138,6 +139,24 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     time_to_first_chunk_us: Annotated[int | None, column("time", "dispatch to first answer byte, microseconds")] = None
 
 
+class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a sampled call was about: the row's label columns, written after the row and never into it."""
+
+    generation_id: Annotated[str, column("identity", "the call that is labelled; at most one label each")]
+    ts: Annotated[int, column("identity", "the row's `ts`, so that a late label falls on its call's own day")]
+    labeller: Annotated[
+        str | None, column("labels", "who labelled: `local:` and the classifier's version, or `model:` and a model")
+    ] = None
+    language: Annotated[str | None, column("labels", "as in the row; null where the text gives none away")] = None
+    task_tags: Annotated[
+        list[TaskTag] | None,
+        column("labels", "as in the row, strongest first; empty where nothing fits, null if unasked"),
+    ] = None
+    tag_sample_weight: Annotated[
+        Annotated[int, Meta(ge=1)] | None, column("labels", "as in the row: of how many calls one was labelled")
+    ] = None
+
+
 class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t", tag="intent"):
     """Journal: written before an attempt's bytes leave, with all that a recovered row needs."""
 
@@ -155,11 +174,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     attempts: tuple[Attempt, ...] = ()
 
 
-Record = Intent | Outcome
+class Labelled(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="label"):
+    """Journal: a label, in a segment of the labeller's own."""
+
+    label: Label
+
+
+Record = Intent | Outcome | Labelled
 
 
 def columns_of(struct: type[msgspec.Struct]) -> list[tuple[str, Any, str, str]]:
-    """(name, type, group, text) of each column of Row or Attempt, in order."""
+    """(name, type, group, text) of each column of Row, Attempt or Label, in order."""
     found = []
     for field in msgspec.structs.fields(struct):
         base, meta = field.type.__origin__, field.type.__metadata__[-1]

@@ -2,6 +2,7 @@
 
     {"crc":"1c291ca3","t":"intent",...}\\n       an attempt, in the kernel before its bytes leave for the provider
     {"crc":"59b29e2a","t":"outcome",...}\\n      a call, in the kernel before its last byte goes to the caller
+    {"crc":"0d41f7b3","t":"label",...}\\n        what a sampled call was about, in a segment of the labeller's own
 
 `crc` is CRC-32 (zlib) in eight hex digits of the bytes that follow its own comma, up to the newline. A segment is
 `<segment_id>.open.jsonl` while its writer lives, which holds an flock on it; a lock that can be taken belongs to a
@@ -25,7 +26,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from tidegate.core.errors import LedgerError
-from tidegate.core.row import Outcome, Record
+from tidegate.core.row import Intent, Labelled, Outcome, Record
 from tidegate.ledger.durable import sync_directory
 
 OPEN_SUFFIX: Final = ".open.jsonl"
@@ -60,7 +61,9 @@ class IntentHead(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="
     generation_id: str
 
 
-_head_decoder: Final[msgspec.json.Decoder[IntentHead | Outcome]] = msgspec.json.Decoder(IntentHead | Outcome)
+_head_decoder: Final[msgspec.json.Decoder[IntentHead | Outcome | Labelled]] = msgspec.json.Decoder(
+    IntentHead | Outcome | Labelled
+)
 
 
 def encode_line(record: Record) -> bytes:
@@ -144,7 +147,8 @@ class JournalWriter:
             self._waiting.pop(row.generation_id, None)
         else:
             line = encode_line(record)
-            self._waiting.setdefault(record.generation_id, []).append(line)  # type: ignore[union-attr]
+            if type(record) is Intent:
+                self._waiting.setdefault(record.generation_id, []).append(line)
         self._lines.append(line)
         self.size_bytes += len(line)
 
@@ -235,7 +239,7 @@ def read_journal(path: Path) -> Iterator[Record | Damaged]:
     return _read(path, _decoder)
 
 
-def read_outcomes(path: Path) -> Iterator[IntentHead | Outcome | Damaged]:
+def read_outcomes(path: Path) -> Iterator[IntentHead | Outcome | Labelled | Damaged]:
     """As `read_journal`, but of intents only the call's id is decoded, which is faster."""
     return _read(path, _head_decoder)
 

@@ -15,7 +15,7 @@ from tidegate.core.row import Attempt, Outcome, Row
 from tidegate.ledger.journal import journal_files, parse_line, segment_of
 from tidegate.ledger.manifest import SealedFile
 from tidegate.ledger.parquet import open_engine, read_records
-from tidegate.ledger.schema import Table, sql_text
+from tidegate.ledger.schema import Table, TableRecord, sql_text
 from tidegate.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -95,10 +95,10 @@ def _matching(
     table: Table,
     files: Sequence[SealedFile],
     generation_id: str,
-) -> list[Row | Attempt]:
+) -> list[TableRecord]:
     import duckdb
 
-    found: list[Row | Attempt] = []
+    found: list[TableRecord] = []
     for file in files:
         try:
             found += read_records(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from tidegate.core.errors import LedgerError
-from tidegate.core.row import Attempt, Row
+from tidegate.core.row import Attempt, Label, Row
 from tidegate.ledger import merkle
 from tidegate.ledger.durable import publish, sync_directory
 from tidegate.ledger.manifest import SealedFile
@@ -21,6 +21,7 @@ from tidegate.ledger.schema import (
     MICROSECONDS_PER_DAY,
     STRUCTS,
     Table,
+    TableRecord,
     canonical_bytes,
     column_list,
     columns,
@@ -41,7 +42,7 @@ class Held(NamedTuple):
     """A record on its way to a file, in the order of its table."""
 
     generation_id: str
-    attempt_no: int  # 0 for a row
+    attempt_no: int  # 0 for a row or a label
     canonical: bytes
 
 
@@ -100,6 +101,10 @@ class PartWriter:
         """`day`: of the attempt's row, where it is known, so that a day's rows and attempts lie side by side."""
         self._add("attempts", day, Held(attempt.generation_id, attempt.attempt_no, canonical_bytes(attempt)))
 
+    def add_label(self, label: Label, day: str) -> None:
+        """`day`: of the label, which is its row's."""
+        self._add("labels", day, Held(label.generation_id, 0, canonical_bytes(label)))
+
     def _add(self, table: Table, day: str, held: Held) -> None:
         self._held.setdefault((table, day), []).append(held)
         self._count += 1
@@ -121,7 +126,7 @@ class PartWriter:
         records = sorted(self._held.pop((table, day)))
         self._count -= len(records)
         for before, after in itertools.pairwise(records):
-            if table == "rows" and before.generation_id == after.generation_id:
+            if table != "attempts" and before.generation_id == after.generation_id:
                 raise LedgerError(f"{self.unit}: {after.generation_id} comes twice; nothing was sealed")
         earlier = sum(part.file.table == table and part.file.day == day for part in self.parts)
         name = f"{self.unit}~{earlier + 1}.parquet" if earlier else f"{self.unit}.parquet"
@@ -220,7 +225,7 @@ def unknown_columns(connection: "duckdb.DuckDBPyConnection", table: Table, path:
 
 def read_records(
     connection: "duckdb.DuckDBPyConnection", table: Table, path: Path, where: str = "true"
-) -> Iterator[Row | Attempt]:
+) -> Iterator[TableRecord]:
     """The records of one file in file order, streamed. `where`: SQL over its columns.
 
     Raises duckdb.Error or msgspec.MsgspecError where the file is damaged.
@@ -237,7 +242,7 @@ def read_records(
 
 def remove_leftovers(root: Path) -> None:
     """Delete hidden files of sealers that died. Call with the seal lock held."""
-    for table in ("rows", "attempts", "rollups"):
+    for table in (*STRUCTS, "rollups"):
         for hidden in root.glob(f"{table}/*/.*"):
             pid = hidden.name.removesuffix(".tmp").removesuffix(".ndjson").rpartition(".")[2]
             if not (pid.isdigit() and _is_alive(int(pid))):

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from tidegate.core.errors import LedgerError
-from tidegate.core.row import Attempt, Intent, Outcome
+from tidegate.core.row import Attempt, Intent, Labelled, Outcome
 from tidegate.ledger.durable import exclusive, sync_directory
 from tidegate.ledger.journal import (
     CLOSED_SUFFIX,
@@ -61,7 +61,7 @@ class _Scan:
             elif isinstance(item, Intent):
                 if item.generation_id not in settled:
                     self.waiting.setdefault(item.generation_id, {})[item.attempt_no] = item
-            else:
+            elif isinstance(item, Outcome):
                 self.outcomes += 1
                 self.next_seq = max(self.next_seq, (item.row.segment_seq or 0) + 1)
                 settled.add(item.row.generation_id)
@@ -184,7 +184,7 @@ def _records_of(path: Path, calls: dict[str, dict[int, Intent]]) -> Iterator[Int
             start = line.find(_ID_MARK) + len(_ID_MARK)
             if line[start : line.find(b'"', start)].decode("utf-8", "replace") in calls:
                 item = parse_line(line)
-                if not isinstance(item, str):
+                if not isinstance(item, str | Labelled):
                     yield item
     except FileNotFoundError:  # sealed in this moment; sealing finds a call that was sealed before
         return

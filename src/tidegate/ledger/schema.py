@@ -1,4 +1,4 @@
-"""The columns of rows and attempts, once, and their canonical bytes; derived from the structs of `core/row.py`.
+"""The columns of rows, attempts and labels, once, and their canonical bytes; derived from the structs of `core/row.py`.
 
 Canonical bytes of a record: one JSON object without white space, UTF-8, members in schema order and named, strings
 with only the escapes that RFC 8259 demands (the short forms where there are any), integers in plain decimal digits;
@@ -13,10 +13,11 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from tidegate.core.row import Attempt, Row, TaskTag, columns_of
+from tidegate.core.row import Attempt, Label, Row, TaskTag, columns_of
 
-Table = Literal["rows", "attempts"]
-STRUCTS: Final[dict[Table, type[Row] | type[Attempt]]] = {"rows": Row, "attempts": Attempt}
+Table = Literal["rows", "attempts", "labels"]
+TableRecord = Row | Attempt | Label
+STRUCTS: Final[dict[Table, type[TableRecord]]] = {"rows": Row, "attempts": Attempt, "labels": Label}
 BIGINT_MAX: Final = 2**63 - 1
 MICROSECONDS_PER_DAY: Final = 86_400_000_000
 _TAG_TYPE: Final = "STRUCT(path VARCHAR, confidence_ppm BIGINT)[]"
@@ -82,7 +83,7 @@ def columns(table: Table) -> tuple[Column, ...]:
     )
 
 
-def canonical_bytes(record: Row | Attempt) -> bytes:
+def canonical_bytes(record: TableRecord) -> bytes:
     """The bytes that stand for a record in evidence, as the module says."""
     return _encode(record)
 
@@ -125,14 +126,15 @@ def sql_text(text: str) -> str:
 
 
 def render_reference() -> str:
-    """The reference page of both tables, as Markdown."""
+    """The reference page of all tables, as Markdown."""
     lines = [
-        "# The row and its attempts",
+        "# The row, its attempts and its label",
         "",
         "<!-- generated from tidegate/core/row.py by ledger/schema.py; do not edit -->",
         "",
         "One authenticated call is one row, refusals included. Journal, Parquet and SQL have the same columns.",
         "Null means that the source does not say; zero means zero. Times are UTC.",
+        "A label is joined to its row by `generation_id`: it comes later, from a sample, and sealed rows never change.",
     ]
     for table in STRUCTS:
         lines += ["", f"## `{table}`"]

@@ -1,4 +1,4 @@
-"""Seals closed journal segments: rows and attempts become Parquet by day, named in the manifest.
+"""Seals closed journal segments: rows, attempts and labels become Parquet by day, named in the manifest.
 
 For each segment, in this order, each step durable before the next: hidden Parquet files, their names, the manifest
 entry, HEAD, and only then the journal file goes. A crash anywhere is finished by the next run, exactly once: before
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tidegate.core.errors import LedgerError
-from tidegate.core.row import Outcome
+from tidegate.core.row import Labelled, Outcome
 from tidegate.ledger.durable import sync_directory
 from tidegate.ledger.journal import OPEN_SUFFIX, Damaged, IntentHead, journal_files, read_outcomes, segment_of
 from tidegate.ledger.parquet import PartWriter, day_of, open_engine, publish_parts, remove_leftovers
@@ -30,13 +30,14 @@ DAMAGED_FOLDER: Final = "damaged"
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one segment.
 
-    `duplicates`: calls left out because the ledger had them. `calls_settled`: calls whose outcome was lost, as rows
-    of unknown cost. `was_sealed`: a crash had left only the journal file to remove.
+    `duplicates`: calls left out because the ledger had them, or their label. `calls_settled`: calls whose outcome was
+    lost, as rows of unknown cost. `was_sealed`: a crash had left only the journal file to remove.
     """
 
     segment_id: str
     rows: int = 0
     attempts: int = 0
+    labels: int = 0
     files: tuple[str, ...] = ()
     damaged: tuple[Damaged, ...] = ()
     duplicates: tuple[str, ...] = ()
@@ -83,17 +84,19 @@ def _seal_segment(ledger: Ledger, connection: "duckdb.DuckDBPyConnection", path:
     if (known := ledger.entry_of(segment_id, "segment")) is not None:
         _put_away(path, is_damaged=known.damaged_lines > 0)
         return Sealed(segment_id=segment_id, was_sealed=True)
-    reader = _SegmentReader(path, frozenset())
+    reader = _SegmentReader(path)
     writer = _spool(ledger, connection, reader)
     try:
         settled: tuple[str, ...] = ()
         if reader.waiting and (settled := settle(path).calls_settled):
             writer.discard()
-            reader = _SegmentReader(path, frozenset())
+            reader = _SegmentReader(path)
             writer = _spool(ledger, connection, reader)
-        if sealed_before := frozenset(ledger.known_calls(connection, writer.parts)):
+        rows_before = frozenset(ledger.known_calls(connection, writer.parts))
+        labels_before = frozenset(ledger.known_calls(connection, writer.parts, "labels"))
+        if rows_before or labels_before:
             writer.discard()
-            reader = _SegmentReader(path, sealed_before)
+            reader = _SegmentReader(path, rows_before, labels_before)
             writer = _spool(ledger, connection, reader)
         files = publish_parts(ledger.path, writer.parts)
     except OSError as error:
@@ -111,6 +114,7 @@ def _seal_segment(ledger: Ledger, connection: "duckdb.DuckDBPyConnection", path:
         segment_id=segment_id,
         rows=sum(file.rows for file in files if file.table == "rows"),
         attempts=sum(file.rows for file in files if file.table == "attempts"),
+        labels=sum(file.rows for file in files if file.table == "labels"),
         files=tuple(file.path for file in files),
         damaged=tuple(reader.damaged),
         duplicates=tuple(reader.duplicates),
@@ -119,17 +123,19 @@ def _seal_segment(ledger: Ledger, connection: "duckdb.DuckDBPyConnection", path:
 
 
 class _SegmentReader:
-    """Yields each call's first outcome with its day, and notes everything else that is in the segment."""
+    """Yields each call's first outcome and first label with its day, and notes everything else in the segment."""
 
-    def __init__(self, path: Path, sealed_before: frozenset[str]) -> None:
+    def __init__(
+        self, path: Path, rows_before: frozenset[str] = frozenset(), labels_before: frozenset[str] = frozenset()
+    ) -> None:
         self.path = path
         self.damaged: list[Damaged] = []
         self.duplicates: list[str] = []
         self.waiting: set[str] = set()  # calls with an intent and no outcome
-        self._sealed_before = sealed_before
-        self._seen: set[str] = set()
+        self._seen = set(rows_before)
+        self._labelled = set(labels_before)
 
-    def outcomes(self) -> Iterator[tuple[Outcome, str]]:
+    def records(self) -> Iterator[tuple[Outcome | Labelled, str]]:
         for item in read_outcomes(self.path):
             if isinstance(item, Damaged):
                 self.damaged.append(item)
@@ -138,14 +144,17 @@ class _SegmentReader:
                 if item.generation_id not in self._seen:
                     self.waiting.add(item.generation_id)
                 continue
-            call = item.row.generation_id
-            self.waiting.discard(call)
-            if call in self._seen or call in self._sealed_before:
+            record = item.label if isinstance(item, Labelled) else item.row
+            seen = self._labelled if isinstance(item, Labelled) else self._seen
+            call = record.generation_id
+            if isinstance(item, Outcome):
+                self.waiting.discard(call)
+            if call in seen:
                 self.duplicates.append(call)
                 continue
-            self._seen.add(call)
+            seen.add(call)
             try:
-                yield item, day_of(item.row.ts)
+                yield item, day_of(record.ts)
             except ValueError as error:
                 reason = f"call {call} has {error}"
                 self.damaged.append(Damaged(path=str(self.path), line_no=0, byte_offset=0, reason=reason))
@@ -154,9 +163,12 @@ class _SegmentReader:
 def _spool(ledger: Ledger, connection: "duckdb.DuckDBPyConnection", reader: _SegmentReader) -> PartWriter:
     writer = PartWriter(ledger.path, segment_of(reader.path), connection)
     try:
-        for outcome, day in reader.outcomes():
-            writer.add_row(outcome.row, day)
-            for attempt in outcome.attempts:
+        for item, day in reader.records():
+            if isinstance(item, Labelled):
+                writer.add_label(item.label, day)
+                continue
+            writer.add_row(item.row, day)
+            for attempt in item.attempts:
                 writer.add_attempt(attempt, day)
         writer.finish()
     except LedgerError:

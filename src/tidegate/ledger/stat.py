@@ -7,7 +7,7 @@ import msgspec
 from tidegate.core.errors import LedgerError
 from tidegate.core.row import Outcome
 from tidegate.ledger.journal import OPEN_SUFFIX, Damaged, journal_files, read_outcomes, segment_of
-from tidegate.ledger.schema import MICROSECONDS_PER_DAY
+from tidegate.ledger.schema import MICROSECONDS_PER_DAY, STRUCTS
 from tidegate.ledger.store import Ledger
 
 
@@ -38,6 +38,7 @@ class LedgerStat(msgspec.Struct, frozen=True, kw_only=True):
     file_bytes: int
     rows: int
     attempts: int
+    labels: int
     rollup_rows: int
     segments_open: int
     segments_closed: int
@@ -69,7 +70,8 @@ def ledger_stat(ledger: Ledger) -> LedgerStat:
         file_bytes=sum(file.bytes for file in files),
         rows=sum(file.rows for file in files if file.table == "rows"),
         attempts=sum(file.rows for file in files if file.table == "attempts"),
-        rollup_rows=sum(file.rows for file in files if file.table not in ("rows", "attempts")),
+        labels=sum(file.rows for file in files if file.table == "labels"),
+        rollup_rows=sum(file.rows for file in files if file.table not in STRUCTS),
         segments_open=sum(path.name.endswith(OPEN_SUFFIX) for path in segments),
         segments_closed=sum(not path.name.endswith(OPEN_SUFFIX) for path in segments),
         unsealed_calls=unsealed,

@@ -2,7 +2,7 @@
 
 ledger.json                                          format, id, when it was made
 journal/<segment_id>.open.jsonl, .jsonl              unsealed (`journal.py`)
-rows/dt=DAY/<unit>.parquet, attempts/dt=DAY/...      sealed (`parquet.py`)
+rows/dt=DAY/<unit>.parquet, attempts/..., labels/...  sealed (`parquet.py`)
 rollups/<rollup>/<unit>.parquet                      imported aggregate series
 manifest/                                            the chain of entries (`manifest.py`)
 seal.lock                                            held by whoever adds to the manifest
@@ -24,7 +24,7 @@ from tidegate.ledger.journal import SAFE_NAME, journal_files, read_outcomes, seg
 from tidegate.ledger.manifest import Entry, Head, Kind, Manifest, SealedFile, digest, encode_head
 from tidegate.ledger.parquet import Part, PartWriter, day_of, open_engine, publish_parts
 from tidegate.ledger.rollup_unit import copy_rollup, same_rollup
-from tidegate.ledger.schema import Table, files_select, sql_text
+from tidegate.ledger.schema import STRUCTS, Table, files_select, sql_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -113,6 +113,10 @@ class Ledger:
         """All sealed files of attempts."""
         return self._paths("attempts")
 
+    def label_files(self) -> list[Path]:
+        """All sealed files of labels."""
+        return self._paths("labels")
+
     def rollup_files(self, rollup: str) -> list[Path]:
         """Imported units of a rollup."""
         return [
@@ -127,16 +131,16 @@ class Ledger:
         return [self.path / file.path for file in self.sealed_files(table)]
 
     def connect(self) -> "duckdb.DuckDBPyConnection":
-        """An in-memory DuckDB in UTC with the views `rows` and `attempts` over what is sealed now.
+        """An in-memory DuckDB in UTC with the views `rows`, `attempts` and `labels` over what is sealed now.
 
         Every schema column is there, typed; one that a file lacks is null in its rows.
         """
         import duckdb
 
         connection = open_engine()
-        paths: dict[Table, list[Path]] = {"rows": self.row_files(), "attempts": self.attempt_files()}
         try:
-            for table, files in paths.items():
+            for table in STRUCTS:
+                files = self._paths(table)
                 connection.execute(f"CREATE VIEW {table} AS {files_select(table, [str(file) for file in files])}")
         except duckdb.Error as error:
             raise LedgerError(
@@ -208,10 +212,12 @@ class Ledger:
                 "another source name."
             )
 
-    def known_calls(self, connection: "duckdb.DuckDBPyConnection", parts: list[Part]) -> list[str]:
-        """Calls in unpublished files of rows that sealed files hold too. Reads only files whose id ranges meet."""
-        new = [part for part in parts if part.file.table == "rows"]
-        old = [file for file in self.sealed_files("rows") if any(overlap(file, part.file) for part in new)]
+    def known_calls(
+        self, connection: "duckdb.DuckDBPyConnection", parts: list[Part], table: Table = "rows"
+    ) -> list[str]:
+        """Calls in unpublished files of a table that sealed ones hold too. Reads only files whose id ranges meet."""
+        new = [part for part in parts if part.file.table == table]
+        old = [file for file in self.sealed_files(table) if any(overlap(file, part.file) for part in new)]
         if not old:
             return []
         import duckdb

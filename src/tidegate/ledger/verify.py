@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidegate.core.row import Row
+from tidegate.core.row import Attempt, Row
 from tidegate.ledger import merkle
 from tidegate.ledger.chain import Chain, Finding, check_chain
 from tidegate.ledger.journal import OPEN_SUFFIX, Damaged, journal_files, read_journal, segment_of
 from tidegate.ledger.manifest import Entry, SealedFile
 from tidegate.ledger.parquet import open_engine, read_records, sha256_of, unknown_columns
-from tidegate.ledger.schema import Table, canonical_bytes
+from tidegate.ledger.schema import STRUCTS, Table, canonical_bytes
 from tidegate.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _parquet_files(root: Path) -> set[str]:
     """Everything under the sealed folders but hidden files, by path below the ledger."""
     return {
         path.relative_to(root).as_posix()
-        for folder in ("rows", "attempts", "rollups")
+        for folder in (*STRUCTS, "rollups")
         for path in (root / folder).rglob("*")
         if not path.name.startswith(".") and not path.is_dir()
     }
@@ -174,7 +174,7 @@ class _FileChecker:
         """What is wrong with a file's rows, in words; empty where they are the sealed ones."""
         import duckdb
 
-        table: Table = "attempts" if file.table == "attempts" else "rows"
+        table: Table = next((name for name in STRUCTS if name == file.table), "rows")
         path = self.ledger.path / file.path
         try:
             if strange := unknown_columns(connection, table, path):
@@ -203,7 +203,7 @@ class _Rows:
                 self.keys.append((record.generation_id, 0))
                 self.places.append((record.generation_id, record.segment_seq, record.segment_id))
             else:
-                self.keys.append((record.generation_id, record.attempt_no))
+                self.keys.append((record.generation_id, record.attempt_no if isinstance(record, Attempt) else 0))
             self.leaves.append(merkle.leaf_hash(canonical_bytes(record)))
         self.count = len(self.leaves)
         self.root = merkle.root(self.leaves).hex()
