@@ -43,6 +43,11 @@ ANCHORS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "
     type=click.Path(path_type=Path, dir_okay=False),
     help="CSV author,organisation,iso3,confidence,note that wins over the catalog's countries.",
 )
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV of dated list prices (model, snapshot_date or valid_from, input_usd_per_mtok, output_usd_per_mtok).",
+)
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Write one file a figure into this folder."

@@ -95,7 +95,7 @@ class Makers:
     """Looks up makers of models and of authors, once each."""
 
     def __init__(self, catalog: Catalog, overrides: Overrides) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._overrides = overrides
 
     def of_model(self, name: str) -> Maker:
@@ -105,7 +105,7 @@ class Makers:
         spelled = name.partition("/")[0]
         if self._is_cloaked(spelled):
             return Maker(spelled, "cloaked", "unknown")
-        model = self._catalog.model_of(name)
+        model = self.catalog.model_of(name)
         author = model.author or spelled
         if self._is_cloaked(author):  # a code name that only the catalog knows
             return Maker(author, "cloaked", "unknown")
@@ -122,11 +122,11 @@ class Makers:
     def _is_cloaked(self, author: str) -> bool:
         if (entry := self._overrides.get(author)) is not None:
             return entry.cloaked
-        known = self._catalog.authors.get(author)
+        known = self.catalog.authors.get(author)
         return known is not None and known.cloaked
 
     def _origin(self, author: str) -> Origin:
         if (entry := self._overrides.get(author)) is not None:
             return origin_of(entry.iso3, cloaked=entry.cloaked)
-        known = self._catalog.authors.get(author)
+        known = self.catalog.authors.get(author)
         return origin_of(known.country if known else "", cloaked=False)

@@ -22,6 +22,7 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
     params: Params
     author_country: Path | None = None
     source_id: str | None = None
+    prices: Path | None = None  # dated list prices that the analyst brings
 
     @classmethod
     def from_cli(cls, options: Mapping[str, object]) -> "StudyOptions":
@@ -37,7 +38,7 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
             include_cloaked=given.cloaked,
             include_byok=given.byok,
         )
-        return cls(params=params, author_country=given.author_country, source_id=given.source_id)
+        return cls(params=params, author_country=given.author_country, source_id=given.source_id, prices=given.prices)
 
 
 class _Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,7 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
     window: str | None = None
     source_id: str | None = None
     author_country: Path | None = None
+    prices: Path | None = None
 
 
 def run_study(
@@ -63,5 +65,7 @@ def run_study(
     """Draw the figures from a ledger; where there is none yet, from the public series. Raises TidegateError."""
     overrides = read_author_country(options.author_country, catalog) if options.author_country else {}
     shipped = ledger is None or options.source_id is not None  # beside a ledger, only where asked for by name
-    facts = open_facts(ledger, catalog, overrides=overrides, shipped=shipped, progress=progress)
+    facts = open_facts(
+        ledger, catalog, overrides=overrides, shipped=shipped, prices_file=options.prices, progress=progress
+    )
     return run_figures(facts, figures, options.params, source_id=options.source_id)

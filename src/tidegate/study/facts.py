@@ -7,6 +7,8 @@ product. A figure reads one source at a time; sources are never added to each ot
 import datetime as dt
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
@@ -18,6 +20,7 @@ from tidegate.ledger.store import Ledger
 from tidegate.study.authors import REST_OF_LIST, Makers, Overrides
 from tidegate.study.params import Measure, Params
 from tidegate.study.periods import ONE_DAY, Coverage, cover, period_sql
+from tidegate.study.price_history import PriceHistory, price_history
 from tidegate.study.result import NotComputable
 from tidegate.study.series import read_shipped
 
@@ -70,9 +73,24 @@ class Facts:
     `connection` also has the views `daily_usage` and `length_histogram`.
     """
 
-    def __init__(self, connection: "duckdb.DuckDBPyConnection", sources: Sequence[Source]) -> None:
+    def __init__(
+        self,
+        connection: "duckdb.DuckDBPyConnection",
+        sources: Sequence[Source],
+        makers: Makers,
+        prices_file: Path | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
         self.connection = connection
         self.sources = tuple(sources)
+        self.makers = makers
+        self.ledger = ledger  # for what no rollup holds: outcomes by generation id
+        self._prices_file = prices_file
+
+    @cached_property
+    def prices(self) -> PriceHistory:
+        """Dated list prices: the analyst's file, else the catalog's. Read when a figure asks for them."""
+        return price_history(self.makers.catalog, self._prices_file)
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql, list(values)).fetchall()
@@ -100,6 +118,7 @@ def open_facts(
     *,
     overrides: Overrides | None = None,
     shipped: bool = False,
+    prices_file: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Facts:
     """Read a ledger's rollups. shipped: add the public series that comes with the product as a source of its own."""
@@ -110,7 +129,7 @@ def open_facts(
     _create_facts(connection)
     _add_daily(connection, makers)
     citations = _add_series(connection, makers) if shipped else {}
-    return Facts(connection, _sources(connection, citations))
+    return Facts(connection, _sources(connection, citations), makers, prices_file, ledger)
 
 
 def list_rates(catalog: Catalog) -> ListRates:
