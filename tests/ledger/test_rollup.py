@@ -15,6 +15,7 @@ from tidegate.core.errors import LedgerError
 from tidegate.core.ids import generation_id
 from tidegate.core.row import Row, TaskTag
 from tidegate.ledger.rollup import attach, canonical_csv, load_rollup, merge_sql, parse_rollup, rollup_names
+from tidegate.ledger.rollup_rows import RELATIONS
 from tidegate.ledger.store import Ledger
 
 NAMES = rollup_names()
@@ -116,7 +117,7 @@ def test_the_header_names_exactly_the_columns(name: str) -> None:
     selected = sqlglot.parse_one(rollup.sql, read="duckdb").named_selects
     assert tuple(selected) == rollup.columns
     assert rollup.key[0] == "source_id"
-    assert rollup.relation == "rows"
+    assert rollup.relation in RELATIONS
 
 
 def test_a_rollup_without_its_contract_is_refused() -> None:
@@ -202,9 +203,13 @@ def test_absurd_counts_add_up_all_the_same(name: str, tmp_path: Path) -> None:
     """A provider may report any number; one that does must not stop every study of the ledger."""
     huge = 2**63 - 1
     absurd = {"usage_input_tokens": huge, "usage_output_tokens": huge, "images": huge, "duration_us": huge}
-    ledger = ledger_of(tmp_path / "l", [row(response_model="a/x", price_id="p1", **absurd) for _ in range(3)])
-    column = "total_tokens" if name == "daily_usage" else "tokens"
-    assert max(fetch(ledger, name, column)) == (6 * huge,)
+    tags = [TaskTag(path="/a", confidence_ppm=600_000), TaskTag(path="/b", confidence_ppm=600_000)]
+    absurd |= {"task_tags": tags, "tag_sample_weight": huge, "cost_nano_usd": huge, "tool_calls": huge}
+    ledger = ledger_of(
+        tmp_path / "l", [row(response_model="a/x", price_id="p1", tenant_id="t", **absurd) for _ in range(3)]
+    )
+    total = {"length_histogram": "tokens", "latency_histogram": "latency_us * 2", "active_months": f"{6 * huge}"}
+    assert max(fetch(ledger, name, total.get(name, "total_tokens"))) == (6 * huge,)
 
 
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
@@ -218,5 +223,5 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_there_is_no_rollup_by_an_unknown_name() -> None:
-    with pytest.raises(LedgerError, match="there are daily_usage"):
+    with pytest.raises(LedgerError, match="there are active_months, daily_app"):
         load_rollup("weekly_usage")

@@ -4,6 +4,7 @@ The header comment of a `.sql` file is its contract and is read by code and docs
 
     -- rollup: NAME        -- text: one sentence        -- from: the relation it reads
     -- key: columns of the key                          -- sum: measures, each merged by addition
+    -- bit_or: measures, each merged by bitwise OR
 
 Everything measured is an integer, so merging is exact: rollup(a) merged with rollup(b) is rollup(a and b), and two
 rollups are equal when their sorted canonical CSVs are. A measure that no row has is null; null and n add to n.
@@ -25,7 +26,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from tidegate.core.errors import LedgerError
-from tidegate.ledger.schema import files_select, sql_text
+from tidegate.ledger.rollup_rows import bind
+from tidegate.ledger.schema import sql_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,18 +42,26 @@ NULL = "\\N"  # a missing value in canonical CSV; an empty text is an empty fiel
 UNIT_FILES_MAX = 256  # sealed files in one computed unit
 CACHE_SUFFIX = ".cache"  # Parquet too, but no sealed file: nobody should take it for evidence
 _SUM = "DECIMAL(38,0)"  # of money, and of counts: what providers report is added up, however absurd
-_COUNTS = {"calls", "unmetered_calls"}
-_KEY_TYPES = {"day": "DATE", "week": "DATE", "bucket": "BIGINT", "is_byok": "BOOLEAN", "is_cancelled": "BOOLEAN"}
+_COUNTS = {"calls", "unmetered_calls", "sampled_calls"}
+_KEY_TYPES = {
+    "day": "DATE",
+    "week": "DATE",
+    "bucket": "BIGINT",
+    "month_block": "BIGINT",
+    "is_byok": "BOOLEAN",
+    "is_cancelled": "BOOLEAN",
+}
 
 
 class Rollup(msgspec.Struct, frozen=True, kw_only=True):
-    """The contract of one rollup, as its `.sql` file states it."""
+    """The contract of one rollup, as its `.sql` file states it. `masks`: the measures merged by bitwise OR."""
 
     name: str
     text: str
     relation: str
     key: tuple[str, ...]
     measures: tuple[str, ...]
+    masks: frozenset[str] = frozenset()
     sql: str
 
     @property
@@ -62,7 +72,7 @@ class Rollup(msgspec.Struct, frozen=True, kw_only=True):
         """The SQL type of a column of this rollup."""
         if column in self.key:
             return _KEY_TYPES.get(column, "VARCHAR")
-        return "BIGINT" if column in _COUNTS else _SUM
+        return "BIGINT" if column in _COUNTS or column in self.masks else _SUM
 
 
 def rollup_names() -> tuple[str, ...]:
@@ -87,11 +97,13 @@ def parse_rollup(sql: str) -> Rollup:
         if not line.startswith("--"):
             break
         word, colon, rest = line[2:].strip().partition(": ")
-        if colon and word in {"rollup", "text", "from", "key", "sum"}:
+        if colon and word in {"rollup", "text", "from", "key", "sum", "bit_or"}:
             header[word] = f"{header[word].rstrip(',')}, {rest}" if word in header else rest
-    for word in ("rollup", "text", "from", "key", "sum"):
+    for word in ("rollup", "text", "from", "key"):
         if word not in header:
             raise LedgerError(f"a rollup's SQL must begin with a header that has the line `-- {word}: ...`")
+    if not {"sum", "bit_or"} & header.keys():
+        raise LedgerError("a rollup's SQL must name its measures in the header, in a line `-- sum:` or `-- bit_or:`")
 
     def names(text: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -101,7 +113,8 @@ def parse_rollup(sql: str) -> Rollup:
         text=header["text"],
         relation=header["from"],
         key=names(header["key"]),
-        measures=names(header["sum"]),
+        measures=names(header.get("sum", "")) + names(header.get("bit_or", "")),
+        masks=frozenset(names(header.get("bit_or", ""))),
         sql=sql,
     )
 
@@ -109,8 +122,11 @@ def parse_rollup(sql: str) -> Rollup:
 def merge_sql(rollup: Rollup, relation: str) -> str:
     """SQL that merges the units in `relation` (all columns of the rollup, any number of rows per key)."""
     key = ", ".join(rollup.key)
-    sums = ", ".join(f"CAST(SUM({name}) AS {rollup.type_of(name)}) AS {name}" for name in rollup.measures)
-    return f"SELECT {key}, {sums} FROM {relation} GROUP BY {key}"
+    merged = ", ".join(
+        f"CAST({'BIT_OR' if name in rollup.masks else 'SUM'}({name}) AS {rollup.type_of(name)}) AS {name}"
+        for name in rollup.measures
+    )
+    return f"SELECT {key}, {merged} FROM {relation} GROUP BY {key}"
 
 
 def canonical_csv(connection: "duckdb.DuckDBPyConnection", rollup: Rollup, relation: str) -> str:
@@ -153,7 +169,7 @@ def attach(
 
 def select_rollup(rollup: Rollup, files: Sequence[Path]) -> str:
     """SQL of one unit over these sealed files, for a connection with the table `list_rates`."""
-    return rollup.sql.replace("FROM rows\n", f"FROM {_prepared_rows(files)}\n")
+    return bind(rollup.sql, rollup.relation, files)
 
 
 def _fill(
@@ -250,25 +266,6 @@ def _cache(connection: "duckdb.DuckDBPyConnection", query: str, unit: Path) -> b
 def _read_units(files: Sequence[Path]) -> str:
     listed = ", ".join(sql_text(str(file)) for file in files)
     return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-
-
-def _prepared_rows(files: Sequence[Path]) -> str:
-    """The ledger's rows in these files, with the derived columns that rollups read (see the headers of the `.sql`).
-
-    day: UTC. list_cost_nano_usd: rounded once a call, half up. top_tag_path: ties go to the first path by name.
-    """
-    strong = "list_filter(task_tags, lambda tag: tag.confidence_ppm >= 500000)"
-    ranked = f"list_sort(list_transform({strong}, lambda tag: {{'weak': -tag.confidence_ppm, 'path': tag.path}}))"
-    return f"""(
-  SELECT sealed.*,
-    CAST(make_timestamp(ts) AS DATE) AS day,
-    CAST((CAST(usage_input_tokens AS HUGEINT) * list_rates.input_rate
-      + CAST(usage_output_tokens AS HUGEINT) * list_rates.output_rate + 500000) // 1000000 AS {_SUM})
-      AS list_cost_nano_usd,
-    {ranked}[1].path AS top_tag_path
-  FROM ({files_select("rows", [str(file) for file in files])}) AS sealed
-  LEFT JOIN list_rates ON list_rates.list_price_id = sealed.price_id
-) AS rows"""
 
 
 def _load_rates(connection: "duckdb.DuckDBPyConnection", rates: ListRates) -> None:

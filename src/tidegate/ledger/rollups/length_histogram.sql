@@ -8,16 +8,17 @@
 -- length_of: input, output or total, in tokens; a call of unknown length is in no bucket.
 -- bucket: the smallest length in it. Buckets keep 7 significant bits: exact below 128, then 2 wide, from 256 on
 -- 4 wide and so on, so that a length is known to better than one part in 64; everything from 2^40 on shares one.
--- calls: weighted: each call counts tag_sample_weight times under its label, once under the empty one.
+-- calls: weighted: each call counts sample_weight times under its label, once under the empty one.
 -- tokens: the sum of those lengths, so that means are exact.
--- rows: the ledger's rows with two derived columns that the engine at hand prepares: day (the UTC date of ts) and
--- top_tag_path (the label of highest confidence, at least one half; null if there is none).
+-- rows: the ledger's rows with derived columns that the engine at hand prepares: day (the UTC date of ts), the newest
+-- label of each call where it came later than its row, top_tag_path (its path of highest confidence, at least one half;
+-- null if there is none) and sample_weight (tag_sample_weight; 1 where that is null or not between 1 and 1,000,000).
 -- merge: group by the key, add each measure.
 WITH labelled AS (
   SELECT source_id, day, response_model, '' AS tag_path, 1 AS weight, usage_input_tokens, usage_output_tokens
   FROM rows
   UNION ALL
-  SELECT source_id, day, response_model, top_tag_path AS tag_path, COALESCE(tag_sample_weight, 1) AS weight,
+  SELECT source_id, day, response_model, top_tag_path AS tag_path, sample_weight AS weight,
     usage_input_tokens, usage_output_tokens
   FROM rows
   WHERE top_tag_path IS NOT NULL
