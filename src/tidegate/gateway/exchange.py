@@ -6,12 +6,12 @@ happens, exactly one outcome is recorded and the caller's last byte is written a
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidegate.core.errors import ClientGone, GatewayError, InternalError, Unavailable, UpstreamError
 from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
-from tidegate.core.row import Attempt, Outcome, Row
+from tidegate.core.row import Attempt, Outcome
 from tidegate.gateway.answer import begin_stream, send_answer, send_unrecorded, show_life
 from tidegate.gateway.dispatch import Dispatch, passed_on, prepare
 from tidegate.gateway.http import JSON, Request
@@ -54,7 +54,7 @@ class Exchange:
     seen: "Seen | None" = None  # what the reply told; None where there was none to read
     settlement: Settlement | None = None
     error: GatewayError | None = None
-    identity: Row | None = None  # what was known at dispatch
+    identity: Any = None  # what was known at dispatch: a `rows.Draft`
     prompt: bytes | int | None = None  # what is kept of a stream's request
     status = upstream_status = 0
     dispatched = upstream_ended = first_chunk = 0.0

@@ -2,52 +2,92 @@
 
 import hashlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from tidegate.core.errors import GatewayError
+from tidegate.core.facts import Endpoint
+from tidegate.core.price import Price
 from tidegate.core.row import Attempt, Intent, Row
+from tidegate.core.usage import Usage
 from tidegate.gateway.meter import Settlement
 
 if TYPE_CHECKING:
+    from tidegate.accounts.keys import Key
     from tidegate.gateway.exchange import Exchange
 
 APP_CHARS_MAX = 128
 REASON_CHARS_MAX = 64  # of what a provider may put into a row
 NAME_CHARS_MAX = 200  # of what a caller may put into a row
+KINDS_MAX = 10_000  # kinds of rows remembered; then they are made anew
 
 
-def identity_row(exchange: "Exchange") -> Row:
-    """What is known at dispatch: enough for a row if this process dies now."""
-    head, endpoint, key, server = exchange.head, exchange.endpoint, exchange.key, exchange.server
-    assert head is not None and endpoint is not None
-    model, variant = split_variant(endpoint.model)
-    return Row(
-        generation_id=exchange.generation_id,
-        ts=exchange.request.arrived_us,
+Draft: Any = msgspec.defstruct("Draft", (), bases=(Row,), frozen=False, gc=False)
+"""A row on its way to the journal: a copy of what its kind shares, with what is the call's own written in.
+
+A copy with twenty fields set takes half the time of a struct with fifty arguments. Any, since to a type checker the
+fields of a frozen struct stay frozen; whoever gets one takes it for the `Row` that it is.
+"""
+
+
+class Kinds:
+    """What all rows of one key, endpoint and operation share, made once and copied for each."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, str, str], tuple[Key, Endpoint, Price | None, Any]] = {}
+
+    def draft(self, exchange: "Exchange", endpoint: Endpoint) -> Any:
+        """A row of this exchange's kind, without anything that is the call's own."""
+        key, price, operation = exchange.key, exchange.price, exchange.operation
+        name = (key.key_id, endpoint.endpoint_id, operation.dialect.name, operation.name)
+        kept = self._kept.get(name)
+        if kept is None or kept[0] is not key or kept[1] is not endpoint or kept[2] is not price:
+            if len(self._kept) >= KINDS_MAX:
+                self._kept.clear()
+            kept = self._kept[name] = (key, endpoint, price, _shared(exchange, endpoint))
+        return kept[3].__copy__()
+
+
+def _shared(exchange: "Exchange", endpoint: Endpoint | None) -> Any:
+    key, server = exchange.key, exchange.server
+    model, variant = split_variant(endpoint.model) if endpoint else (None, None)
+    return Draft(
+        generation_id="",
+        ts=0,
         source_id="own",
-        request_id=exchange.request_id,
-        session_id=_session(exchange),
         gateway_id=server.gateway_id,
         tenant_id=key.tenant_id,
         project_id=key.project_id,
         key_id=key.key_id,
-        user_hash=user_hash(server.pepper, key.tenant_id, head.user) if head.user else None,
-        app=_app(exchange),
         billing_country=key.billing_country,
-        ip_country=exchange.client.caller.country(exchange.request.headers),
         operation_name=exchange.operation.name,
         dialect=exchange.operation.dialect.name,
-        request_model=head.model[:NAME_CHARS_MAX],
         response_model=model,
         model_variant=variant,
-        provider_name=endpoint.provider,
-        endpoint_id=endpoint.endpoint_id,
-        endpoint_region=endpoint.region or None,
-        route_reason=server.table.reason,
-        is_stream=head.is_stream,
+        provider_name=endpoint.provider if endpoint else None,
+        endpoint_id=endpoint.endpoint_id if endpoint else None,
+        endpoint_region=(endpoint.region or None) if endpoint else None,
+        route_reason=server.table.reason if endpoint else None,
         price_id=exchange.price.price_id if exchange.price else None,
     )
+
+
+def identity_row(exchange: "Exchange") -> Any:
+    """What is known at dispatch: enough for a row if this process dies now."""
+    endpoint, head = exchange.endpoint, exchange.head
+    row = exchange.server.kinds.draft(exchange, endpoint) if endpoint else _shared(exchange, None)
+    row.generation_id, row.ts = exchange.generation_id, exchange.request.arrived_us
+    row.request_id, row.session_id, row.app = exchange.request_id, _session(exchange), _app(exchange)
+    row.ip_country = exchange.client.caller.country(exchange.request.headers)
+    if head is not None:
+        row.request_model, row.is_stream = head.model[:NAME_CHARS_MAX], head.is_stream
+        if head.user and endpoint is not None:
+            row.user_hash = user_hash(exchange.server.pepper, exchange.key.tenant_id, head.user)
+    return row
 
 
 def intent_of(exchange: "Exchange", number: int, now_us: int) -> Intent:
@@ -64,64 +104,38 @@ def intent_of(exchange: "Exchange", number: int, now_us: int) -> Intent:
 
 def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
     """The row of a finished call, at the recorder's next position."""
-    head, endpoint, key, server = exchange.head, exchange.endpoint, exchange.key, exchange.server
-    request, settlement, seen = exchange.request, exchange.settlement, exchange.seen
+    settlement, seen, request, now = exchange.settlement, exchange.seen, exchange.request, time.monotonic()
     assert settlement is not None
-    segment_id, segment_seq = server.recorder.position
-    usage, now, known = settlement.usage, time.monotonic(), exchange.identity
-    model, variant = split_variant(endpoint.model) if endpoint else (None, None)
-    return Row(
-        generation_id=exchange.generation_id,
-        ts=request.arrived_us,
-        source_id="own",
-        request_id=exchange.request_id,
-        session_id=known.session_id if known else _session(exchange),
-        gateway_id=server.gateway_id,
-        segment_id=segment_id,
-        segment_seq=segment_seq,
-        tenant_id=key.tenant_id,
-        project_id=key.project_id,
-        key_id=key.key_id,
-        user_hash=known.user_hash if known else None,
-        app=known.app if known else _app(exchange),
-        billing_country=key.billing_country,
-        ip_country=known.ip_country if known else exchange.client.caller.country(request.headers),
-        operation_name=exchange.operation.name,
-        dialect=exchange.operation.dialect.name,
-        request_model=head.model[:NAME_CHARS_MAX] if head else None,
-        response_model=model,
-        model_variant=variant,
-        provider_name=endpoint.provider if endpoint else None,
-        endpoint_id=endpoint.endpoint_id if endpoint else None,
-        endpoint_region=(endpoint.region or None) if endpoint else None,
-        route_reason=server.table.reason if endpoint else None,
-        attempt_count=len(attempts),
-        is_stream=head.is_stream if head else None,
-        is_cancelled=exchange.client_gone,
-        is_byok=False,
-        is_cached=False,
-        status_code=exchange.status,
-        finish_reason=seen.finish_reason[:REASON_CHARS_MAX] if seen and seen.finish_reason else None,
-        error_type=exchange.error.code if exchange.error else None,
-        tools_offered=head.tools_offered if head else None,
-        tool_calls=seen.tool_calls if seen else None,
-        usage_input_tokens=usage.input_tokens if usage else None,
-        usage_output_tokens=usage.output_tokens if usage else None,
-        usage_cache_read_input_tokens=usage.cache_read_input_tokens if usage else None,
-        usage_cache_creation_input_tokens=usage.cache_creation_input_tokens if usage else None,
-        usage_reasoning_output_tokens=usage.reasoning_output_tokens if usage else None,
-        images=(usage.images or None) if usage else None,
-        audio_input_s=(usage.audio_input_s or None) if usage else None,
-        audio_output_s=(usage.audio_output_s or None) if usage else None,
-        requests=usage.requests if usage else None,
-        cost_nano_usd=settlement.cost_nano_usd,
-        upstream_cost_nano_usd=settlement.upstream_cost_nano_usd,
-        cost_basis=settlement.basis,
-        price_id=exchange.price.price_id if exchange.price else None,
-        duration_us=int((now - request.arrived) * 1e6),
-        time_to_first_chunk_us=int((exchange.first_chunk - request.arrived) * 1e6) if exchange.first_chunk else None,
-        overhead_us=int(_overhead_s(exchange, now) * 1e6),
-    )
+    row: Any = exchange.identity.__copy__() if exchange.identity else identity_row(exchange)
+    row.segment_id, row.segment_seq = exchange.server.recorder.position
+    row.attempt_count, row.status_code = len(attempts), exchange.status
+    row.is_cancelled, row.is_byok, row.is_cached = exchange.client_gone, False, False
+    row.price_id = exchange.price.price_id if exchange.price else None
+    if exchange.error is not None:
+        row.error_type = exchange.error.code
+    if exchange.head is not None:
+        row.tools_offered = exchange.head.tools_offered
+    if seen is not None:
+        row.tool_calls = seen.tool_calls
+        row.finish_reason = seen.finish_reason[:REASON_CHARS_MAX] if seen.finish_reason else None
+    if settlement.usage is not None:
+        _write_usage(row, settlement.usage)
+    row.cost_nano_usd, row.upstream_cost_nano_usd = settlement.cost_nano_usd, settlement.upstream_cost_nano_usd
+    row.cost_basis = settlement.basis
+    row.duration_us = int((now - request.arrived) * 1e6)
+    if exchange.first_chunk:
+        row.time_to_first_chunk_us = int((exchange.first_chunk - request.arrived) * 1e6)
+    row.overhead_us = int(_overhead_s(exchange, now) * 1e6)
+    return row  # type: ignore[no-any-return]
+
+
+def _write_usage(row: Any, usage: Usage) -> None:
+    row.usage_input_tokens, row.usage_output_tokens = usage.input_tokens, usage.output_tokens
+    row.usage_cache_read_input_tokens = usage.cache_read_input_tokens
+    row.usage_cache_creation_input_tokens = usage.cache_creation_input_tokens
+    row.usage_reasoning_output_tokens = usage.reasoning_output_tokens
+    row.images, row.requests = usage.images or None, usage.requests
+    row.audio_input_s, row.audio_output_s = usage.audio_input_s or None, usage.audio_output_s or None
 
 
 def _overhead_s(exchange: "Exchange", now: float) -> float:

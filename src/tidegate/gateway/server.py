@@ -26,6 +26,7 @@ from tidegate.gateway.operation import Operation, operation_of
 from tidegate.gateway.passage import Passage
 from tidegate.gateway.patience import SWEEP_S
 from tidegate.gateway.recorder import Recorder
+from tidegate.gateway.rows import Kinds
 from tidegate.gateway.table import Table
 from tidegate.gateway.upload import Upload
 from tidegate.gateway.upstream import Pool
@@ -62,6 +63,7 @@ class Server:
         self.table = Table((), lambda _: {})
         self.listings = Listings({}, 0, {})
         self.totals = Totals()
+        self.kinds = Kinds()
         self.metrics: Callable[[], bytes] = bytes
         self.connections: set[ClientConnection] = set()
         self.exchanges: set[Any] = set()  # everything with a deadline of its own: Exchange, Passage

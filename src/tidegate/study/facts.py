@@ -6,6 +6,7 @@ product. A figure reads one source at a time; sources are never added to each ot
 
 import datetime as dt
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,24 +16,35 @@ import msgspec
 
 from tidegate.catalog import Catalog
 from tidegate.ledger.parquet import open_engine
-from tidegate.ledger.rollup import ListRates, attach, insert_columns
+from tidegate.ledger.rollup import ListRates, attach, insert_columns, rollup_names
 from tidegate.ledger.store import Ledger
 from tidegate.study.authors import REST_OF_LIST, Makers, Overrides
 from tidegate.study.params import Measure, Params
-from tidegate.study.periods import ONE_DAY, Coverage, cover, period_sql
+from tidegate.study.periods import ONE_DAY, Anchor, Coverage, cover, period_end, period_sql
 from tidegate.study.price_history import PriceHistory, price_history
 from tidegate.study.result import NotComputable
 from tidegate.study.series import read_shipped
+from tidegate.study.series_facts import PublishedSeries, add_authors, load_series
 
 if TYPE_CHECKING:
     import duckdb
 
-Kind = Literal["calls", "daily", "weekly"]
+Kind = Literal["calls", "daily", "weekly", "monthly", "window"]
 _KINDS: dict[Kind, str] = {
     "calls": "rows of single calls",
-    "daily": "an aggregate by day and model",
-    "weekly": "an aggregate by Monday week and author",
+    "daily": "an aggregate by day",
+    "weekly": "an aggregate by week",
+    "monthly": "an aggregate by month",
+    "window": "an aggregate over a span that it does not state",
 }
+_KIND_OF_GRAIN: dict[str, Kind] = {
+    "hour": "daily",
+    "day": "daily",
+    "week": "weekly",
+    "month": "monthly",
+    "window": "window",
+}
+_ROLLUP = re.compile(rf"\b({'|'.join(rollup_names())})\b")
 RELATIVE_BEFORE_YEAR = 1973  # no model was called then: so traces with relative times are placed (import `trace`)
 _COLUMN_OF: dict[Measure, str] = {"tokens": "tokens", "calls": "calls", "spend": "spend"}
 _MISSING: dict[Measure, str] = {
@@ -45,8 +57,10 @@ _MISSING: dict[Measure, str] = {
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """One source and what it holds.
 
-    kind: `calls` (every call is a row), `daily` or `weekly` (an aggregate published by somebody else).
+    kind: `calls` (every call is a row), else an aggregate published by somebody else, by day, week and so on.
     names_models, names_authors: whether it says which model, or at least whose model, was used.
+    series: what its lists name where it is a published series of the table `series` (`author`, `category_author`, ...
+    as in `ledger/series.py`), else empty. anchor: first day of its weeks.
     """
 
     source_id: str
@@ -57,6 +71,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     names_authors: bool
     measures: tuple[Measure, ...]
     citation: str = ""
+    series: str = ""
+    anchor: Anchor = "monday"
 
     def describe(self) -> str:
         text = f"Source {self.source_id}: {_KINDS[self.kind]}, {self.first} to {self.last}."
@@ -70,7 +86,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class Facts:
     """Table `facts`: source_id, day, model, variant, author, origin, weights, is_byok, tokens, calls, spend, unmetered.
 
-    `connection` also has the views `daily_usage` and `length_histogram`.
+    A query may also name any rollup of `ledger/rollups/`, which is summed when it is first named, and `series`: the
+    newest vintages of published series that are no calls (columns in `ledger/series.py`, and `day`).
     """
 
     def __init__(
@@ -81,6 +98,7 @@ class Facts:
         prices_file: Path | None = None,
         ledger: Ledger | None = None,
     ) -> None:
+        self._waiting = set(rollup_names()) - {"daily_usage"}
         self.connection = connection
         self.sources = tuple(sources)
         self.makers = makers
@@ -93,6 +111,9 @@ class Facts:
         return price_history(self.makers.catalog, self._prices_file)
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        for name in self._waiting.intersection(_ROLLUP.findall(sql)):
+            attach(self.ledger, self.connection, name)
+            self._waiting.discard(name)
         return self.connection.execute(sql, list(values)).fetchall()
 
     def source(self, source_id: str) -> Source | None:
@@ -100,15 +121,26 @@ class Facts:
 
     def coverage(self, source: Source, params: Params) -> Coverage:
         """Which periods the source covers, whatever the switches: leaving models out makes no day incomplete."""
-        if source.kind == "weekly" and (params.grain != "week" or params.anchor != "monday"):
-            raise NotComputable("the figure", source.source_id, "it holds whole Monday weeks only (no column day)")
+        if source.kind == "weekly" and (params.grain != "week" or params.anchor != source.anchor):
+            whole = f"it holds whole {source.anchor.capitalize()} weeks only (no column day)"
+            raise NotComputable("the figure", source.source_id, whole)
+        if source.kind == "window" or (source.kind == "monthly" and params.grain != "month"):
+            raise NotComputable("the figure", source.source_id, f"it is {_KINDS[source.kind]} (no column day)")
+        table, names = "facts", "(model, variant)"
+        if source.series and source.series != "author":
+            table, names = "series", "(author, response_model, model_variant, provider_name, app, category)"
         counted = self.query(
-            "SELECT day, count(DISTINCT (model, variant)) FROM facts WHERE source_id = ? GROUP BY day",
-            [source.source_id],
+            f"SELECT day, count(DISTINCT {names}) FROM {table} WHERE source_id = ? GROUP BY day", [source.source_id]
         )
         days: dict[dt.date, int] = dict(counted)
         if source.kind == "weekly":
             days = {day + number * ONE_DAY: models for day, models in counted for number in range(7)}
+        elif source.kind == "monthly":
+            days = {
+                day + number * ONE_DAY: models
+                for day, models in counted
+                for number in range((period_end(day, "month") - day).days + 1)
+            }
         return cover(days, params.window, params.grain, params.anchor, continuous=source.kind == "calls")
 
 
@@ -125,11 +157,13 @@ def open_facts(
     makers = Makers(catalog, overrides or {})
     connection = open_engine()
     attach(ledger, connection, "daily_usage", list_rates=list_rates(catalog) if ledger else None, progress=progress)
-    attach(ledger, connection, "length_histogram")
     _create_facts(connection)
     _add_daily(connection, makers)
-    citations = _add_series(connection, makers) if shipped else {}
-    return Facts(connection, _sources(connection, citations), makers, prices_file, ledger)
+    published = load_series(ledger, connection)
+    add_authors(connection, makers)
+    citations = _add_shipped(connection, makers) if shipped else {}
+    sources = _sources(connection, citations, {series.source_id: series for series in published})
+    return Facts(connection, sources, makers, prices_file, ledger)
 
 
 def list_rates(catalog: Catalog) -> ListRates:
@@ -169,12 +203,12 @@ def _add_daily(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> None:
     )
 
 
-def _add_series(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> dict[str, str]:
+def _add_shipped(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> dict[str, str]:
     """Add the shipped series; its citation by source_id."""
     series = read_shipped()
     found = [makers.of_author(fact.author, fact.weights) for fact in series.facts]
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE series (week DATE, variant VARCHAR, author VARCHAR, origin VARCHAR, "
+        "CREATE OR REPLACE TEMP TABLE shipped (week DATE, variant VARCHAR, author VARCHAR, origin VARCHAR, "
         "weights VARCHAR, tokens BIGINT)"
     )
     columns: list[list[Any]] = [
@@ -183,22 +217,24 @@ def _add_series(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> dict
         *([getattr(maker, field) for maker in found] for field in ("author", "origin", "weights")),
         [fact.tokens for fact in series.facts],
     ]
-    insert_columns(connection, "series", columns)
+    insert_columns(connection, "shipped", columns)
     connection.execute(
         "INSERT INTO facts SELECT ?, 'weekly', week, NULL, variant, author, origin, weights, NULL, tokens, NULL, NULL, "
-        "NULL FROM series",
+        "NULL FROM shipped",
         [series.source_id],
     )
     return {series.source_id: f"{series.source}. Checked {series.checked}."}
 
 
-def _sources(connection: "duckdb.DuckDBPyConnection", citations: Mapping[str, str]) -> list[Source]:
+def _sources(
+    connection: "duckdb.DuckDBPyConnection", citations: Mapping[str, str], published: Mapping[str, PublishedSeries]
+) -> list[Source]:
     rows = connection.execute(
         "SELECT source_id, CASE WHEN bool_or(kind = 'weekly') THEN 'weekly' WHEN bool_or(kind = 'daily') THEN 'daily' "
         "ELSE 'calls' END, min(day), max(day), count(model) > 0, count(author) > 0, count(tokens) > 0, "
         "count(calls) > 0, count(spend) > 0 FROM facts GROUP BY source_id ORDER BY source_id"
     ).fetchall()
-    return [
+    found = [
         Source(
             source_id=source_id,
             kind=kind,
@@ -210,7 +246,25 @@ def _sources(connection: "duckdb.DuckDBPyConnection", citations: Mapping[str, st
             citation=citations.get(source_id, ""),
         )
         for source_id, kind, first, last, models, authors, tokens, calls, spend in rows
+        if source_id not in published
     ]
+    return sorted([*found, *map(_published_source, published.values())], key=lambda source: source.source_id)
+
+
+def _published_source(series: PublishedSeries) -> Source:
+    """A series as a source. Only one by author can stand for all use: the others name a part, or overlap."""
+    return Source(
+        source_id=series.source_id,
+        kind=_KIND_OF_GRAIN[series.grain],
+        first=series.first,
+        last=series.last_day,
+        names_models=False,
+        names_authors=series.kind == "author",
+        measures=series.measures,
+        citation=series.notes(),
+        series=series.kind,
+        anchor=series.anchor,
+    )
 
 
 def selected_sql(figure: str, source: Source, params: Params) -> tuple[str, list[Any]]:

@@ -21,6 +21,7 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     label_rule: a call of several labels counts under the surest one (`top`), in equal parts under each (`split`) or
     fully under each (`any`, so that shares add up to more than one). size_by: what sizes a model: its total
     parameters, those active for one token, or its list price.
+    without_accounts: tenant ids whose calls are left out, as if they had never been made.
     """
 
     window: Window = Window()
@@ -33,13 +34,17 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     include_byok: bool = True
     label_rule: LabelRule = "top"
     size_by: SizeBy = "total"
+    without_accounts: tuple[str, ...] = ()
 
     def switches(self) -> list[str]:
         """Which switches were used: every output carries them."""
         weeks = f"weeks begin on {self.anchor.capitalize()}" if self.grain == "week" else "calendar months"
         kept = {"free variants": self.include_free, "cloaked models": self.include_cloaked, "BYOK": self.include_byok}
         used = "; ".join(f"{name} {'in' if value else 'out'}" for name, value in kept.items())
-        return [f"Measure {self.measure}; {weeks}, UTC; {used}."]
+        told = [f"Measure {self.measure}; {weeks}, UTC; {used}."]
+        if self.without_accounts:
+            told.append(f"Without the accounts {', '.join(self.without_accounts)}.")
+        return told
 
 
 def parse_view(text: str) -> int | None:

@@ -127,10 +127,10 @@ def read_array(file: Path, text: str, member: str) -> tuple[dict[str, Any], list
     items = outer.get(member) if outer else document
     if not isinstance(items, list):
         refuse(file, 1, f'neither a list of records nor an object with the list "{member}"')
-    return outer, list(zip(_lines_of_items(text, member if outer else "", len(items)), items, strict=True))
+    return outer, list(zip(lines_of_items(text, member if outer else "", len(items)), items, strict=True))
 
 
-def _lines_of_items(text: str, member: str, count: int) -> Iterator[int]:
+def lines_of_items(text: str, member: str, count: int) -> Iterator[int]:
     """The line on which each item of the array begins: walked a second time, since json gives values no place."""
     decoder = json.JSONDecoder()
     found = re.search(rf'"{member}"\s*:\s*\[' if member else r"\[", text)
