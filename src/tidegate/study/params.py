@@ -10,6 +10,7 @@ from tidegate.study.result import StudyError
 Measure = Literal["tokens", "calls", "spend"]
 UNITS: dict[Measure, str] = {"tokens": "tokens", "calls": "calls", "spend": "nano-USD"}
 LabelRule = Literal["top", "split", "any"]
+UnitOf = Literal["tenant", "user"]
 SizeBy = Literal["total", "active", "price"]
 
 
@@ -20,7 +21,8 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     include_free: models under the variant `free`. include_byok: calls on the caller's own provider key.
     label_rule: a call of several labels counts under the surest one (`top`), in equal parts under each (`split`) or
     fully under each (`any`, so that shares add up to more than one). size_by: what sizes a model: its total
-    parameters, those active for one token, or its list price.
+    parameters, those active for one token, or its list price. unit: whose return is counted, accounts' (tenant_id) or
+    their end users' (user_hash).
     without_accounts: tenant ids whose calls are left out, as if they had never been made.
     """
 
@@ -34,6 +36,7 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     include_byok: bool = True
     label_rule: LabelRule = "top"
     size_by: SizeBy = "total"
+    unit: UnitOf = "tenant"
     without_accounts: tuple[str, ...] = ()
 
     def switches(self) -> list[str]:
