@@ -14,6 +14,7 @@ key of that provider's, and must not be sent there."""
 WORKER_MAX = (1 << 10) - 1
 _SEQUENCE_MASK = (1 << 12) - 1
 _RANDOM_BITS = 36
+_RANDOM_MASK = (1 << _RANDOM_BITS) - 1
 
 
 class IdParts(NamedTuple):
@@ -31,9 +32,9 @@ def gateway_tag(gateway_id: str) -> int:
 
 def generation_id(unix_ms: int, sequence: int, tag: int, worker: int, random: int) -> str:
     """A UUIDv7 as text. `sequence` and `random` are cut to their bits; 0 <= worker <= WORKER_MAX."""
-    low = (2 << 62) | (tag << 46) | (worker << _RANDOM_BITS) | (random & ((1 << _RANDOM_BITS) - 1))
-    digits = f"{unix_ms:012x}7{sequence & _SEQUENCE_MASK:03x}{low:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    high = 0x8000 | tag >> 2  # the variant, and all of the tag but the two bits that the last group begins with
+    low = (tag & 3) << 46 | worker << _RANDOM_BITS | random & _RANDOM_MASK
+    return f"{unix_ms >> 16:08x}-{unix_ms & 0xFFFF:04x}-7{sequence & _SEQUENCE_MASK:03x}-{high:04x}-{low:012x}"
 
 
 def parse_generation_id(text: str) -> IdParts:

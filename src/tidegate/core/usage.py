@@ -97,7 +97,20 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 f"cache_creation_1h_input_tokens ({self.cache_creation_1h_input_tokens}) cannot exceed "
                 f"cache_creation_input_tokens ({self.cache_creation_input_tokens})"
             )
-        if min(msgspec.structs.astuple(self)[:-1]) < 0:  # all but `kinds`
+        if (
+            self.input_tokens
+            | self.output_tokens
+            | self.cache_read_input_tokens
+            | self.cache_creation_input_tokens
+            | self.reasoning_output_tokens
+            | self.images
+            | self.audio_input_s
+            | self.audio_output_s
+            | self.video_output_s
+            | self.requests
+            | self.cache_creation_1h_input_tokens
+            | self.web_searches
+        ) < 0:  # as soon as one of them is: all share the sign bit
             counts = [(k, v) for k, v in msgspec.structs.asdict(self).items() if isinstance(v, int)]
             raise ValueError(f"counts cannot be negative: {', '.join(f'{k} ({v})' for k, v in counts if v < 0)}")
         if self.kinds is not None:

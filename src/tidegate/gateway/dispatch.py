@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from tidegate.core.errors import GatewayError, UpstreamError
 from tidegate.gateway.egress import request_head
@@ -27,7 +29,7 @@ def passed_on(serving: Serving, operation: Operation, headers: Headers) -> bytes
     return b"".join([b"%b: %b\r\n" % (name, headers[name]) for name in names if name in headers])
 
 
-class Dispatch(NamedTuple):
+class Dispatch(Struct, frozen=True, gc=False):
     """What an attempt is made of. lines: header lines of the caller that go on to the provider."""
 
     serving: Serving
@@ -39,13 +41,6 @@ class Dispatch(NamedTuple):
 def prepare(attempt: Dispatch, then: Callable[[Pieces], None], refuse: Callable[[GatewayError], None]) -> None:
     """Give the bytes of an attempt to `then`: at once, or when the provider's credentials are ready; or refuse."""
 
-    def signed_in(ready: "asyncio.Future[None]") -> None:
-        error = UpstreamError("asking for credentials was given up") if ready.cancelled() else ready.exception()
-        if error is None:
-            prepare(attempt, then, refuse)
-        else:
-            refuse(error if isinstance(error, GatewayError) else UpstreamError(f"no credentials: {error}"))
-
     try:
         pieces = request_pieces(attempt)
     except GatewayError as error:
@@ -53,13 +48,25 @@ def prepare(attempt: Dispatch, then: Callable[[Pieces], None], refuse: Callable[
         return
     if pieces is not None:
         then(pieces)
-    elif attempt.serving.credentials is not None:
+    else:
+        _sign_in(attempt, then, refuse)
+
+
+def _sign_in(attempt: Dispatch, then: Callable[[Pieces], None], refuse: Callable[[GatewayError], None]) -> None:
+    def signed_in(ready: "asyncio.Future[None]") -> None:
+        error = UpstreamError("asking for credentials was given up") if ready.cancelled() else ready.exception()
+        if error is None:
+            prepare(attempt, then, refuse)
+        else:
+            refuse(error if isinstance(error, GatewayError) else UpstreamError(f"no credentials: {error}"))
+
+    if attempt.serving.credentials is not None:
         attempt.serving.credentials.ready().add_done_callback(signed_in)
 
 
 def request_pieces(attempt: Dispatch) -> Pieces | None:
     """Head and body, in the order of writing; None while the provider's credentials are not ready."""
-    serving, operation, way, lines = attempt
+    serving, operation, way, lines = attempt.serving, attempt.operation, attempt.way, attempt.lines
     if operation.counts_only:
         prefix = serving.count_prefix
     else:

@@ -1,7 +1,7 @@
 """How the bytes of one call go: as they are, where caller and provider speak one dialect; through the hub otherwise."""
 
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -28,8 +28,8 @@ FITS: Final[Mapping[str, Callable[[bytes, Head, str, Quirks], Fitted]]] = {"open
 class Way(Protocol):
     """A way is chosen once a call.
 
-    `head`: of the request, without a view into its body. `pieces`: the body as the provider gets it, to be written in
-    this order. `dropped`: the caller's fields that the provider's dialect cannot say.
+    `head`: of the request; of a stream's, without a view into its body, which would stay in memory. `pieces`: the body
+    as the provider gets it, to be written in this order. `dropped`: the caller's fields that the provider's dialect cannot say.
     """
 
     head: Head
@@ -53,7 +53,7 @@ class Way(Protocol):
         ...
 
 
-class Stamp(NamedTuple):
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """What a reply written by us says of itself."""
 
     generation_id: str
@@ -70,7 +70,7 @@ def way_of(operation: Operation, head: Head, body: bytes, serving: Serving, pric
         refuse_dropped(way.dropped)
     if not operation.is_openrouter:
         return way
-    return PricedWay(way, operation.dialect.name, price, Identity(*stamp, way.head.model))
+    return PricedWay(way, operation.dialect.name, price, Identity(stamp.generation_id, stamp.created_s, way.head.model))
 
 
 class _Preferences(msgspec.Struct):
@@ -96,7 +96,7 @@ class SameWay:
 
     def __init__(self, operation: Operation, head: Head, body: bytes, serving: Serving, stamp: Stamp) -> None:
         self._operation, self._stamp = operation, stamp
-        self.head = without_views(head)
+        self.head = without_views(head) if head.is_stream else head
         self.dropped: tuple[str, ...] = ()
         fit = FITS.get(operation.dialect.name)
         if fit is None:

@@ -4,11 +4,13 @@ What is not plain (a repeated header, a coding of any kind, a length that is not
 head) is left to the parser, which means the same by the rest (`tests/gateway/test_whole_reply.py`).
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 HEAD_BYTES_MAX: Final = 16 * 1024
 _TOKEN: Final = bytes(c for c in range(33, 127) if chr(c) not in '"(),/:;<=>?@[\\]{}')  # RFC 9110, section 5.6.2
-_CONTROL: Final = bytes(c for c in (*range(32), 127) if chr(c) not in "\t\r\n")
+_CONTROL: Final = bytes(c for c in (*range(32), 127) if chr(c) != "\t")
 _DECIDING: Final = frozenset((b"transfer-encoding", b"content-encoding", b"upgrade", b"trailer"))
 NAMES_MAX: Final = 512  # names of headers remembered: providers send the same few all the time
 _names: dict[bytes, bytes] = {}
@@ -25,7 +27,7 @@ def _plain_name(name: bytes) -> bytes:
     return plain
 
 
-class WholeReply(NamedTuple):
+class WholeReply(Struct, frozen=True, gc=False):
     status: int
     headers: dict[bytes, bytes]  # names in lower case
     body: bytes
@@ -38,11 +40,11 @@ def read_whole(data: bytes) -> WholeReply | None:
         return None
     head = data[:end]
     lines = head.split(b"\r\n")
-    breaks = len(lines) - 1
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or len(head.translate(None, _CONTROL)) != end:
+    if len(head.translate(None, _CONTROL)) != end - 2 * (len(lines) - 1):  # any control but the line ends
         return None
     headers: dict[bytes, bytes] = {}
-    for line in lines[1:]:
+    del lines[0]
+    for line in lines:
         name, colon, value = line.partition(b":")
         name = _names.get(name) or _plain_name(name)
         if not name or name in headers or not colon:

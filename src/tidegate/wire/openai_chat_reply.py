@@ -222,18 +222,22 @@ def usage_from_wire(wire: WireUsage) -> Usage | None:
     if prompt is None or completion is None or not (0 <= prompt <= TOKENS_MAX and 0 <= completion <= TOKENS_MAX):
         return None
     details, spent = wire.prompt_tokens_details, wire.completion_tokens_details
-    reasoning = max((spent and spent.reasoning_tokens) or 0, 0)
+    reasoning = (spent and spent.reasoning_tokens) or 0
+    if reasoning < 0:
+        reasoning = 0
     if reasoning and wire.total_tokens == prompt + completion + reasoning:
         completion += reasoning
     read = (details and details.cached_tokens) or wire.prompt_cache_hit_tokens or wire.cached_tokens or 0
     written = (details and details.cache_write_tokens) or 0
-    read = min(max(read, 0), prompt)
+    if read or written:
+        read = min(max(read, 0), prompt)
+        written = min(max(written, 0), prompt - read)
     return Usage(
         input_tokens=prompt,
         output_tokens=completion,
         cache_read_input_tokens=read,
-        cache_creation_input_tokens=min(max(written, 0), prompt - read),
-        reasoning_output_tokens=min(reasoning, completion),
+        cache_creation_input_tokens=written,
+        reasoning_output_tokens=reasoning if reasoning < completion else completion,
     )
 
 
