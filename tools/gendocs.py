@@ -27,6 +27,8 @@ TABLES = (
     ("limits", config.Limits, "[limits]"),
     ("ledger", config.Ledger, "[ledger]"),
     ("upstream", config.Upstream, "[upstream]"),
+    ("labels", config.Labels, "[labels]"),
+    ("", config.TenantConfig, "[tenants.NAME]"),
     ("", config.ProviderConfig, "[providers.NAME]"),
     ("", config.EndpointConfig, "[[endpoints]]"),
     ("", config.PriceConfig, "price = { ... } of an endpoint"),

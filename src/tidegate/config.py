@@ -95,6 +95,37 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     connections_idle_max: Annotated[int, Meta(ge=0), _help("unused connections kept per provider and worker")] = 256
 
 
+class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who labels sampled calls by language and task: calls of tenants that opted in ([tenants.NAME]), and no others."""
+
+    labeller: Annotated[
+        Literal["local", "model"], _help("`local`: on this machine; `model`: a model that is asked with a fixed prompt")
+    ] = "local"
+    model: Annotated[str, _help("the model that is asked, as callers name it")] = ""
+    base_url: Annotated[
+        str, _help("where it is asked, an OpenAI-compatible address ending in `/v1`; default: this gateway")
+    ] = ""
+    api_key_env: Annotated[
+        str, _help("environment variable with the key for it; with this gateway, one of its own")
+    ] = "TIDEGATE_LABELS_KEY"
+    seed: Annotated[str, Meta(max_length=32), _help("which calls are drawn; another seed draws others")] = "tidegate"
+    audit_texts: Annotated[
+        int,
+        Meta(ge=0, le=1000),
+        _help("newest labelled prompts kept in the labeller's memory, for `tidegate labels status --texts`; 0: none"),
+    ] = 0
+
+
+class TenantConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one tenant has agreed to."""
+
+    label_one_in: Annotated[
+        int,
+        Meta(ge=0),
+        _help("label one in this many of the tenant's calls (400 is 0.25 %), by reading them in memory; 0: none"),
+    ] = 0
+
+
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One provider: a new one, or changes to one of the catalog."""
 
@@ -172,6 +203,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limits: Limits = Limits()
     ledger: Ledger = Ledger()
     upstream: Upstream = Upstream()
+    labels: Labels = Labels()
+    tenants: Annotated[dict[str, TenantConfig], _help("tenants by name")] = {}
     providers: Annotated[dict[str, ProviderConfig], _help("providers by name")] = {}
     endpoints: Annotated[tuple[EndpointConfig, ...], _help("models served, in order of preference")] = ()
 
@@ -182,6 +215,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def ledger_path(self) -> Path:
         return Path(self.ledger.path).expanduser().resolve() if self.ledger.path else self.home_path / "ledger"
+
+    @property
+    def labelled_one_in(self) -> dict[str, int]:
+        """Tenants that opted in to labels, with the number of calls of which one is labelled."""
+        return {name: tenant.label_one_in for name, tenant in self.tenants.items() if tenant.label_one_in}
 
     @property
     def catalog_path(self) -> Path:
@@ -203,6 +241,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "limits": Limits,
     "ledger": Ledger,
     "upstream": Upstream,
+    "labels": Labels,
 }
 
 
@@ -288,6 +327,8 @@ def _from_text(text: str, kind: Any) -> Any:
 def _check(config: Config) -> None:
     if bool(config.gateway.tls_cert_file) != bool(config.gateway.tls_key_file):
         raise ConfigError("gateway.tls_cert_file and gateway.tls_key_file go together: set both or neither")
+    if config.labels.labeller == "model" and not config.labels.model:
+        raise ConfigError("labels.labeller is `model`, and labels.model does not say which; name one that is served")
     for network in config.gateway.trusted_forwarders:
         try:
             ipaddress.ip_network(network)

@@ -102,6 +102,7 @@ class Totals:
         self.unauthenticated = self.unparsable = self.unknown_cost = 0
         self.input_tokens = self.output_tokens = self.cost_nano_usd = 0
         self.open_calls = self.connections = 0
+        self.label_samples = self.label_samples_dropped = 0
         self.overhead = [0] * (len(BUCKETS_S) + 1)
         self.first_chunk = [0] * (len(BUCKETS_S) + 1)
         self.overhead_sum_us = self.first_chunk_sum_us = 0

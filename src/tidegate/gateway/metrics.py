@@ -25,6 +25,8 @@ COUNTERS = (
     ("unknown_cost", "tidegate_unknown_cost_calls", "calls whose provider never said what they used"),
     ("input_tokens", "tidegate_input_tokens", "prompt tokens metered, cached ones included"),
     ("output_tokens", "tidegate_output_tokens", "completion tokens metered, reasoning included"),
+    ("label_samples", "tidegate_label_samples", "calls handed to the labeller, of tenants that opted in"),
+    ("label_samples_dropped", "tidegate_label_samples_dropped", "drawn calls that the labeller could not take"),
     ("cost_nano_usd", "tidegate_cost_nano_usd", "charged to tenants, nano-USD"),
 )
 GAUGES = (

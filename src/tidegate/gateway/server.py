@@ -27,6 +27,7 @@ from tidegate.gateway.passage import Passage
 from tidegate.gateway.patience import SWEEP_S
 from tidegate.gateway.recorder import Recorder
 from tidegate.gateway.rows import Kinds
+from tidegate.gateway.sampling import Sampler
 from tidegate.gateway.table import Table
 from tidegate.gateway.upload import Upload
 from tidegate.gateway.upstream import Pool
@@ -65,6 +66,7 @@ class Server:
         self.totals = Totals()
         self.kinds = Kinds()
         self.metrics: Callable[[], bytes] = bytes
+        self.sampler: Sampler | None = None  # of calls that are labelled; None where no tenant opted in
         self.connections: set[ClientConnection] = set()
         self.exchanges: set[Any] = set()  # everything with a deadline of its own: Exchange, Passage
         self.is_draining = False
@@ -105,7 +107,10 @@ class Server:
         operation = self.call_of(request.method, request.path, request.query)
         if operation is not None:
             assert key is not None  # needs_key holds for every call path
-            return self._kind_of(operation)(self, client, request, key, operation)
+            call = self._kind_of(operation)(self, client, request, key, operation)
+            if self.sampler is not None:
+                self.sampler.offer(call)
+            return call
         if request.path in LocalReply.PATHS or operation_of(request.path, b"") or is_models_path(request.path):
             return LocalReply(self, client, request)
         if not self.console.unix_path:

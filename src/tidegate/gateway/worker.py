@@ -27,6 +27,7 @@ from tidegate.gateway.listener import ClientConnection
 from tidegate.gateway.metrics import MetricsBoard
 from tidegate.gateway.models import Listings
 from tidegate.gateway.recorder import Recorder
+from tidegate.gateway.sampling import sampler_of
 from tidegate.gateway.server import Server
 from tidegate.gateway.serving import build_table
 from tidegate.ledger.journal import JournalWriter
@@ -54,6 +55,7 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
         return board.render()
 
     server.metrics = metrics
+    server.sampler = sampler_of(loop, config, server.totals)
     listener = await loop.create_server(
         lambda: ClientConnection(server), sock=_socket(config), ssl=_listener_tls(config), backlog=LISTEN_BACKLOG
     )
@@ -75,6 +77,8 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     chores.cancel()
     board.withdraw()
     server.pool.close()
+    if server.sampler is not None:
+        await server.sampler.close()
     server.recorder.close()
 
 

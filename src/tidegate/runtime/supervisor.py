@@ -1,4 +1,4 @@
-"""The supervisor: gateway workers, console, local model and sealing, as one thing that starts and stops.
+"""The supervisor: gateway workers, console, local model, labeller and sealing, as one thing that starts and stops.
 
 Start: check the port, recover what an earlier run left, start everything, wait until all is ready.
 While it runs: a process that ends is started again; closed journal segments are sealed every `seal_interval_s`, by a
@@ -32,6 +32,7 @@ from tidegate.runtime.process import Announce, Process, Program, lifeline_fd, ti
 SEAL_S = 600.0  # one run of sealing, while serving
 LAST_SEAL_S = 120.0  # the one at the end, for which Ctrl-C waits
 CONSOLE_DRAIN_S = 5.0
+LABELLER = "labels"
 DRAIN_GRACE_S = 2.0  # beyond drain_s, so that a worker that drains to the last moment is not killed at it
 T = TypeVar("T")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -137,7 +138,7 @@ class Supervisor:
         self._others = [self._process(program) for program in self._beside()]
         started = (*self._workers, *self._others)
         failures = await asyncio.gather(*(process.start() for process in started))
-        extra = {program.name for program in self._options.extra}
+        extra = {LABELLER, *(program.name for program in self._options.extra)}
         for process, failure in zip(started, failures, strict=True):
             if failure and process.program.name not in extra:
                 raise StartFailed(failure)
@@ -170,6 +171,8 @@ class Supervisor:
     def _beside(self) -> list[Program]:
         console = Program(name="console", module="tidegate.console", drain_s=CONSOLE_DRAIN_S, log=self._log("console"))
         extra = [msgspec.structs.replace(program, log=self._log(program.name)) for program in self._options.extra]
+        if self._config.labelled_one_in:
+            extra.append(Program(name=LABELLER, module="tidegate.labels", log=self._log(LABELLER)))
         return [console, *extra] if self._options.console else extra
 
     def _log(self, name: str) -> Path | None:
@@ -212,7 +215,8 @@ class Supervisor:
         """Whether sealing would find anything: a closed segment, or one that a killed worker left open."""
         names = [path.name for path in (self._config.ledger_path / "journal").glob("*.jsonl")]
         being_written = [name for name in names if name.endswith(".open.jsonl")]
-        return len(names) > len(being_written) or len(being_written) > len(self._workers)
+        writers = len(self._workers) + bool(self._config.labelled_one_in)
+        return len(names) > len(being_written) or len(being_written) > writers
 
     async def seal_now(self) -> None:
         """Seal also what the workers are writing, so that figures hold the calls of this moment."""
