@@ -8,26 +8,23 @@ The header comment of a `.sql` file is its contract and is read by code and docs
 
 Everything measured is an integer, so merging is exact: rollup(a) merged with rollup(b) is rollup(a and b), and two
 rollups are equal when their sorted canonical CSVs are. A measure that no row has is null; null and n add to n.
-A unit is up to UNIT_FILES_MAX sealed files of one day (computed here, cached, rebuilt at will) or one imported
-aggregate series (part of the record, named in the manifest); new data costs only its own units.
+A unit is a run of sealed files of one day (`rollup_runs.py`: computed, cached, rebuilt at will) or one imported
+aggregate series (part of the record, named in the manifest); a new sealed file costs only itself.
 """
 
 import functools
 import hashlib
 import importlib.resources
-import itertools
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tidegate.core.errors import LedgerError
 from tidegate.ledger.rollup_rows import bind
-from tidegate.ledger.schema import sql_text
+from tidegate.ledger.rollup_runs import Days, Run, merge_runs, plan, read_units, store
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,10 +34,7 @@ if TYPE_CHECKING:
 ListRates = Mapping[str, tuple[int, int]]
 """price_id -> (input, output) list rates, nano-USD per million tokens."""
 
-T = TypeVar("T")
 NULL = "\\N"  # a missing value in canonical CSV; an empty text is an empty field
-UNIT_FILES_MAX = 256  # sealed files in one computed unit
-CACHE_SUFFIX = ".cache"  # Parquet too, but no sealed file: nobody should take it for evidence
 _SUM = "DECIMAL(38,0)"  # of money, and of counts: what providers report is added up, however absurd
 _COUNTS = {"calls", "unmetered_calls", "sampled_calls"}
 _KEY_TYPES = {
@@ -67,6 +61,15 @@ class Rollup(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def columns(self) -> tuple[str, ...]:
         return self.key + self.measures
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether a label that comes later than its row changes it."""
+        return self.relation == "tags" or "sample_weight" in self.sql
+
+    @property
+    def reads_prices(self) -> bool:
+        return "list_cost_nano_usd" in self.measures
 
     def type_of(self, column: str) -> str:
         """The SQL type of a column of this rollup."""
@@ -145,7 +148,7 @@ def attach(
     list_rates: ListRates | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Make the whole ledger's rollup `name` a view of that name on `connection` . Without a ledger the view is empty.
+    """Make the whole ledger's rollup `name` a table of that name on `connection`. Without a ledger it is empty.
 
     list_rates: what `list_cost_nano_usd` is computed from; a row whose price is not in it has none.
     progress: called with (units done, units to do).
@@ -156,20 +159,22 @@ def attach(
     columns = ", ".join(f"{column} {rollup.type_of(column)}" for column in rollup.columns)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_units ({columns})")
     if ledger:
-        _load_rates(connection, list_rates or {})
+        rates = (list_rates or {}) if rollup.reads_prices else {}
+        _load_rates(connection, rates)
         try:
-            _fill(ledger, connection, rollup, list_rates or {}, progress)
+            _fill(ledger, connection, rollup, rates, progress)
         except (duckdb.Error, OSError) as error:
             raise LedgerError(
                 f"ledger {ledger.path}: its files cannot be summed: {str(error).splitlines()[0]} "
                 "(`tidegate ledger verify` names what is wrong)"
             ) from error
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {merge_sql(rollup, name + '_units')}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {merge_sql(rollup, name + '_units')}")
+    connection.execute(f"DROP TABLE {name}_units")
 
 
-def select_rollup(rollup: Rollup, files: Sequence[Path]) -> str:
+def select_rollup(rollup: Rollup, files: Sequence[Path], labels: Sequence[Path] = ()) -> str:
     """SQL of one unit over these sealed files, for a connection with the table `list_rates`."""
-    return bind(rollup.sql, rollup.relation, files)
+    return bind(rollup.sql, rollup.relation, files, labels)
 
 
 def _fill(
@@ -181,91 +186,73 @@ def _fill(
 ) -> None:
     """Insert every unit into the table of units: those at hand in one statement, the others as they are computed."""
     insert = f"INSERT INTO {rollup.name}_units BY NAME "
-    units = _units(ledger, rollup, list_rates)
     if sealed := ledger.rollup_files(rollup.name):
-        connection.execute(insert + _read_units(sealed))
-    at_hand = _insert_cached(connection, insert, [unit for unit, _ in units if unit.is_file()])
-    done = len(at_hand)
-    for unit, files in units:
-        if unit not in at_hand:
-            query = select_rollup(rollup, files)
-            connection.execute(insert + (_read_units([unit]) if _cache(connection, query, unit) else f"({query})"))
-            done += 1
+        connection.execute(insert + _newest_vintages(connection, rollup, sealed))
+    days = Days(ledger.path, ledger.sealed_files("rows"), ledger.sealed_files("labels") if rollup.reads_labels else ())
+    definition = hashlib.sha256(repr((rollup.sql, sorted(list_rates.items()))).encode()).digest()
+    runs = plan(days, ledger.path / "cache" / "rollups" / rollup.name, definition)
+    done = _insert_cached(connection, insert, [run.path for run in runs if run.path.is_file()])
+    for run in runs:
+        if run.path not in done:
+            query = select_rollup(rollup, run.files, run.labels)
+            try:
+                connection.execute(insert + (read_units([run.path]) if store(connection, query, run) else f"({query})"))
+            except Exception as error:  # said again, with the file that is to blame
+                raise _blamed(connection, rollup, run, error) from error
+            done.add(run.path)
         if progress:
-            progress(done, len(units))
+            progress(len(done), len(runs))
+    merge_runs(connection, days, definition, runs, lambda relation: merge_sql(rollup, relation))
 
 
-def _insert_cached(connection: "duckdb.DuckDBPyConnection", insert: str, cached: list[Path]) -> list[Path]:
-    """Insert what was computed before; the units inserted: all, or none where one is damaged (all are then removed)."""
+def _insert_cached(connection: "duckdb.DuckDBPyConnection", insert: str, cached: list[Path]) -> set[Path]:
+    """Insert what was computed before; the units inserted. A damaged one is removed, to be computed anew."""
     import duckdb
 
     if not cached:
-        return []
+        return set()
     try:
-        connection.execute(insert + _read_units(cached))
+        connection.execute(insert + read_units(cached))
     except duckdb.Error:
+        found = set()
         for unit in cached:
-            with suppress(OSError):
-                unit.unlink()
-        return []
-    return cached
+            try:
+                connection.execute(insert + read_units([unit]))
+                found.add(unit)
+            except duckdb.Error:
+                with suppress(OSError):
+                    unit.unlink()
+        return found
+    return set(cached)
 
 
-def _units(ledger: "Ledger", rollup: Rollup, list_rates: ListRates) -> list[tuple[Path, list[Path]]]:
-    """(file in the cache, sealed files) of each computed unit: neighbours in the manifest, of one day.
+def _newest_vintages(connection: "duckdb.DuckDBPyConnection", rollup: Rollup, files: Sequence[Path]) -> str:
+    """SQL over imported units. A unit may have a column `vintage`: of a source's period only the newest then counts.
 
-    A name begins with day and number and ends with what it depends on, so that an outdated unit can be found.
+    Published values are restated, all of a period at once; a unit without the column is vintage 1.
     """
-    folder = ledger.path / "cache" / "rollups" / rollup.name
-    definition = hashlib.sha256(repr((rollup.sql, sorted(list_rates.items()))).encode()).digest()
-    found = []
-    for day, sealed in itertools.groupby(ledger.sealed_files("rows"), key=lambda file: file.day):
-        for number, group in enumerate(batched(list(sealed), UNIT_FILES_MAX)):
-            files = [ledger.path / file.path for file in group]
-            identity = hashlib.sha256(definition)
-            for file, path in zip(group, files, strict=True):
-                seen = path.stat()
-                identity.update(f"{file.path}:{seen.st_size}:{seen.st_mtime_ns}\n".encode())
-            found.append((folder / f"{day}~{number:04d}~{identity.hexdigest()[:32]}{CACHE_SUFFIX}", files))
-    return found
+    units = read_units(files)
+    if "vintage" not in {name for name, *_ in connection.execute(f"DESCRIBE {units}").fetchall()}:
+        return units
+    period = next((column for column in rollup.key if column in ("day", "week", "month_block")), "source_id")
+    return (
+        f"SELECT * EXCLUDE (vintage) FROM ({units}) QUALIFY coalesce(vintage, 1) = "
+        f"max(coalesce(vintage, 1)) OVER (PARTITION BY source_id, {period})"
+    )
 
 
-def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Slices of at most `size`, in order."""
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _cache(connection: "duckdb.DuckDBPyConnection", query: str, unit: Path) -> bool:
-    """Write a unit by atomic rename, in the place of an outdated one. False where it cannot be written.
-
-    A ledger that is read-only, or a full disk, is studied all the same; only the next run is not faster.
-    """
+def _blamed(connection: "duckdb.DuckDBPyConnection", rollup: Rollup, run: Run, error: Exception) -> Exception:
+    """The error again, naming the one sealed file that causes it, where it is one."""
     import duckdb
 
-    try:
-        unit.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=unit.parent, suffix=".tmp")
-    except OSError:
-        return False
-    part = Path(name)
-    try:
-        os.close(handle)
-        connection.execute(f"COPY ({query}) TO {sql_text(name)} (FORMAT parquet, COMPRESSION zstd)")
-        part.replace(unit)
-        for outdated in unit.parent.glob(f"{unit.name.rpartition('~')[0]}~*{CACHE_SUFFIX}"):
-            if outdated != unit:
-                outdated.unlink(missing_ok=True)
-    except (duckdb.IOException, OSError):
-        return False  # where the query is to blame, the caller meets the same error again
-    finally:
-        with suppress(FileNotFoundError):
-            part.unlink()
-    return True
-
-
-def _read_units(files: Sequence[Path]) -> str:
-    listed = ", ".join(sql_text(str(file)) for file in files)
-    return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+    if not isinstance(error, duckdb.Error):
+        return error
+    for rows, labels in (*(([file], []) for file in run.files), *(([], [file]) for file in run.labels)):
+        try:
+            connection.execute(f"SELECT count(*) FROM ({select_rollup(rollup, rows, labels)})").fetchall()
+        except duckdb.Error as found:
+            return duckdb.Error(f"{(rows or labels)[0]}: {str(found).splitlines()[0]}")
+    return error
 
 
 def _load_rates(connection: "duckdb.DuckDBPyConnection", rates: ListRates) -> None:
