@@ -134,7 +134,7 @@ async def test_nothing_is_silently_dropped(config, journal, caplog):
     found = sorted(written(config), key=lambda label: label.generation_id)
     assert [(label.generation_id, label.language, label.task_tags) for label in found] == [
         ("call-1", "en", [TAG]),
-        ("call-3", None, []),
+        ("call-3", "und", []),
     ]
     assert SECRET not in caplog.text and "RuntimeError at test_labels_worker.py" in caplog.text
 

@@ -147,7 +147,9 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     labeller: Annotated[
         str | None, column("labels", "who labelled: `local:` and the classifier's version, or `model:` and a model")
     ] = None
-    language: Annotated[str | None, column("labels", "as in the row; null where the text gives none away")] = None
+    language: Annotated[
+        str | None, column("labels", "as in the row: `und` where the text gives none away, `zxx` where it is all code")
+    ] = None
     task_tags: Annotated[
         list[TaskTag] | None,
         column("labels", "as in the row, strongest first; empty where nothing fits, null if unasked"),

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 IN_FLIGHT_MAX: Final = 8
 SWEEP_S: Final = 1.0
 LAST_SAMPLES_S: Final = 3.0  # for what the gateway's workers still hand over when all stop
+UNDETERMINED: Final = "und"  # BCP 47; null is a call that nobody looked at
 NICE: Final = 10  # callers come first
 
 
@@ -118,7 +119,7 @@ class Labels:
                 generation_id=sample.generation_id,
                 ts=sample.ts,
                 labeller=self._labeller.name,
-                language=found.language,
+                language=found.language or UNDETERMINED,
                 task_tags=list(found.tags),
                 tag_sample_weight=sample.one_in,
             )
