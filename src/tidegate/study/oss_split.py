@@ -8,7 +8,7 @@ from tidegate.study.shares import cells, common_notes, missing_note, tabulate
 NAME = "oss_split"
 QUESTION = "How much goes to models with open weights, and is it Chinese?"
 SOURCE_TYPES = ("open_cn", "open_row", "closed", "cloaked", "unknown")
-_GROUP = (
+SOURCE_TYPE_SQL = (
     "CASE WHEN origin = 'cloaked' THEN 'cloaked' WHEN weights = 'closed' THEN 'closed' "
     "WHEN weights = 'open' AND origin = 'CN' THEN 'open_cn' "
     "WHEN weights = 'open' AND origin <> 'unknown' THEN 'open_row' ELSE 'unknown' END"
@@ -17,7 +17,7 @@ _GROUP = (
 
 def oss_split(facts: Facts, source: Source, params: Params) -> Result:
     """Shares of the measure by source_type: open_cn, open_row, closed, cloaked, unknown."""
-    table = tabulate(NAME, facts, source, params, _GROUP)
+    table = tabulate(NAME, facts, source, params, SOURCE_TYPE_SQL)
     missing = table.share("unknown")
     return Result(
         figure=NAME,

@@ -25,7 +25,8 @@ def pivot(result: Result) -> Pivot:
     lines: dict[str, dict[str, str]] = {}
     across: dict[str, None] = {}
     for cell in result.rows:
-        name = ", ".join(cell.groups[group] for group in named if group in cell.groups) or cell.period
+        places = {**cell.groups, "period": cell.period}
+        name = ", ".join(places[group] for group in named if group in places) or cell.period
         column = " ".join(value for key, value in cell.groups.items() if key not in named)
         across[column] = None
         lines.setdefault(name, {})[column] = cell_text(cell, result.unit)

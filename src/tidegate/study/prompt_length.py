@@ -28,7 +28,7 @@ class Bucket(msgspec.Struct, frozen=True):
 
 def prompt_length(facts: Facts, source: Source, params: Params) -> Result:
     """Mean (exact), median and p90 (to better than one part in 64) of input, output and total tokens a call."""
-    _refuse_what_is_not_kept(facts, source, params)
+    refuse_what_is_not_kept(NAME, facts, source, params)
     rows = facts.query(
         "SELECT week, length_of, bucket, sum(calls), sum(tokens) FROM length_histogram "
         "WHERE source_id = ? AND tag_path = '' GROUP BY ALL ORDER BY ALL",
@@ -66,7 +66,8 @@ def prompt_length(facts: Facts, source: Source, params: Params) -> Result:
     )
 
 
-def _refuse_what_is_not_kept(facts: Facts, source: Source, params: Params) -> None:
+def refuse_what_is_not_kept(figure: str, facts: Facts, source: Source, params: Params) -> None:
+    """Raise NotComputable for what the histogram's key does not hold."""
     held = facts.query("SELECT count(*) FROM length_histogram WHERE source_id = ?", [source.source_id])[0][0]
     if not held:
         why = (
@@ -74,7 +75,7 @@ def _refuse_what_is_not_kept(facts: Facts, source: Source, params: Params) -> No
             if source.kind != "calls"
             else "no call has a length"
         )
-        raise NotComputable(NAME, source.source_id, why)
+        raise NotComputable(figure, source.source_id, why)
     for missing, column in (
         (params.grain != "week" or params.anchor != "monday", "day (length_histogram is kept by Monday week)"),
         (not params.include_free, "model_variant in length_histogram, so free variants cannot be left out"),
@@ -84,7 +85,7 @@ def _refuse_what_is_not_kept(facts: Facts, source: Source, params: Params) -> No
         (params.measure == "spend", "cost in length_histogram"),
     ):
         if missing:
-            raise NotComputable(NAME, source.source_id, f"there is no {column}")
+            raise NotComputable(figure, source.source_id, f"there is no {column}")
 
 
 def _refuse_cut_weeks(facts: Facts, source: Source, params: Params, coverage: Coverage) -> None:
