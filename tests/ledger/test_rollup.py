@@ -47,6 +47,12 @@ rows = st.builds(
     task_tags=st.none()
     | st.just([TaskTag(path="/a", confidence_ppm=400_000), TaskTag(path="/b", confidence_ppm=600_000)]),
     tag_sample_weight=st.sampled_from([None, 4]),
+    tenant_id=st.sampled_from([None, "t", "u"]),
+    user_hash=st.sampled_from([None, "h"]),
+    language=st.sampled_from([None, "en", "zh-Hans"]),
+    billing_country=st.sampled_from([None, "FR"]),
+    app=st.sampled_from([None, "editor"]),
+    time_to_first_chunk_us=tokens,
 )
 
 
