@@ -180,27 +180,6 @@ def test_a_call_that_was_looked_at_and_fits_nothing_is_counted_apart(tmp_path: P
     assert fetch(ledger, "daily_tags", "label_rule, tag_path, calls, sampled_calls") == [("none", "", 8, 2)]
 
 
-def test_a_restated_day_replaces_what_was_published_before(tmp_path: Path) -> None:
-    """Public series are restated: both vintages stay in the record, the newest counts, and only for its own days."""
-    ledger = Ledger.create(tmp_path / "l")
-    connection = ledger.connect()
-    for unit, vintage, values in (
-        ("a", "NULL", [("2026-03-23", "x", 5), ("2026-03-23", "y", 1), ("2026-03-24", "x", 7)]),
-        ("b", "2", [("2026-03-23", "x", 6)]),
-    ):
-        given = ", ".join(f"(DATE '{day}', '{model}', {tokens})" for day, model, tokens in values)
-        ledger.add_rollup(
-            "daily_usage",
-            "SELECT 'public' AS source_id, day, response_model, CAST(total_tokens AS DECIMAL(38,0)) AS total_tokens, "
-            f"CAST({vintage} AS BIGINT) AS vintage FROM (VALUES {given}) AS t(day, response_model, total_tokens)",
-            connection,
-            unit=unit,
-            origin="test",
-        )
-    found = fetch(ledger, "daily_usage", "CAST(day AS VARCHAR), response_model, total_tokens")
-    assert found == [("2026-03-23", "x", 6), ("2026-03-24", "x", 7)]
-
-
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     """Among a day's files the user must learn which one to restore."""
     ledger = Ledger.create(tmp_path / "l")

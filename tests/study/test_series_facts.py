@@ -114,3 +114,18 @@ def test_a_rollup_is_summed_when_it_is_first_named(ledger: Ledger) -> None:
     tables = {name for (name,) in facts.query("SELECT view_name FROM duckdb_views() WHERE NOT internal")}
     assert "weekly_account" not in tables
     assert facts.query("SELECT count(*) FROM weekly_account AS accounts JOIN daily_tags USING (source_id)") == [(0,)]
+
+
+def test_sums_with_counts_of_requests_are_still_no_rows_of_calls(ledger: Ledger) -> None:
+    """A public series may count requests: a day it lacks is a gap in it, not a quiet day."""
+    connection = ledger.connect()
+    ledger.add_rollup(
+        "daily_usage",
+        "SELECT 'public' AS source_id, DATE '2026-03-23' AS day, 'openai/x' AS response_model, 5::BIGINT AS calls, "
+        "70::DECIMAL(38,0) AS total_tokens",
+        connection,
+        unit="u",
+        origin="test",
+    )
+    (source,) = facts_of(ledger).sources
+    assert (source.kind, source.measures) == ("daily", ("tokens", "calls"))

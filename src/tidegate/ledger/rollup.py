@@ -187,7 +187,7 @@ def _fill(
     """Insert every unit into the table of units: those at hand in one statement, the others as they are computed."""
     insert = f"INSERT INTO {rollup.name}_units BY NAME "
     if sealed := ledger.rollup_files(rollup.name):
-        connection.execute(insert + _newest_vintages(connection, rollup, sealed))
+        connection.execute(insert + read_units(sealed))
     days = Days(ledger.path, ledger.sealed_files("rows"), ledger.sealed_files("labels") if rollup.reads_labels else ())
     definition = hashlib.sha256(repr((rollup.sql, sorted(list_rates.items()))).encode()).digest()
     runs = plan(days, ledger.path / "cache" / "rollups" / rollup.name, definition)
@@ -224,21 +224,6 @@ def _insert_cached(connection: "duckdb.DuckDBPyConnection", insert: str, cached:
                     unit.unlink()
         return found
     return set(cached)
-
-
-def _newest_vintages(connection: "duckdb.DuckDBPyConnection", rollup: Rollup, files: Sequence[Path]) -> str:
-    """SQL over imported units. A unit may have a column `vintage`: of a source's period only the newest then counts.
-
-    Published values are restated, all of a period at once; a unit without the column is vintage 1.
-    """
-    units = read_units(files)
-    if "vintage" not in {name for name, *_ in connection.execute(f"DESCRIBE {units}").fetchall()}:
-        return units
-    period = next((column for column in rollup.key if column in ("day", "week", "month_block")), "source_id")
-    return (
-        f"SELECT * EXCLUDE (vintage) FROM ({units}) QUALIFY coalesce(vintage, 1) = "
-        f"max(coalesce(vintage, 1)) OVER (PARTITION BY source_id, {period})"
-    )
 
 
 def _blamed(connection: "duckdb.DuckDBPyConnection", rollup: Rollup, run: Run, error: Exception) -> Exception:

@@ -195,7 +195,7 @@ def _add_daily(connection: "duckdb.DuckDBPyConnection", makers: Makers) -> None:
     ]
     insert_columns(connection, "makers", columns)
     connection.execute(
-        "INSERT INTO facts SELECT source_id, CASE WHEN calls IS NULL THEN 'daily' ELSE 'calls' END, day, "
+        "INSERT INTO facts SELECT source_id, CASE WHEN unmetered_calls IS NULL THEN 'daily' ELSE 'calls' END, day, "
         "response_model, coalesce(model_variant, ''), author, coalesce(origin, 'unknown'), "
         "coalesce(weights, 'unknown'), is_byok, total_tokens, calls, cost_nano_usd, "
         "unmetered_calls "
