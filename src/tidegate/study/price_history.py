@@ -57,17 +57,15 @@ class PriceHistory:
         self.steps = {key: tuple(found) for key, found in steps.items() if found}
         self.basis = basis
 
-    def over(self, model: str, variant: str, first: dt.date, last: dt.date) -> Step | None:
-        """The price known to have held on every day from first to last; None where there is none, or more than one."""
-        for step in self.steps.get((model, variant), ()):
-            if step.first <= first and last <= step.last:
-                return step
-        return None
-
-    def latest(self, model: str, variant: str, first: dt.date, last: dt.date) -> Step | None:
-        """The last price known to have held on any day from first to last."""
+    def during(self, model: str, variant: str, first: dt.date, last: dt.date) -> Step | None:
+        """The one price known to have held on any day from first to last; None where there is none, or another too."""
         met = [step for step in self.steps.get((model, variant), ()) if step.first <= last and first <= step.last]
-        return met[-1] if met else None
+        return met[0] if len({(step.input, step.output) for step in met}) == 1 else None
+
+    def nearest(self, model: str, variant: str, day: dt.date) -> Step | None:
+        """The last price known by that day, else the first one known after it."""
+        steps = self.steps.get((model, variant), ())
+        return next((step for step in reversed(steps) if step.first <= day), steps[0] if steps else None)
 
     def changes(self, first: dt.date, last: dt.date) -> list[Change]:
         """Neighbouring steps of unequal price of which the new one began from first to last, by day and model."""

@@ -105,7 +105,7 @@ def panel(y: Vector, x: Matrix, units: Labels, times: Labels) -> Fit:
     times seen once add nothing and are left out, again until none is left. df is clusters - 1.
     Raises NotIdentified where x does not vary within units beside times.
     """
-    keep = _without_singletons(units, times)
+    keep = without_singletons(units, times)
     y, x = y[keep], x[keep]
     units, times = (np.unique(codes[keep], return_inverse=True)[1] for codes in (units, times))
     n, k = x.shape
@@ -152,7 +152,7 @@ def _inverse_gram(x: Matrix) -> Matrix:
     return inverse
 
 
-def _without_singletons(units: Labels, times: Labels) -> NDArray[np.bool_]:
+def without_singletons(units: Labels, times: Labels) -> NDArray[np.bool_]:
     """Which observations are neither the only one of their unit nor the only one of their time."""
     keep = np.ones(len(units), dtype=bool)
     while True:
