@@ -84,7 +84,9 @@ def stat(ledger_path: Path | None, form: Form) -> None:
         return
     if form == "table":
         facts: list[list[Cell]] = [
-            [name.replace("_", " "), getattr(found, name)] for name in found.__struct_fields__ if name != "days"
+            [name.replace("_", " "), getattr(found, name)]
+            for name in found.__struct_fields__
+            if name not in ("days", "oddities")
         ]
         print_table(["ledger", "value"], facts, form)
         click.echo()
@@ -94,6 +96,9 @@ def stat(ledger_path: Path | None, form: Form) -> None:
         names = ("day", "source", "calls", "input", "output", "cost USD", "upstream USD", "cost unknown")
         days = [[*row[:5], _usd(row[5]), _usd(row[6]), row[7]] for row in days]
     print_table(names, days, form)
+    if form == "table":
+        for odd in found.oddities:
+            click.echo(f"note: {odd.calls:,} of {odd.kind.replace('_', ' ')}: {odd.text} (e.g. {odd.example})")
 
 
 def _usd(amount: Cell) -> str:

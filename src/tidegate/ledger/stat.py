@@ -7,6 +7,7 @@ import msgspec
 from tidegate.core.errors import LedgerError
 from tidegate.core.row import Outcome
 from tidegate.ledger.journal import OPEN_SUFFIX, Damaged, journal_files, read_outcomes, segment_of
+from tidegate.ledger.oddities import Oddity, find_oddities
 from tidegate.ledger.schema import MICROSECONDS_PER_DAY, STRUCTS
 from tidegate.ledger.store import Ledger
 
@@ -28,7 +29,10 @@ class DayStat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerStat(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole ledger. `damaged_lines_*`: journal lines that could not be read, before and after sealing."""
+    """The whole ledger. `damaged_lines_*`: journal lines that could not be read, before and after sealing.
+
+    `oddities`: sealed rows that contradict themselves, by kind.
+    """
 
     path: str
     ledger_id: str
@@ -47,6 +51,7 @@ class LedgerStat(msgspec.Struct, frozen=True, kw_only=True):
     damaged_lines_sealed: int
     duplicates: int
     days: list[DayStat]
+    oddities: list[Oddity]
 
 
 def ledger_stat(ledger: Ledger) -> LedgerStat:
@@ -79,6 +84,7 @@ def ledger_stat(ledger: Ledger) -> LedgerStat:
         damaged_lines_sealed=sum(entry.damaged_lines for entry in entries),
         duplicates=sum(entry.duplicates for entry in entries),
         days=_days(ledger),
+        oddities=find_oddities(ledger),
     )
 
 

@@ -18,9 +18,9 @@ from tidegate.catalog import Catalog
 from tidegate.ledger.parquet import open_engine
 from tidegate.ledger.rollup import ListRates, attach, insert_columns, rollup_names
 from tidegate.ledger.store import Ledger
-from tidegate.study.authors import REST_OF_LIST, Makers, Overrides
+from tidegate.study.authors import Makers, Overrides
 from tidegate.study.params import Measure, Params
-from tidegate.study.periods import ONE_DAY, Anchor, Coverage, cover, period_end, period_sql
+from tidegate.study.periods import ONE_DAY, Anchor, Coverage, cover, period_end
 from tidegate.study.price_history import PriceHistory, price_history
 from tidegate.study.result import NotComputable
 from tidegate.study.series import read_shipped
@@ -46,12 +46,6 @@ _KIND_OF_GRAIN: dict[str, Kind] = {
 }
 _ROLLUP = re.compile(rf"\b({'|'.join(rollup_names())})\b")
 RELATIVE_BEFORE_YEAR = 1973  # no model was called then: so traces with relative times are placed (import `trace`)
-_COLUMN_OF: dict[Measure, str] = {"tokens": "tokens", "calls": "calls", "spend": "spend"}
-_MISSING: dict[Measure, str] = {
-    "tokens": "it has no token counts (total_tokens)",
-    "calls": "it has no call counts (calls)",
-    "spend": "it has no costs (cost_nano_usd)",
-}
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,47 +259,3 @@ def _published_source(series: PublishedSeries) -> Source:
         series=series.kind,
         anchor=series.anchor,
     )
-
-
-def selected_sql(figure: str, source: Source, params: Params) -> tuple[str, list[Any]]:
-    """SQL of (period, model, variant, author, origin, weights, value) with filters and view applied, and its values.
-
-    Raises NotComputable naming the column that the source lacks.
-    """
-    if params.measure not in source.measures:
-        raise NotComputable(figure, source.source_id, _MISSING[params.measure])
-    if not source.names_authors:
-        raise NotComputable(figure, source.source_id, "it does not say which model was called (response_model)")
-    if params.top and not source.names_models:
-        raise NotComputable(
-            figure, source.source_id, "it names authors, not models (response_model), so none can be ranked"
-        )
-    where = ["source_id = ?"]
-    values: list[Any] = [source.source_id]
-    for side, day in ((">=", params.window.first), ("<=", params.window.last)):
-        if day:
-            where.append(f"day {side} ?")
-            values.append(day)
-    if not params.include_free:
-        where.append("variant <> 'free'")
-    if not params.include_cloaked:
-        where.append("origin <> 'cloaked'")
-    if not params.include_byok:
-        where.append("is_byok IS NOT TRUE")
-    rest = ", ".join(f"'{name}'" for name in sorted(REST_OF_LIST))
-    if params.top:
-        where.append(f"(model IS NULL OR model NOT IN ({rest}))")
-    period = period_sql("day", params.grain, params.anchor)
-    chosen = (
-        f"SELECT {period} AS period, model, variant, author, origin, weights, CAST(sum({_COLUMN_OF[params.measure]}) "
-        f"AS HUGEINT) AS value, sum(unmetered) AS unmetered FROM facts WHERE {' AND '.join(where)} GROUP BY ALL"
-    )
-    if not params.top:
-        return chosen, values
-    ranked = (
-        f"WITH chosen AS ({chosen}), ranked AS (SELECT *, row_number() OVER (PARTITION BY period "
-        "ORDER BY value DESC NULLS LAST, model NULLS LAST, variant) AS place FROM chosen) "
-        "SELECT period, model, variant, author, origin, weights, value, unmetered "
-        f"FROM ranked WHERE place <= {params.top}"
-    )
-    return ranked, values
