@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from tidegate.config import Config
 from tidegate.core.sample import BODY_BYTES_MAX, LABELLER_APP, SOCKET_NAME, Sample, frame, is_drawn
@@ -73,8 +73,7 @@ class Sampler(asyncio.Protocol):
                 await asyncio.sleep(RETRY_S)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's are none by inheritance
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
