@@ -1,6 +1,6 @@
-"""Writes the generated reference pages: row, configuration, command line, providers, what dialects say, OpenAPI.
+"""Writes the generated reference pages: row, configuration, commands, providers, what dialects say, rollups, OpenAPI.
 
-python tools/gendocs.py            write docs/reference/{row,config,cli,providers,dialects}.md, openapi.json
+python tools/gendocs.py            write docs/reference/{row,config,cli,providers,dialects,rollups}.md, openapi.json
 python tools/gendocs.py --check    exit 1 and name the pages that are not up to date
 """
 
@@ -13,6 +13,7 @@ import click
 import dialect_tables
 import msgspec
 import openapi
+import rollup_tables
 
 from tidegate import config
 from tidegate.catalog import load_catalog
@@ -38,6 +39,7 @@ TABLES = (
 def main() -> None:
     pages = {"row.md": row_page(), "config.md": config_page(), "cli.md": cli_page(), "providers.md": providers_page()}
     pages["dialects.md"] = filled("dialects.md", "dialects", dialect_tables.render())
+    pages["rollups.md"] = NOTE + rollup_tables.render()
     pages["openapi.json"] = openapi.render()
     if "--check" in sys.argv[1:]:
         stale = [name for name, text in pages.items() if not same(FOLDER / name, text)]

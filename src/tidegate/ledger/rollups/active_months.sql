@@ -4,7 +4,8 @@
 -- key: source_id, unit_of, unit, response_model, month_block
 -- bit_or: months_mask
 --
--- unit_of: tenant or user; unit: its tenant_id or user_hash. A call that lacks the unit, or has no model, is in no row.
+-- unit_of: tenant or user.
+-- unit: its tenant_id or user_hash. A call that lacks the unit, or has no model, is in no row.
 -- month_block: which 48 months, UTC: 0 is 2020-01 to 2023-12, 1 is 2024-01 to 2027-12; earlier ones are negative.
 -- months_mask: bit b (worth 2 to the b, b from 0 to 47) is set if the unit got an answer in month b of the block. A
 -- call that failed (an error type, or a status of 400 or more) makes nobody active.

@@ -4,7 +4,8 @@
 -- key: source_id, day, app, response_model, model_variant
 -- sum: calls, usage_input_tokens, usage_output_tokens, total_tokens, cost_nano_usd
 --
--- day: UTC. app: as the caller names itself; null where it does not.
+-- day: UTC.
+-- app: as the caller names itself; null where it does not.
 -- total_tokens: input plus output of calls where both are known.
 -- merge: group by the key, add each measure. A measure that no row has is null, never zero.
 SELECT

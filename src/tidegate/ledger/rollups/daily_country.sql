@@ -4,7 +4,9 @@
 -- key: source_id, day, billing_country, ip_country, response_model, model_variant, is_byok
 -- sum: calls, usage_input_tokens, usage_output_tokens, total_tokens, cost_nano_usd
 --
--- day: UTC. billing_country: of the account's billing address. ip_country: where the caller's address is registered.
+-- day: UTC.
+-- billing_country: of the account's billing address.
+-- ip_country: where the caller's address is registered.
 -- Both ISO 3166 alpha-2, null where the source does not say: the two are different questions, never mixed.
 -- total_tokens: input plus output of calls where both are known.
 -- merge: group by the key, add each measure. A measure that no row has is null, never zero.

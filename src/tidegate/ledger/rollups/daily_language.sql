@@ -4,7 +4,8 @@
 -- key: source_id, day, language, response_model, model_variant, is_byok
 -- sum: calls, sampled_calls, usage_input_tokens, usage_output_tokens, total_tokens, cost_nano_usd
 --
--- day: UTC. language: BCP 47 tag; null for calls that nobody labelled.
+-- day: UTC.
+-- language: BCP 47 tag (`und`: the text gives none away; `zxx`: all code); null for calls that nobody labelled.
 -- sampled_calls: the calls themselves, each once. Every other measure is weighted: a labelled call counts
 -- sample_weight times, one without a language once. So shares of languages are ratios among rows with a language,
 -- and the labelled part is the sum of sampled_calls with a language over the sum of all sampled_calls.

@@ -4,7 +4,8 @@
 -- key: source_id, day, response_model, model_variant, is_byok, label_rule, tag_path
 -- sum: calls, sampled_calls, usage_input_tokens, usage_output_tokens, total_tokens, cost_nano_usd, tool_calls
 --
--- day: UTC. tag_path: the full path of the label; empty for the rules base and none.
+-- day: UTC.
+-- tag_path: the full path of the label; empty for the rules base and none.
 -- label_rule: how a call with several labels counts. top: all of it under its best label (ties: the first path by
 -- name). split: in equal whole parts, what is left over going to the better labels; the parts of a call add up to the
 -- call. any: all of it under each of its labels, so that labels overlap and their sum exceeds the whole. base: every

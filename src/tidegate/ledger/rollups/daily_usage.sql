@@ -6,7 +6,8 @@
 -- sum: usage_cache_creation_input_tokens, usage_reasoning_output_tokens, total_tokens, images, tool_calls,
 -- sum: cost_nano_usd, upstream_cost_nano_usd, list_cost_nano_usd, duration_us
 --
--- day: UTC. finish_class: tool_calls, stop, length, content_filter, error or other; null where the source does not say.
+-- day: UTC.
+-- finish_class: tool_calls, stop, length, content_filter, error or other; null where the source does not say.
 -- unmetered_calls: calls whose input or output is unknown; they add nothing to the token measures.
 -- total_tokens: input plus output; a measure of its own because some public series publish only the total.
 -- list_cost_nano_usd: usage at the list rates of the row's price, without cache or reasoning rates; null if unknown.

@@ -4,7 +4,8 @@
 -- key: source_id, day, response_model, provider_name, latency_of, bucket
 -- sum: calls, latency_us
 --
--- day: UTC. latency_of: first_chunk (request arrival to first answer byte) or duration (to the last byte).
+-- day: UTC.
+-- latency_of: first_chunk (request arrival to first answer byte) or duration (to the last byte).
 -- bucket: the shortest time in it, in microseconds. Buckets keep 7 significant bits, as those of length_histogram: a
 -- time is known to better than one part in 64; everything from 2^40 us (12 days) on shares one. A call whose time is
 -- unknown is in no bucket; a negative time, which only a clock set back can give, is in the bucket -1.

@@ -4,7 +4,8 @@
 -- key: source_id, week, response_model, tag_path, length_of, bucket
 -- sum: calls, tokens
 --
--- week: its Monday, UTC. tag_path: the task label the counts stand for; empty for all calls, labelled or not.
+-- week: its Monday, UTC.
+-- tag_path: the task label the counts stand for; empty for all calls, labelled or not.
 -- length_of: input, output or total, in tokens; a call of unknown length is in no bucket.
 -- bucket: the smallest length in it. Buckets keep 7 significant bits: exact below 128, then 2 wide, from 256 on
 -- 4 wide and so on, so that a length is known to better than one part in 64; everything from 2^40 on shares one.

@@ -4,7 +4,8 @@
 -- key: source_id, week, tenant_id, response_model, model_variant, is_byok, finish_class
 -- sum: calls, usage_input_tokens, usage_output_tokens, total_tokens, cost_nano_usd
 --
--- week: its Monday, UTC. tenant_id: null where the source does not say who called.
+-- week: its Monday, UTC.
+-- tenant_id: null where the source does not say who called.
 -- finish_class: as in daily_usage. Model and class are in the key because multihoming counts the models of an account,
 -- and because an outlier can only be taken out of a share by model or of tool calls where its part of them is known.
 -- total_tokens: input plus output of calls where both are known.
