@@ -14,6 +14,7 @@ from tidegate.gateway.connect import Target
 from tidegate.gateway.relay import StreamRelay
 from tidegate.gateway.short_way import short_way
 from tidegate.gateway.upstream import UpstreamConnection
+from tidegate.gateway.whole_reply import WholeReply
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -67,6 +68,9 @@ class Caller:
         self.connection = UpstreamConnection(Target("p", "http://x", ProviderConfig(), Upstream()), Pool())  # type: ignore[arg-type]
         self.connection.connection_made(Wire())  # type: ignore[arg-type]
         self.connection.send(self, ())
+
+    def on_upstream_whole(self, reply: WholeReply) -> bool:
+        return False
 
     def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         if self.short:

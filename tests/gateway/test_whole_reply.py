@@ -8,7 +8,7 @@ from tidegate.core.errors import GatewayError
 from tidegate.gateway import upstream
 from tidegate.gateway.connect import Target
 from tidegate.gateway.upstream import UpstreamConnection
-from tidegate.gateway.whole_reply import read_whole
+from tidegate.gateway.whole_reply import WholeReply, read_whole
 
 STATUS = st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.1 404 Not Found", b"HTTP/1.1 204 No Content", b"HTTP/1.1 500 ",
                           b"HTTP/1.1 200", b"HTTP/1.0 200 OK", b"HTTP/1.1 100 Continue", b"HTTP/1.1 304 x",
@@ -27,9 +27,20 @@ LENGTH = st.sampled_from(
 )
 
 
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+
+
 class User:
-    def __init__(self) -> None:
+    """takes_whole: hears of a whole reply in one word, as a call does that is no stream."""
+
+    def __init__(self, *, takes_whole: bool) -> None:
         self.told: list[object] = []
+        self.takes_whole = takes_whole
+
+    def on_upstream_whole(self, reply: WholeReply) -> bool:
+        if self.takes_whole:
+            self.told += [(reply.status, reply.headers), *([reply.body] if reply.body else []), "end"]
+        return self.takes_whole
 
     def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         self.told.append((status, headers))
@@ -71,20 +82,25 @@ class Pool:
     def forget(self, connection: object) -> None: ...
 
 
-def told(data: bytes, *, by_parser: bool) -> tuple[list[object], int, bool]:
-    """What a user hears of a reply, and whether its connection is kept."""
-    user, pool, wire = User(), Pool(), Wire()
+def told(replies: list[bytes], *, by_parser: bool, takes_whole: bool = False) -> list[tuple[list[object], int, bool]]:
+    """What the users of one connection hear of their replies, one after the other, and whether it was kept."""
+    pool, wire, heard = Pool(), Wire(), []
     connection = UpstreamConnection(Target("p", "http://x", ProviderConfig(), Upstream()), pool)  # type: ignore[arg-type]
     connection.connection_made(wire)  # type: ignore[arg-type]
-    connection.send(user, ())
     original = upstream.read_whole
     if by_parser:
         upstream.read_whole = lambda data: None
     try:
-        connection.data_received(data)
+        for number, data in enumerate(replies, 1):
+            user = User(takes_whole=takes_whole)
+            connection.send(user, ())
+            connection.data_received(data)
+            heard.append((user.told, pool.kept, wire.is_open))
+            if pool.kept < number:
+                break
     finally:
         upstream.read_whole = original
-    return user.told, pool.kept, wire.is_open
+    return heard
 
 
 @given(STATUS, st.lists(HEADER, max_size=4), LENGTH, st.binary(max_size=20), st.integers(-1, 1), st.booleans())
@@ -95,10 +111,13 @@ def test_a_whole_reply_means_what_the_parser_says(
     size = max(len(body) + (off if off == 0 or len(body) % 3 == 0 else 0), 0)
     line = length % ((size,) * length.count(b"%d"))
     data = b"\r\n".join([status, *headers, *([line] if says_length else [])]) + b"\r\n\r\n" + body
-    assert told(data, by_parser=False) == told(data, by_parser=True)
+    for replies in ([data], [PLAIN, data], [data, PLAIN]):  # nothing of one reply is left to the next
+        by_parser = told(replies, by_parser=True)
+        assert told(replies, by_parser=False) == by_parser
+        assert told(replies, by_parser=False, takes_whole=True) == by_parser
 
 
 def test_an_ordinary_reply_is_read_whole() -> None:
     """Otherwise the short way would be short for nobody."""
-    data = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ncontent-length: 2\r\n\r\n{}"
-    assert read_whole(data) == (200, {b"content-type": b"application/json", b"content-length": b"2"}, b"{}")
+    headers = {b"content-type": b"application/json", b"content-length": b"2"}
+    assert read_whole(PLAIN) == WholeReply(200, headers, b"{}")

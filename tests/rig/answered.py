@@ -9,6 +9,7 @@ from tidegate.config import ProviderConfig, Upstream
 from tidegate.core.errors import GatewayError
 from tidegate.gateway.connect import Target
 from tidegate.gateway.upstream import UpstreamConnection
+from tidegate.gateway.whole_reply import WholeReply
 
 TARGET = Target("p", "http://x", ProviderConfig(), Upstream())
 
@@ -59,6 +60,9 @@ class User:
         self.slow = slow
         self.connection: UpstreamConnection | None = None
         self.status, self.headers, self.body, self.ends = 0, dict[bytes, bytes](), bytearray(), list[str]()
+
+    def on_upstream_whole(self, reply: WholeReply) -> bool:
+        return False
 
     def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         assert not self.status, "one head a reply"

@@ -80,4 +80,7 @@ class CountExchange(Exchange):
 
     def _tell(self) -> None:
         self._asked, self.content_type = b"", JSON
-        self._pass_on(200, self._counted, NOTHING_SPENT)
+        self.body = [self._counted]
+        if not self.client_gone:
+            self.status = 200
+        self._settle(NOTHING_SPENT)

@@ -23,7 +23,7 @@ from tidegate.gateway.rows import attempt_of, identity_row, intent_of, outcome_r
 from tidegate.gateway.settling import prompt_of, settled
 from tidegate.gateway.short_way import short_way
 from tidegate.gateway.way import Stamp, Way, way_of
-from tidegate.gateway.whole_answer import as_whole, is_stream_by_look, whole_reply
+from tidegate.gateway.whole_answer import as_whole, is_stream_by_look, take_whole, whole_reply
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tidegate.gateway.server import Server
     from tidegate.gateway.table import Serving
     from tidegate.gateway.upstream import UpstreamConnection
+    from tidegate.gateway.whole_reply import WholeReply
     from tidegate.wire.dialect import Head, Pieces, Seen
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,6 @@ class Exchange:
         self._attempt()
 
     def _attempt(self) -> None:
-        assert self.endpoint is not None
         now_us = time.time_ns() // 1000
         self.attempt_started = (now_us, time.monotonic())
         self.upstream_status = 0
@@ -156,6 +156,13 @@ class Exchange:
 
     # -- from provider to caller ------------------------------------------------------------------------------------
 
+    def on_upstream_whole(self, reply: "WholeReply") -> bool:
+        """A reply in one piece: True where that was all there is to tell of it."""
+        if not take_whole(self, reply):
+            return False
+        self.on_upstream_end()
+        return True
+
     def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         self.upstream_status = status
         self.patience.hear()
@@ -164,8 +171,7 @@ class Exchange:
         if status == 200 and self.head.is_stream and self.serving.is_stream(content_type):
             self._start_stream()
             return
-        self.content_type = content_type or JSON
-        self.retry_after = headers.get(b"retry-after", b"")
+        self.content_type, self.retry_after = content_type or JSON, headers.get(b"retry-after", b"")
 
     def _start_stream(self) -> None:
         assert self.way is not None
@@ -223,18 +229,15 @@ class Exchange:
             return
         self.upstream_ended = self.upstream_ended or time.monotonic()
         try:
-            self._end_of_answer()
+            if self.relay is None:
+                self._end_of_reply(b"".join(self.body))
+            else:
+                if (out := self.relay.finish()) and not self.client_gone:
+                    self.client.write_stream(out)
+                self._end_of_stream()
         except Exception:  # a mistake of ours: the log has it whole, the caller a 500, the ledger its row
             log.exception("an answer could not be read")
             self.on_upstream_lost(InternalError("The gateway failed on this answer; its log says why."), answered=True)
-
-    def _end_of_answer(self) -> None:
-        if self.relay is None:
-            self._end_of_reply(b"".join(self.body))
-        else:
-            if (out := self.relay.finish()) and not self.client_gone:
-                self.client.write_stream(out)
-            self._end_of_stream()
 
     def on_upstream_lost(self, error: GatewayError, *, answered: bool) -> None:
         connection, self._upstream = self._upstream, None
@@ -278,15 +281,12 @@ class Exchange:
             self.error, told = self.way.failure(self.upstream_status, body, self.endpoint.provider)
             self._end_attempt(self.error, NOTHING_SPENT)
             settlement = unspent(self.attempts)
-        if self.error is None or told:
-            self._pass_on(self.upstream_status, told, settlement)
-        else:
+        if self.error is not None and not told:
             self.fail(self.error, settlement)
-
-    def _pass_on(self, status: int, body: bytes, settlement: Settlement) -> None:
-        self.body = [body]
+            return
+        self.body = [told]
         if not self.client_gone and not self.reply_started:
-            self.status = status
+            self.status = self.upstream_status
         self._settle(settlement)
 
     def refuse(self, error: GatewayError) -> None:

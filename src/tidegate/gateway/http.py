@@ -1,5 +1,6 @@
 """HTTP/1.1 as the gateway speaks it: a parsed request, and the bytes of replies."""
 
+import functools
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -67,18 +68,21 @@ def reply_head(
     date: bytes = b"",
 ) -> bytes:
     """Status line and headers. length: bytes of the body; None for a chunked one. extra: whole lines, CR LF each."""
-    framing = b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length
+    begin = _reply_begin(status, content_type, date)
+    end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
     if status in (204, 304):  # RFC 9110, section 8.6: they have no body, and say no length
-        framing = b""
-    return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b%b%b%b\r\n" % (
-        status,
-        REASONS.get(status, b"Unknown"),
-        content_type,
-        framing,
-        b"date: %b\r\n" % date if date else b"",
-        extra,
-        b"" if keep_alive else b"connection: close\r\n",
-    )
+        return begin + extra + end
+    if length is None:
+        return b"%btransfer-encoding: chunked\r\n%b%b" % (begin, extra, end)
+    return b"%bcontent-length: %d\r\n%b%b" % (begin, length, extra, end)
+
+
+@functools.lru_cache(maxsize=256)
+def _reply_begin(status: int, content_type: bytes, date: bytes) -> bytes:
+    """What all replies of one kind begin with, for as long as the date's second lasts."""
+    reason = REASONS.get(status, b"Unknown")
+    dated = b"date: %b\r\n" % date if date else b""
+    return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b" % (status, reason, content_type, dated)
 
 
 def error_reply(

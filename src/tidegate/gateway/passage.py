@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tidegate.gateway.listener import ClientConnection
     from tidegate.gateway.server import Server
     from tidegate.gateway.upstream import UpstreamConnection
+    from tidegate.gateway.whole_reply import WholeReply
 
 NEVER = float("inf")
 OURS = b"x-tidegate-"  # headers that only we may set
@@ -61,6 +62,9 @@ class Passage:
 
     def on_connect_failed(self, error: GatewayError) -> None:
         self._fail(Unavailable("The console is not running on this gateway; model calls are served all the same."))
+
+    def on_upstream_whole(self, reply: "WholeReply") -> bool:
+        return False
 
     def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         extra = b"".join(

@@ -33,13 +33,15 @@ class Patience:
         self._idle_s, self._total = target.idle_s, now + target.total_s
 
     def connected(self, target: "Target") -> None:
-        self.deadline = min(time.monotonic() + target.first_byte_s, self._total)
+        deadline = time.monotonic() + target.first_byte_s
+        self.deadline = deadline if deadline < self._total else self._total
 
     def hear(self) -> None:
         """The provider said something, by the long way."""
         self.heard = time.monotonic()
         if not self._is_paused:
-            self.deadline = min(self.heard + self._idle_s, self._total)
+            deadline = self.heard + self._idle_s
+            self.deadline = deadline if deadline < self._total else self._total
 
     def is_quiet(self, now: float, seconds: float) -> bool:
         """Whether the provider was silent for so long, or the caller's last sign of life is as old; the next is set."""

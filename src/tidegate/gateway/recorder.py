@@ -65,19 +65,18 @@ class Recorder:
                 self.healthy = False
                 self._loop.call_later(RETRY_S, self._retry)
             for _, failed in waiting:
-                self._call(failed, _unavailable())
+                try:
+                    failed(_unavailable())
+                except Exception:  # as above
+                    log.exception("journal: a call failed after its record could not be written")
             return
         for then, _ in waiting:
-            self._call(then)
+            try:
+                then()
+            except Exception:  # a mistake in one call: the log has it whole, and the other calls of this tick go on
+                log.exception("journal: a call failed after its record was written")
         if self._writer.size_bytes >= self._segment_bytes_max and not self._waiting:
             self._rotate()
-
-    @staticmethod
-    def _call(callback: Callable[..., None], *arguments: Unavailable) -> None:
-        try:
-            callback(*arguments)
-        except Exception:  # a mistake in one call: the log has it whole, and the other calls of this tick go on
-            log.exception("journal: a call failed after its record was written")
 
     def _retry(self) -> None:
         try:

@@ -26,6 +26,7 @@ class User(Protocol):
 
     def on_connected(self, connection: "UpstreamConnection") -> None: ...
     def on_connect_failed(self, error: GatewayError) -> None: ...
+    def on_upstream_whole(self, reply: WholeReply) -> bool: ...  # head, data and end in one; False: tell them apart
     def on_upstream_head(self, status: int, headers: dict[bytes, bytes]) -> None: ...
     def on_upstream_data(self, data: bytes) -> None: ...
     def on_upstream_end(self) -> None: ...
@@ -40,12 +41,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._pool = pool
         self.transport: asyncio.Transport | None = None
         self._user: User | None = None
-        self._parser: Any = None
+        self._parser: Any
         self.is_reused = self._is_paused = self._is_full = False
         self.idle_since = 0.0
+        self._is_reset = True  # nothing is left of a reply: the one before, if any, was taken whole
         self._reset()
 
     def _reset(self) -> None:
+        self._parser = None
         self._status = 0
         self._headers: dict[bytes, bytes] = {}
         self._header_bytes = 0
@@ -64,9 +67,10 @@ class UpstreamConnection(asyncio.Protocol):
     def send(self, user: User, pieces: Iterable[bytes | memoryview]) -> None:
         """Write a whole request; the reply goes to `user`."""
         assert self.transport is not None
-        self._reset()
+        if not self._is_reset:
+            self._reset()
+        self._is_reset = False
         self._user = user
-        self._parser = None
         self.transport.writelines(pieces)
 
     def write_from(self, read: Callable[[int], bytes]) -> None:
@@ -133,10 +137,10 @@ class UpstreamConnection(asyncio.Protocol):
                 self.abort()
             return
         if not self.answered:
-            self.answered = True
             if (reply := read_whole(data)) is not None:
                 self._pass_whole(user, reply)
                 return
+            self.answered = True
             self._parser = httptools.HttpResponseParser(self)
         self._quiet_bytes += len(data)
         try:
@@ -156,8 +160,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._lose(UpstreamError(f"provider {self.target.provider} sent headers or trailers that are too large"))
 
     def _pass_whole(self, user: User, reply: WholeReply) -> None:
-        """Tell the user of a whole reply, as the parser would have."""
-        self._status, self._complete = reply.status, True
+        """Tell the user of a whole reply: at once if it takes it so, else as the parser would have."""
+        if self._read is None and user.on_upstream_whole(reply):
+            self._user, self._is_reset = None, True
+            self.resume_reading()
+            self._pool.release(self)
+            return
+        self._status, self._complete, self.answered = reply.status, True, True
         user.on_upstream_head(reply.status, reply.headers)
         if reply.body and self._user is not None:
             user.on_upstream_data(reply.body)

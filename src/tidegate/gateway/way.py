@@ -29,7 +29,8 @@ class Way(Protocol):
     """A way is chosen once a call.
 
     `head`: of the request; of a stream's, without a view into its body, which would stay in memory. `pieces`: the body
-    as the provider gets it, to be written in this order. `dropped`: the caller's fields that the provider's dialect cannot say.
+    as the provider gets it, to be written in this order. `dropped`: the caller's fields that the provider's dialect
+    cannot say.
     """
 
     head: Head

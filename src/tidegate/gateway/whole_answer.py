@@ -4,29 +4,44 @@ Providers stream to those who did not ask, answer whole to those who asked for a
 and send errors or pages of HTML with status 200. A caller must not take any of these for an answer.
 """
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+import time
+from typing import TYPE_CHECKING, Final
 
 from tidegate.core.errors import GatewayError, UpstreamError
 from tidegate.gateway.http import EVENT_STREAM, JSON
 from tidegate.gateway.replies import message_in
 from tidegate.wire.conversation import Ask
+from tidegate.wire.dialect import Seen
 from tidegate.wire.events import Stop
 from tidegate.wire.surrogates import without_halves
 
 if TYPE_CHECKING:
     from tidegate.gateway.exchange import Exchange
-    from tidegate.wire.dialect import Seen
+    from tidegate.gateway.whole_reply import WholeReply
 
 _BEGINS_OF_STREAM: Final = (b"data:", b"event:", b": ")
 
 
-class Told(NamedTuple):
-    """`body`: for the caller; where it is empty, the `error` is told in its place. `seen` None: nothing was read."""
+Told = tuple[bytes, Seen | None, bytes, GatewayError | None]
+"""Body for the caller, what was seen in the provider's (None: it could not be read), content-type, error.
 
-    body: bytes
-    seen: "Seen | None"
-    content_type: bytes
-    error: GatewayError | None
+Where the body is empty, the error is told in its place.
+"""
+
+
+def take_whole(exchange: "Exchange", reply: "WholeReply") -> bool:
+    """Note what a reply that came in one piece says of itself; False where it must be told in parts, as a stream's."""
+    head, headers = exchange.head, reply.headers
+    if exchange.settlement is not None or head is None or head.is_stream or exchange.operation.is_media:
+        return False
+    if len(reply.body) > exchange.server.limits.response_bytes_max:
+        return False
+    exchange.upstream_status, exchange.upstream_ended = reply.status, time.monotonic()
+    exchange.content_type = headers.get(b"content-type") or JSON
+    exchange.retry_after = headers.get(b"retry-after", b"")
+    if reply.body:
+        exchange.first_chunk, exchange.body = exchange.upstream_ended, [reply.body]
+    return True
 
 
 def is_stream_by_look(exchange: "Exchange", data: bytes) -> bool:
@@ -67,15 +82,15 @@ def whole_reply(exchange: "Exchange", body: bytes) -> Told:
     error = _error_in(exchange, body, seen)
     if head.is_stream and not operation.is_media:  # a picture or a sound is what it is, however it came
         events = way.as_stream(body) if error is None else None
-        return Told(events or b"", seen, operation.stream_type, error or (None if events else _unreadable(exchange)))
+        return events or b"", seen, operation.stream_type, error or (None if events else _unreadable(exchange))
     if serving.dialect is operation.dialect or operation.is_media:
-        return Told(told, seen, exchange.content_type, error)
+        return told, seen, exchange.content_type, error
     if seen is None:
         error = _unreadable(exchange)
-    return Told(b"" if error else told, seen, JSON, error)
+    return b"" if error else told, seen, JSON, error
 
 
-def _error_in(exchange: "Exchange", body: bytes, seen: "Seen | None") -> GatewayError | None:
+def _error_in(exchange: "Exchange", body: bytes, seen: Seen | None) -> GatewayError | None:
     if seen is None or not seen.has_error:
         return None
     said = message_in(body)
