@@ -1,52 +1,21 @@
 """`tidegate ledger`: what is in a ledger, sealing, verification, export and import."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from tidegate.cli.ledger_import import import_records, imports
+from tidegate.cli.ledger_options import Form, format_option, ledger_option, open_ledger, progress_bar
 from tidegate.cli.tables import Cell, print_table
-from tidegate.config import load_config
 from tidegate.core.errors import LedgerError
 from tidegate.core.money import format_usd
 
 if TYPE_CHECKING:
     from tidegate.ledger.recover import Recovered
     from tidegate.ledger.seal import Sealed
-    from tidegate.ledger.store import Ledger
-
-Form = Literal["table", "json", "csv"]
-
-ledger_option = click.option(
-    "--ledger",
-    "ledger_path",
-    type=click.Path(path_type=Path),
-    help="Folder of the ledger.  [default: the one of the configuration]",
-)
-format_option = click.option(
-    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
-)
-
-
-def _open(path: Path | None) -> "Ledger":
-    from tidegate.ledger.store import Ledger
-
-    return Ledger.open(path or load_config().ledger_path)
-
-
-@contextmanager
-def _progress(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, for people; yields a callback of (done, to do)."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(text, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
 @click.group()
@@ -77,8 +46,8 @@ def stat(ledger_path: Path | None, form: Form) -> None:
 
     from tidegate.ledger.stat import DayStat, ledger_stat
 
-    with _progress("reading"):
-        found = ledger_stat(_open(ledger_path))
+    with progress_bar("reading"):
+        found = ledger_stat(open_ledger(ledger_path))
     if form == "json":
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         return
@@ -121,10 +90,10 @@ def seal(ledger_path: Path | None, closed_only: bool) -> None:
     from tidegate.ledger.rotation import ask_for_rotation
     from tidegate.ledger.seal import seal as run_seal
 
-    opened = _open(ledger_path)
+    opened = open_ledger(ledger_path)
     for path in () if closed_only else ask_for_rotation(opened.journal_path):
         click.echo(f"{path.name}: its writer does not answer; this segment waits", err=True)
-    with _progress("sealing") as progress:
+    with progress_bar("sealing") as progress:
         report = run_seal(opened, progress=progress)
     _echo_recovered(report.recovered)
     for sealed in report.sealed:
@@ -147,7 +116,10 @@ def _echo_sealed(sealed: "Sealed") -> None:
     if sealed.was_sealed:
         click.echo(f"{sealed.segment_id}: was sealed already; its journal file is put away")
         return
-    click.echo(f"sealed {sealed.segment_id}: {sealed.rows} rows, {sealed.attempts} attempts, {len(sealed.files)} files")
+    labels = f", {sealed.labels} labels" if sealed.labels else ""
+    click.echo(
+        f"sealed {sealed.segment_id}: {sealed.rows} rows, {sealed.attempts} attempts{labels}, {len(sealed.files)} files"
+    )
     for damaged in sealed.damaged:
         click.echo(f"  damaged line {damaged.line_no} (byte {damaged.byte_offset}): {damaged.reason}")
     for call in sealed.duplicates:
@@ -167,7 +139,7 @@ def recover(ledger_path: Path | None) -> None:
     """
     from tidegate.ledger.recover import recover as run_recover
 
-    recovered = run_recover(_open(ledger_path).journal_path)
+    recovered = run_recover(open_ledger(ledger_path).journal_path)
     _echo_recovered(recovered)
     if not recovered:
         click.echo("nothing to recover: no open segment without a living writer")
@@ -188,8 +160,8 @@ def verify(ledger_path: Path | None, form: Form, quick: bool) -> None:
     """
     from tidegate.ledger.verify import verify as run_verify
 
-    opened = _open(ledger_path)
-    with _progress("verifying") as progress:
+    opened = open_ledger(ledger_path)
+    with progress_bar("verifying") as progress:
         result = run_verify(opened, quick=quick, progress=progress)
     if form != "table":
         rows = [[found.path, found.problem, found.expected, found.seen] for found in result.findings]
@@ -233,8 +205,8 @@ def export(
     """
     from tidegate.ledger.export import export as run_export
 
-    opened = _open(ledger_path)
-    with _progress("exporting"):
+    opened = open_ledger(ledger_path)
+    with progress_bar("exporting"):
         count = run_export(opened, out, file_format=file_format, table=table, from_day=from_day, to_day=to_day)
     click.echo(f"{count} {table} written to {out}; calls still in the journal are not among them", err=True)
 
@@ -254,7 +226,7 @@ def show(generation_id: str, ledger_path: Path | None, form: Form) -> None:
 
     from tidegate.ledger.lookup import find_generation
 
-    found = find_generation(_open(ledger_path), generation_id)
+    found = find_generation(open_ledger(ledger_path), generation_id)
     if found is None:
         raise LedgerError(
             f"no call {generation_id!r} in the ledger; a call still under way has no row yet. "
@@ -282,31 +254,5 @@ def _cells(record: object) -> list[list[Cell]]:
     return cells
 
 
-@ledger.command("import")
-@click.argument("source_format", metavar="FORMAT")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--into", "ledger_path", type=click.Path(path_type=Path), help="Ledger; made if absent.  [default: configured]"
-)
-@click.option("--source-id", help="Name the records go by; sources are never mixed unseen.")
-def import_(source_format: str, files: tuple[Path, ...], ledger_path: Path | None, source_id: str | None) -> None:
-    """Bring other systems' records in: FORMAT is `openrouter-daily` or `trace`.
-
-    Importing the same file again changes nothing.
-
-    \b
-    Example:
-      tidegate ledger import trace calls.csv --into my-ledger
-      tidegate ledger import openrouter-daily model_daily_usage.csv --into public
-    """
-    from tidegate.ledger.imports import FORMATS, check_files, run_import
-    from tidegate.ledger.store import Ledger
-
-    if source_format not in FORMATS:
-        raise click.BadParameter(f"{source_format!r} is none of {', '.join(FORMATS)}", param_hint="FORMAT")
-    check_files(files)
-    opened = Ledger.create(ledger_path or load_config().ledger_path)
-    with _progress("importing") as progress:
-        report = run_import(source_format, files, opened, source_id=source_id, progress=progress)
-    for line in report.lines():
-        click.echo(line)
+ledger.add_command(import_records)
+ledger.add_command(imports)

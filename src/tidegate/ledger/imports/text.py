@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from tidegate.core.errors import LedgerError
 
 COUNT_MAX = 2**63 - 1  # a count of tokens fits a 64-bit integer
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _NOT_TEXT = {  # how files begin that are often taken for text
     b"\x1f\x8b": "it is compressed; unpack it first (gzip -d)",
     b"\xff\xfe": "it is UTF-16; save it as UTF-8",
@@ -98,7 +98,7 @@ def exact_count(file: Path, line: int, name: str, text: str, unit: int = 1) -> t
 
     Refuses what is no number, is negative, or is too large for 64 bits.
     """
-    if not _NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         refuse(file, line, f"{name} is {text[:60]!r}, not a number such as 1234, 0.5 or 1.2e3")
     number = Decimal(text)
     scaled = number * unit

@@ -1,16 +1,21 @@
 """Request traces: one call a line, with its time and its lengths, as rows of the ledger.
 
-Known spellings: the Azure LLM inference traces (CSV `TIMESTAMP,ContextTokens,GeneratedTokens`) and the Mooncake traces
-(JSON lines `timestamp` in milliseconds, `input_length`, `output_length`). A trace names no model, no user and no
-price: those columns stay null. A time written as a number is milliseconds; below ROUGHLY_1973_MS it counts from a
-start that the trace does not name, and is then placed after 1970-01-01 so that nobody takes it for a date.
+Known spellings: the Azure LLM inference traces (CSV `TIMESTAMP,ContextTokens,GeneratedTokens`), the Mooncake traces
+(JSON lines `timestamp` in milliseconds, `input_length`, `output_length`) and requests sampled from ServeGen
+(`timestamp_s` in seconds, `client_id`, `reason_tokens`). A trace names no model and no price: those columns stay null;
+a client is kept as the tenant. A time written as a number is milliseconds, in a column `timestamp_s` seconds; before
+ROUGHLY_1973_MS it counts from a start that the trace does not name, and is then placed after 1970-01-01 so that nobody
+takes it for a date.
+Sources: https://github.com/Azure/AzurePublicDataset, https://github.com/kvcache-ai/Mooncake,
+https://github.com/alibaba/ServeGen, checked 2026-11-22.
 """
 
 import datetime as dt
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +23,7 @@ import msgspec
 
 from tidegate.core.ids import gateway_tag, generation_id
 from tidegate.core.row import Row
-from tidegate.ledger.imports import ImportReport, Progress
+from tidegate.ledger.imports.report import ImportReport, Progress
 from tidegate.ledger.imports.text import (
     column_places,
     exact_count,
@@ -29,12 +34,14 @@ from tidegate.ledger.imports.text import (
 )
 
 if TYPE_CHECKING:
+    from tidegate.ledger.imports import Options
     from tidegate.ledger.store import Ledger
 
 ROUGHLY_1973_MS = 100_000_000_000
+NOBODY = "it names no user either: the tenant is null"
 RELATIVE = "times count from an unnamed start; placed after 1970-01-01"
 _COLUMNS = {
-    "timestamp": ("timestamp", "ts", "time", "arrived_at", "arrival_time"),
+    "timestamp": ("timestamp", "ts", "time", "arrived_at", "arrival_time", "timestamp_s"),
     "input": ("contexttokens", "input_length", "input", "input_tokens", "prompt_tokens", "usage_input_tokens"),
     "output": (
         "generatedtokens",
@@ -44,16 +51,33 @@ _COLUMNS = {
         "completion_tokens",
         "usage_output_tokens",
     ),
+    "client": ("client_id", "client"),
+    "reasoning": ("reason_tokens", "reasoning_tokens"),
 }
+_NEEDED = ("timestamp", "input", "output")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,12}))?\s*(Z|[+-]\d\d:?\d\d)?")
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One line: microseconds since 1970 UTC, and tokens."""
+    """One line: microseconds since 1970 UTC, and tokens. client: empty where the trace names none."""
 
     ts: int
     input: int
     output: int
+    client: str = ""
+    reasoning: int | None = None
+
+    @property
+    def content(self) -> str:
+        more = "" if not self.client and self.reasoning is None else f":{self.client}:{self.reasoning}"
+        return f"{self.ts}:{self.input}:{self.output}{more}"
+
+
+def run(
+    format: str, files: Sequence[Path], ledger: "Ledger", options: "Options", progress: Progress | None
+) -> ImportReport:
+    """See `ledger.imports.run_import`."""
+    return import_trace(files, ledger, options.source_id, progress)
 
 
 def import_trace(
@@ -85,7 +109,8 @@ def import_trace(
         added=added,
         known=total - added,
         notes=(
-            "a trace names no model, user or price: those columns are null",
+            "a trace names no model or price: those columns are null",
+            *(() if any(call.client for _, _, calls in parsed.values() for call in calls) else (NOBODY,)),
             *(f"{text} ({count} records)" for text, count in told.items() if count),
         ),
     )
@@ -93,21 +118,39 @@ def import_trace(
 
 def _read(file: Path, text: str, told: Counter[str]) -> Iterator[Call]:
     is_json = text.lstrip()[:1] == "{"
-    for line, time, tokens_in, tokens_out in _json_lines(file, text, told) if is_json else _csv(file, text, told):
-        ts, relative = parse_time(file, line, time)
+    for line, cells in _json_lines(file, text, told) if is_json else _csv(file, text, told):
+        ts, relative = parse_time(file, line, cells["timestamp"])
         told[RELATIVE] += relative
-        yield Call(ts, _whole(file, line, "input", tokens_in), _whole(file, line, "output", tokens_out))
+        reasoning = _whole(file, line, "reasoning", cells["reasoning"]) if cells.get("reasoning") else None
+        tokens_out = _whole(file, line, "output", cells["output"])
+        if reasoning is not None and reasoning > tokens_out:
+            told["reasoning above output: set to null, the call kept"] += 1
+            reasoning = None
+        tokens_in = _whole(file, line, "input", cells["input"])
+        yield Call(ts, tokens_in, tokens_out, cells.get("client", ""), reasoning)
 
 
-def _csv(file: Path, text: str, told: Counter[str]) -> Iterator[tuple[int, str, str, str]]:
-    unmapped, records = read_table(file, text, _COLUMNS, tuple(_COLUMNS))
+def _csv(file: Path, text: str, told: Counter[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    unmapped, records = read_table(file, text, _COLUMNS, _NEEDED)
+    in_seconds = _is_in_seconds(text.lstrip("\n\r").partition("\n")[0].split(","))
     for line, cells in records:
         for name in unmapped:
             told[f"column {name!r} was not mapped"] += 1
-        yield line, cells["timestamp"], cells["input"], cells["output"]
+        yield line, _in_milliseconds(cells) if in_seconds else cells
 
 
-def _json_lines(file: Path, text: str, told: Counter[str]) -> Iterator[tuple[int, str, str, str]]:
+def _is_in_seconds(names: Iterable[str]) -> bool:
+    return "timestamp_s" in (name.strip().lower() for name in names)
+
+
+def _in_milliseconds(cells: dict[str, str]) -> dict[str, str]:
+    text = cells["timestamp"]
+    if re.fullmatch(r"\d{1,12}(\.\d{1,12})?", text):
+        return {**cells, "timestamp": f"{Decimal(text) * 1000:f}"}
+    return cells
+
+
+def _json_lines(file: Path, text: str, told: Counter[str]) -> Iterator[tuple[int, dict[str, str]]]:
     for line, part in enumerate(text.split("\n"), 1):
         if not part.strip():
             continue
@@ -115,7 +158,7 @@ def _json_lines(file: Path, text: str, told: Counter[str]) -> Iterator[tuple[int
         if not isinstance(item, dict):
             refuse(file, line, "a record must be a JSON object")
         names = list(item)
-        places = column_places(file, line, names, _COLUMNS, tuple(_COLUMNS))
+        places = column_places(file, line, names, _COLUMNS, _NEEDED)
         for name in names:
             if names.index(name) not in places.values():
                 told[f"member {name!r} was not mapped"] += 1
@@ -123,7 +166,8 @@ def _json_lines(file: Path, text: str, told: Counter[str]) -> Iterator[tuple[int
         for ours, value in values.items():
             if not isinstance(value, (str, int, float)) or isinstance(value, bool):
                 refuse(file, line, f"the {ours} is {str(value)[:40]!r}, neither a number nor a text")
-        yield line, str(values["timestamp"]), str(values["input"]), str(values["output"])
+        cells = {ours: str(value) for ours, value in values.items()}
+        yield line, _in_milliseconds(cells) if _is_in_seconds(names) else cells
 
 
 def parse_time(file: Path, line: int, text: str) -> tuple[int, bool]:
@@ -160,7 +204,7 @@ def _rows(source_id: str, calls: Sequence[Call]) -> Iterator[Row]:
     tag = gateway_tag(source_id)
     alike: Counter[Call] = Counter()
     for call in calls:
-        content = f"{source_id}:{call.ts}:{call.input}:{call.output}:{alike[call]}"
+        content = f"{source_id}:{call.content}:{alike[call]}"
         alike[call] += 1
         random = int.from_bytes(hashlib.sha256(content.encode()).digest()[:6], "big")
         yield Row(
@@ -170,5 +214,7 @@ def _rows(source_id: str, calls: Sequence[Call]) -> Iterator[Row]:
             operation_name="chat",
             usage_input_tokens=call.input,
             usage_output_tokens=call.output,
+            usage_reasoning_output_tokens=call.reasoning,
+            tenant_id=call.client or None,
             requests=1,
         )
