@@ -1,6 +1,7 @@
 """Languages of prompts, of our own making; what other people's samples say is measured at the end."""
 
 import csv
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -131,6 +132,29 @@ def test_what_agents_wrap_around_a_turn_is_not_the_users():
     wrapped = f"<system-reminder>\nAs you answer, use this context.\n</system-reminder>\n{WRITTEN['ru']}"
     assert unwrapped(wrapped).strip() == WRITTEN["ru"]
     assert detect(unwrapped(wrapped)) == "ru"
+
+
+@pytest.mark.parametrize("name", ["system-reminder", "environment_details", "rules"])
+def test_only_closed_blocks_are_left_out(name):
+    assert unwrapped(f"a <{name}>x</{name}> b <{name} k='v'>y</{name}> c").split() == ["a", "b", "c"]
+    assert unwrapped(f"a <{name}> b") == f"a <{name}> b"
+    assert unwrapped(f"<{name}>all</{name}>") == f"<{name}>all</{name}>"
+    assert unwrapped(f"a </{name}> <{name}> b") == f"a </{name}> <{name}> b"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a", " ", "-", "a.", "a/", "/", "<", "<rules>", "```\n", "`", "return ", "return" + " " * 50, "a_", "aA", "1", "{",
+     "x = ", '"a": ', "\n", "嘅", "ا", "<a b=", "@", "a@", "select ", "~~~\n", "public a ", ". "],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["", ".", "!x"])
+def test_no_prompt_takes_long_to_read(piece, end):
+    """Whoever calls may send anything: reading it costs about its length, not the square of it."""
+    text = unwrapped(piece * (400_000 // len(piece)) + end)
+    began = time.process_time()
+    detect(text)
+    unwrapped(text)
+    assert time.process_time() - began < 1.5
 
 
 def test_addresses_and_identifiers_are_not_words():

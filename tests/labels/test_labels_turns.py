@@ -77,6 +77,12 @@ def test_a_turn_without_words_is_empty(body):
     assert user_text(json.dumps(body).encode()) == ""
 
 
+def test_half_an_emoji_costs_a_character_not_the_label():
+    body = b'{"messages": [{"role": "user", "content": "nice \\ud83d day"}]}'
+    found = user_text(body)
+    assert found is not None and found.startswith("nice ") and found.endswith(" day") and found.encode()
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (

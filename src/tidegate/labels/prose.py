@@ -8,7 +8,9 @@ TEXT_CHARS_MAX: Final = 20_000
 
 _FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _INLINE: Final = re.compile(r"`[^`\n]{1,200}`")
-_ADDRESS: Final = re.compile(r"\b(?:https?://|www\.)\S+|\b[\w.+-]+@[\w-]+\.[\w.]+|(?<!\w)(?:[\w.~-]*/){2,}[\w.~-]*")
+_ADDRESS: Final = re.compile(
+    r"\b(?:https?://|www\.)\S+|\b[\w.+-]{1,64}@[\w-]{1,63}\.[\w.]{1,99}|(?<![\w.~-])(?:[\w.~-]{0,99}/){2,}[\w.~-]{0,99}"
+)
 _TAG: Final = re.compile(r"</?[A-Za-z][\w:.-]*(?:\s[^<>\n]{0,300})?/?>")
 _IDENTIFIER: Final = re.compile(r"\b(?:\w+_\w+|[a-z]+[A-Z]\w*|\w+\(\)|\w+\.\w+\(|\w*\d\w*)")
 
@@ -35,13 +37,14 @@ _SYMBOLS: Final = frozenset('{}()[];=<>_\\|&*+#@$%^~"`')
 SYMBOL_SHARE_MIN: Final = 0.18
 """Of a line's characters, spaces apart: above it a line is code whatever its words."""
 
-_WRAPPED: Final = re.compile(
+_OPENING: Final = re.compile(
     r"<(system-reminder|system_reminder|environment_details|environment_context|user_instructions|INSTRUCTIONS"
     r"|command-name|command-message|local-command-stdout|file_content|file_contents|additional_data|attached_files"
-    r"|user_info|rules|tool_result|context)\b[^>]*>.*?</\1>",
-    re.DOTALL,
+    r"|user_info|rules|tool_result|context)(?:\s[^<>]{0,300})?>"
 )
 """What agents put into the user's turn that no user wrote: whole blocks under these names are left out."""
+LINE_CHARS_MAX: Final = 400
+"""Of a line, what is looked at to tell whether it is code; expressions that look back and forth stay short."""
 
 
 class Prose(NamedTuple):
@@ -52,8 +55,23 @@ class Prose(NamedTuple):
 
 
 def unwrapped(text: str) -> str:
-    """The prompt without what an agent wrapped around it; whole where nothing else would be left."""
-    found = _WRAPPED.sub(" ", text) if "</" in text else text
+    """The prompt without what an agent wrapped around it; whole where nothing else would be left.
+
+    One pass over the text, whatever is in it: a name that is not closed once is not looked for again.
+    """
+    kept: list[str] = []
+    place, unclosed = 0, set[str]()
+    for opening in _OPENING.finditer(text):
+        name = opening[1]
+        if opening.start() < place or name in unclosed:
+            continue
+        closing = text.find(f"</{name}>", opening.end())
+        if closing < 0:
+            unclosed.add(name)
+            continue
+        kept.append(text[place : opening.start()])
+        place = closing + len(name) + 3
+    found = " ".join([*kept, text[place:]])
     return found if found.strip() else text
 
 
@@ -84,6 +102,7 @@ def prose_of(text: str) -> Prose:
 
 def is_code_line(line: str) -> bool:
     """A line of a program, a query, a log, JSON or markup, by its first words or its share of symbols."""
+    line = line[:LINE_CHARS_MAX]
     if _CODE_LINE.match(line):
         return not _reads_as_sentence(line)
     solid = [c for c in line if not c.isspace()]

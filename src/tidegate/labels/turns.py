@@ -4,6 +4,7 @@ System prompts, the model's own turns, tools, their results and media are left o
 shapes that the dialects share: a label is no reason to refuse what a provider may accept.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -23,14 +24,34 @@ def user_text(body: bytes) -> str | None:
 
     Empty where the user wrote nothing (only images, or only tool results).
     """
-    try:
-        request = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    request = _request(body)
     if not isinstance(request, dict):
         return None
     texts = [unwrapped(text).strip() for text in _texts(request)]
     return clipped("\n".join(filter(None, texts)), TEXT_CHARS_MAX)
+
+
+def _request(body: bytes) -> Any:
+    """A body as JSON; None where it is none. Half an emoji, cut off by a client, costs that character alone."""
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return _whole(json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _whole(value: Any) -> Any:
+    """The same value without halves of surrogate pairs, which no encoder takes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    return value
 
 
 def _texts(request: dict[str, Any]) -> Iterator[str]:
