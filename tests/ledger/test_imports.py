@@ -227,7 +227,7 @@ def test_a_bad_trace_leaves_nothing(text: str, seen: str, ledger: Ledger, tmp_pa
 
 
 def test_unknown_formats_and_missing_files_are_named(ledger: Ledger, tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="there are openrouter-daily, .*, trace"):
+    with pytest.raises(LedgerError, match=r"there are openrouter-daily, .*, trace"):
         run_import("excel", [write(tmp_path, AZURE)], ledger)
     with pytest.raises(LedgerError, match="there is no such file"):
         run_import("trace", [tmp_path / "absent.csv"], ledger)
