@@ -89,7 +89,7 @@ def test_a_rollup_of_a_union_is_the_merge_of_the_rollups(
     apart = ledger_of(folder / "apart", one, two)
     assert rolled_up(apart, name) == as_one
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tidegate.ledger.rollup_runs.UNIT_FILES_MAX", 1)
+        patch.setattr("tidegate.ledger.rollup_runs.RUN_FILES_MAX", 1)
         assert rolled_up(apart, name) == as_one
 
 
@@ -173,7 +173,7 @@ def cached(ledger: Ledger) -> dict[Path, int]:
 
 
 def test_a_sealed_file_is_summarised_once(tmp_path: Path) -> None:
-    """The second study reads units, not rows; a new file costs its own day and leaves the others alone."""
+    """The second study reads units, not rows; a new file is a unit of its own and leaves the others alone."""
     ledger = ledger_of(tmp_path / "l", [row(response_model="a/x")])
     first = rolled_up(ledger, "daily_usage")
     units = cached(ledger)

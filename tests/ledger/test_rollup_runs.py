@@ -216,3 +216,26 @@ def test_a_clock_set_back_is_told_from_a_fast_answer(tmp_path: Path) -> None:
     add(ledger, call(duration_us=-5), call(duration_us=300), call(time_to_first_chunk_us=0))
     found = fetch(ledger, "latency_histogram", "latency_of, bucket, calls, latency_us")
     assert found == [("duration", -1, 1, 0), ("duration", 300, 1, 300), ("first_chunk", 0, 1, 0)]
+
+
+def test_an_import_of_many_days_is_summed_at_once(tmp_path: Path) -> None:
+    """Two years of somebody's logs are 700 files: one question to the engine for each would take minutes."""
+    ledger = Ledger.create(tmp_path / "l")
+    add(ledger, *(call(NOON_US + day * DAY_US) for day in range(40)))
+    assert len(fetch(ledger, "daily_usage", "day")) == 40
+    assert len(runs(ledger, "daily_usage")) == 1
+
+
+def test_a_run_is_no_larger_than_a_late_label_may_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A label makes its run be read again: a million calls at most, or one file."""
+    monkeypatch.setattr("tidegate.ledger.rollup_runs.RUN_ROWS_MAX", 5)
+    ledger = Ledger.create(tmp_path / "l")
+    for rows in (2, 3, 1, 9, 2):
+        add(ledger, *(call() for _ in range(rows)))
+    assert fetch(ledger, "daily_tags", "*") == []
+    assert [file.name[:13] for file in runs(ledger, "daily_tags")] == [
+        "000000-000002",
+        "000002-000003",
+        "000003-000004",
+        "000004-000005",
+    ]

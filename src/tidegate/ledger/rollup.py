@@ -8,7 +8,7 @@ The header comment of a `.sql` file is its contract and is read by code and docs
 
 Everything measured is an integer, so merging is exact: rollup(a) merged with rollup(b) is rollup(a and b), and two
 rollups are equal when their sorted canonical CSVs are. A measure that no row has is null; null and n add to n.
-A unit is a run of sealed files of one day (`rollup_runs.py`: computed, cached, rebuilt at will) or one imported
+A unit is a run of sealed files (`rollup_runs.py`: computed, cached, rebuilt at will) or one imported
 aggregate series (part of the record, named in the manifest); a new sealed file costs only itself.
 """
 
@@ -24,7 +24,7 @@ import msgspec
 
 from tidegate.core.errors import LedgerError
 from tidegate.ledger.rollup_rows import bind
-from tidegate.ledger.rollup_runs import Days, Run, merge_runs, plan, read_units, store
+from tidegate.ledger.rollup_runs import Run, Runs, merge_runs, read_units, store
 
 if TYPE_CHECKING:
     import duckdb
@@ -188,11 +188,16 @@ def _fill(
     insert = f"INSERT INTO {rollup.name}_units BY NAME "
     if sealed := ledger.rollup_files(rollup.name):
         connection.execute(insert + read_units(sealed))
-    days = Days(ledger.path, ledger.sealed_files("rows"), ledger.sealed_files("labels") if rollup.reads_labels else ())
-    definition = hashlib.sha256(repr((rollup.sql, sorted(list_rates.items()))).encode()).digest()
-    runs = plan(days, ledger.path / "cache" / "rollups" / rollup.name, definition)
-    done = _insert_cached(connection, insert, [run.path for run in runs if run.path.is_file()])
-    for run in runs:
+    runs = Runs(
+        ledger.path,
+        ledger.path / "cache" / "rollups" / rollup.name,
+        hashlib.sha256(repr((rollup.sql, sorted(list_rates.items()))).encode()).digest(),
+        [file for entry in ledger.entries() for file in entry.files if file.table == "rows"],
+        ledger.sealed_files("labels") if rollup.reads_labels else (),
+    )
+    planned = runs.plan()
+    done = _insert_cached(connection, insert, [run.path for run in planned if run.path.is_file()])
+    for run in planned:
         if run.path not in done:
             query = select_rollup(rollup, run.files, run.labels)
             try:
@@ -201,8 +206,8 @@ def _fill(
                 raise _blamed(connection, rollup, run, error) from error
             done.add(run.path)
         if progress:
-            progress(len(done), len(runs))
-    merge_runs(connection, days, definition, runs, lambda relation: merge_sql(rollup, relation))
+            progress(len(done), len(planned))
+    merge_runs(connection, runs, planned, lambda relation: merge_sql(rollup, relation))
 
 
 def _insert_cached(connection: "duckdb.DuckDBPyConnection", insert: str, cached: list[Path]) -> set[Path]:

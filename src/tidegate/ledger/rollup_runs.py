@@ -1,21 +1,20 @@
-"""The computed units of a rollup: runs of neighbouring sealed files of one day, cached below the ledger.
+"""The computed units of a rollup: runs of sealed files, neighbours in the manifest, cached below the ledger.
 
 A run is summed once. A new sealed file is a run of its own, so it costs only itself; runs are merged, from their sums
-and never from rows, before a day has RUNS_MAX small ones. A run is outdated when a file of it changes, when the
-rollup's SQL or the list prices it uses do, and, for a rollup that reads labels, when a label of its calls is sealed:
-then that run alone is summed again, so a late label lands in its call's own day.
+and never from rows, before there are RUNS_MAX small ones at the end. A run is outdated when a file of it changes, when
+the rollup's SQL or the list prices it uses do, and, for a rollup that reads labels, when a label of its calls is
+sealed: then that run alone is summed again, so a late label lands in its call's own day.
 
-cache/rollups/<rollup>/<day>~<first>-<end>~<identity>.cache    Parquet; `first` and `end` count the day's files from 0
+cache/rollups/<rollup>/<first>-<end>~<identity>.cache    Parquet; `first` and `end` count files of rows from 0
 
 The cache is no evidence and may be deleted at any time.
 """
 
 import hashlib
-import itertools
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -26,16 +25,16 @@ from tidegate.ledger.schema import sql_text
 if TYPE_CHECKING:
     import duckdb
 
-UNIT_FILES_MAX: Final = 256  # sealed files in one run
-RUNS_MAX: Final = 16  # runs at the end of a day that are left unmerged
+RUN_FILES_MAX: Final = 256
+RUN_ROWS_MAX: Final = 1_000_000  # of more than one file: what a late label makes to be read again
+RUNS_MAX: Final = 16  # small runs at the end that are left unmerged
 CACHE_SUFFIX: Final = ".cache"  # Parquet too, but no sealed file: nobody should take it for evidence
-_NAME = re.compile(rf"(\d{{4,}}-\d\d-\d\d)~(\d+)-(\d+)~[0-9a-f]+{re.escape(CACHE_SUFFIX)}")
+_NAME = re.compile(rf"(\d+)-(\d+)~[0-9a-f]+{re.escape(CACHE_SUFFIX)}")
 
 
 class Run(NamedTuple):
-    """Files `first` to `end` (not included) of a day, the labels of their calls, and where their sums are cached."""
+    """Files `first` to `end` (not included) of the manifest, the labels of their calls, and where the sums go."""
 
-    day: str
     first: int
     end: int
     files: tuple[Path, ...]
@@ -43,28 +42,79 @@ class Run(NamedTuple):
     path: Path
 
 
-class Days:
-    """The sealed files of rows and of labels by day, in the order of the manifest."""
+class Runs:
+    """Runs over a ledger's sealed files of rows, in the order of the manifest, and of labels.
 
-    def __init__(self, root: Path, rows: Iterable[SealedFile], labels: Iterable[SealedFile]) -> None:
+    folder: of the cache. definition: what a run depends on beside its files.
+    """
+
+    def __init__(
+        self, root: Path, folder: Path, definition: bytes, rows: Sequence[SealedFile], labels: Iterable[SealedFile]
+    ) -> None:
         self.root = root
-        self.rows = {day: list(files) for day, files in itertools.groupby(rows, key=lambda file: file.day)}
-        self.labels = {day: list(files) for day, files in itertools.groupby(labels, key=lambda file: file.day)}
+        self.folder = folder
+        self.definition = definition
+        self.rows = rows
+        self.labels: dict[str, list[SealedFile]] = {}
+        for file in labels:
+            self.labels.setdefault(file.day, []).append(file)
         self._seen: dict[str, bytes] = {}
 
-    def run(self, folder: Path, definition: bytes, day: str, first: int, end: int) -> Run:
+    def plan(self) -> list[Run]:
+        """The runs that cover all files once: those at hand where still valid, the gaps between them to be summed."""
+        cached = self._cached()
+        found: list[Run] = []
+        at = 0
+        while at < len(self.rows):
+            tried = (self.run(at, end) for end in cached.get(at, ()) if at < end <= len(self.rows))
+            run = next((run for run in tried if run.path.is_file()), None)
+            if run is None:
+                next_start = min((start for start in cached if start > at), default=len(self.rows))
+                run = self.run(at, min(next_start, self._full(at)))
+            found.append(run)
+            at = run.end
+        return found
+
+    def run(self, first: int, end: int) -> Run:
         """The run with the identity that it has now. Raises OSError where a file is missing."""
-        files = self.rows[day][first:end]
-        lowest, highest = min(file.first_id for file in files), max(file.last_id for file in files)
-        labels = [
-            file for file in self.labels.get(day, ()) if file.first_id <= highest and lowest <= file.last_id
-        ]  # ids begin with their time: the labels of other hours of the day do not meet these calls
-        identity = hashlib.sha256(definition)
+        files = self.rows[first:end]
+        labels = dict.fromkeys(
+            label for file in files for label in self.labels.get(file.day, ()) if _may_label(label, file)
+        )
+        identity = hashlib.sha256(self.definition)
         for file in (*files, *labels):
             identity.update(self._state(file.path))
-        name = f"{day}~{first:06d}-{end:06d}~{identity.hexdigest()[:32]}{CACHE_SUFFIX}"
+        name = f"{first:06d}-{end:06d}~{identity.hexdigest()[:32]}{CACHE_SUFFIX}"
         rows, labelled = (tuple(self.root / file.path for file in kind) for kind in (files, labels))
-        return Run(day, first, end, rows, labelled, folder / name)
+        return Run(first, end, rows, labelled, self.folder / name)
+
+    def last_small(self, runs: Sequence[Run]) -> Run | None:
+        """One run in the place of the small ones at the end, where they are many; their paths are its files."""
+        first = len(runs)
+        while first and self._full(runs[first - 1].first) >= runs[-1].end:
+            first -= 1
+        small = runs[first:]
+        if len(small) < RUNS_MAX or not all(run.path.is_file() for run in small):
+            return None
+        whole = self.run(small[0].first, small[-1].end)
+        return whole._replace(files=tuple(run.path for run in small), labels=())
+
+    def _full(self, first: int) -> int:
+        """Where a run that begins at `first` must end at the latest."""
+        end, rows = first + 1, self.rows[first].rows
+        while end < min(len(self.rows), first + RUN_FILES_MAX) and rows + self.rows[end].rows <= RUN_ROWS_MAX:
+            rows += self.rows[end].rows
+            end += 1
+        return end
+
+    def _cached(self) -> Mapping[int, list[int]]:
+        """first -> ends, longest run first."""
+        found: dict[int, list[int]] = {}
+        with suppress(FileNotFoundError):
+            for path in self.folder.iterdir():
+                if match := _NAME.fullmatch(path.name):
+                    found.setdefault(int(match[1]), []).append(int(match[2]))
+        return {first: sorted(set(ends), reverse=True) for first, ends in found.items()}
 
     def _state(self, path: str) -> bytes:
         if path not in self._seen:
@@ -73,59 +123,17 @@ class Days:
         return self._seen[path]
 
 
-def plan(days: Days, folder: Path, definition: bytes) -> list[Run]:
-    """The runs that cover all files once: those at hand where they are still valid, the gaps between them to be summed.
-
-    definition: what a run depends on beside its files.
-    """
-    cached = _cached(folder)
-    return [run for day in days.rows for run in _cover(days, folder, definition, day, cached.get(day, {}))]
-
-
-def _cached(folder: Path) -> Mapping[str, Mapping[int, list[int]]]:
-    """day -> first -> ends, longest run first."""
-    found: dict[str, dict[int, list[int]]] = {}
-    with suppress(FileNotFoundError):
-        for path in folder.iterdir():
-            if match := _NAME.fullmatch(path.name):
-                found.setdefault(match[1], {}).setdefault(int(match[2]), []).append(int(match[3]))
-    return {
-        day: {first: sorted(set(ends), reverse=True) for first, ends in runs.items()} for day, runs in found.items()
-    }
-
-
-def _cover(days: Days, folder: Path, definition: bytes, day: str, cached: Mapping[int, Sequence[int]]) -> Iterator[Run]:
-    at, total = 0, len(days.rows[day])
-    starts = sorted(cached)
-    while at < total:
-        tried = (days.run(folder, definition, day, at, end) for end in cached.get(at, ()) if at < end <= total)
-        run = next((run for run in tried if run.path.is_file()), None)
-        if run is None:
-            bounds = (total, at + UNIT_FILES_MAX, *(start for start in starts if start > at))
-            run = days.run(folder, definition, day, at, min(bounds))
-        yield run
-        at = run.end
+def _may_label(label: SealedFile, file: SealedFile) -> bool:
+    """Whether their ranges of ids meet. Ids begin with their time: labels of another hour do not meet these calls."""
+    return label.first_id <= file.last_id and file.first_id <= label.last_id
 
 
 def merge_runs(
-    connection: "duckdb.DuckDBPyConnection",
-    days: Days,
-    definition: bytes,
-    runs: Sequence[Run],
-    merged_sql: Callable[[str], str],
+    connection: "duckdb.DuckDBPyConnection", runs: Runs, done: Sequence[Run], merged_sql: Callable[[str], str]
 ) -> None:
-    """Where a day has many small runs at its end, make them one, from their sums. merged_sql: merges a relation."""
-    for day, group in itertools.groupby(runs, key=lambda run: run.day):
-        small: list[Run] = []
-        for run in reversed(list(group)):
-            if run.end - run.first >= UNIT_FILES_MAX // 2 or sum(len(one.files) for one in (*small, run)) > (
-                UNIT_FILES_MAX
-            ):
-                break
-            small.insert(0, run)
-        if len(small) >= RUNS_MAX and all(run.path.is_file() for run in small):
-            whole = days.run(small[0].path.parent, definition, day, small[0].first, small[-1].end)
-            store(connection, merged_sql(f"({read_units([run.path for run in small])})"), whole)
+    """Where there are many small runs at the end, make them one, from their sums. merged_sql: merges a relation."""
+    if whole := runs.last_small(done):
+        store(connection, merged_sql(f"({read_units(whole.files)})"), whole)
 
 
 def store(connection: "duckdb.DuckDBPyConnection", query: str, run: Run) -> bool:
@@ -146,9 +154,9 @@ def store(connection: "duckdb.DuckDBPyConnection", query: str, run: Run) -> bool
         os.close(handle)
         connection.execute(f"COPY ({query}) TO {sql_text(name)} (FORMAT parquet, COMPRESSION zstd)")
         part.replace(run.path)
-        for other in folder.glob(f"{run.day}~*{CACHE_SUFFIX}"):
+        for other in folder.iterdir():
             match = _NAME.fullmatch(other.name)
-            if match and other != run.path and int(match[2]) < run.end and run.first < int(match[3]):
+            if match and other != run.path and int(match[1]) < run.end and run.first < int(match[2]):
                 other.unlink(missing_ok=True)
     except (duckdb.IOException, OSError):
         return False  # where the query is to blame, the caller meets the same error again
