@@ -146,16 +146,17 @@ def test_every_error_and_metric_is_in_the_reference() -> None:
 
 
 def test_every_figure_and_rollup_column_is_in_the_reference() -> None:
-    """docs/reference/figures.md has what the SQL files say of themselves."""
+    """Figures by name and question; rollups.md has what the SQL files say of themselves."""
     page = (ROOT / "docs" / "reference" / "figures.md").read_text("utf-8")
     for figure in FIGURES.values():
         assert f"`{figure.name}`" in page and figure.question in page, f"docs/reference/figures.md lacks {figure.name}"
+    page = (ROOT / "docs" / "reference" / "rollups.md").read_text("utf-8")
     for sql in (ROOT / "src" / "tidegate" / "ledger" / "rollups").glob("*.sql"):
         lines = re.findall(r"^-- (?:key|sum): (.+)$", sql.read_text("utf-8"), flags=re.MULTILINE)
         columns = [name.strip() for line in lines for name in line.split(",") if name.strip()]
         assert columns, f"{sql.name} names no columns"
         for column in (sql.stem, *columns):
-            assert f"`{column}`" in page, f"docs/reference/figures.md lacks {column} of {sql.stem}"
+            assert f"`{column}`" in page, f"docs/reference/rollups.md lacks {column} of {sql.stem}"
 
 
 # -- blocks that run ------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""Writes the generated reference pages: row, configuration, commands, providers, what dialects say, rollups, OpenAPI.
+"""Writes the generated reference pages: row, configuration, commands, providers, dialects, rollups, figures, OpenAPI.
 
-python tools/gendocs.py            write docs/reference/{row,config,cli,providers,dialects,rollups}.md, openapi.json
+python tools/gendocs.py            write docs/reference/*.md that it knows, and openapi.json
 python tools/gendocs.py --check    exit 1 and name the pages that are not up to date
 """
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import click
 import dialect_tables
+import figure_tables
 import msgspec
 import openapi
 import rollup_tables
@@ -39,6 +40,7 @@ TABLES = (
 def main() -> None:
     pages = {"row.md": row_page(), "config.md": config_page(), "cli.md": cli_page(), "providers.md": providers_page()}
     pages["dialects.md"] = filled("dialects.md", "dialects", dialect_tables.render())
+    pages["figures.md"] = filled("figures.md", "figures", figure_tables.render())
     pages["rollups.md"] = NOTE + rollup_tables.render()
     pages["openapi.json"] = openapi.render()
     if "--check" in sys.argv[1:]:

@@ -159,7 +159,7 @@ def test_charts_begin_at_zero_and_shares_end_at_one(public: Facts) -> None:
 def test_the_same_charts_go_out_as_files(public: Facts, tmp_path: Path) -> None:
     written = write(compose(public, ""), tmp_path / "out", ["png", "svg"])
     assert written[0].name == "index.html"
-    assert len(written) == 1 + 2 * 3
+    assert len(written) == 1 + 2 * len(run_figures(public, (), Params()).results)
     for file in written[1:]:
         head = file.read_bytes()[:8]
         assert head == b"\x89PNG\r\n\x1a\n" if file.suffix == ".png" else head.startswith(b"<svg")
@@ -199,4 +199,5 @@ def test_a_browser_draws_every_chart_from_disk(own: Facts, tmp_path: Path, chrom
     page = write(report, tmp_path / "out")[0]
     drawn = Tags(chromium(page))
     charts = sum(len(section.figures) for section in report.sections)
-    assert len([tag for tag, _ in drawn.tags if tag == "svg"]) == charts == 7
+    assert len([tag for tag, _ in drawn.tags if tag == "svg"]) == charts
+    assert charts > 7

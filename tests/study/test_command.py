@@ -67,12 +67,9 @@ def test_a_figure_named_alone_comes_from_the_source_that_carries_it(ledger: Path
 
 def test_without_a_name_all_that_the_ledger_can_carry(ledger: Path, tmp_path: Path) -> None:
     done = study("--ledger", ledger, "--format", "json", home=tmp_path)
-    assert [result["figure"] for result in json.loads(done.stdout)] == [
-        "country_lead",
-        "oss_split",
-        "author_totals",
-        "prompt_length",
-    ]
+    drawn = [result["figure"] for result in json.loads(done.stdout)]
+    assert {"country_lead", "oss_split", "author_totals", "prompt_length"} <= set(drawn)
+    assert "not computable: country_table is not computable from source 'openrouter-daily'" in done.stderr
 
 
 def test_a_figure_that_no_source_carries_is_an_error_naming_the_column(ledger: Path, tmp_path: Path) -> None:
@@ -95,8 +92,8 @@ def test_several_figures_go_on_without_the_one_that_cannot(ledger: Path, tmp_pat
 def test_out_writes_one_file_a_figure(ledger: Path, tmp_path: Path) -> None:
     done = study("--ledger", ledger, "--format", "json", "--out", tmp_path / "figures", home=tmp_path)
     names = sorted(file.name for file in (tmp_path / "figures").iterdir())
-    assert names == ["author_totals.json", "country_lead.json", "oss_split.json", "prompt_length.json"]
-    assert len(done.stdout.splitlines()) == 4
+    assert {"author_totals.json", "country_lead.json", "oss_split.json", "prompt_length.json"} <= set(names)
+    assert len(done.stdout.splitlines()) == len(names)
     assert list(json.loads((tmp_path / "figures" / "oss_split.json").read_text())) == KEYS
 
 

@@ -43,8 +43,8 @@ def test_it_carries_the_first_page_without_a_ledger() -> None:
     }
     assert found == {"apart": "2026-03-23", "counted Chinese": "2026-03-16", "counted US": "2026-03-23"}
     outcome = run_figures(facts, (), Params())
-    assert [result.figure for result in outcome.results] == ["country_lead", "oss_split", "author_totals"]
-    assert "length_histogram" in outcome.refused[0]
+    assert {"country_lead", "oss_split", "author_totals"} <= {result.figure for result in outcome.results}
+    assert any("length_histogram" in reason for reason in outcome.refused)
     for params, missing in ((Params(top=9), "response_model"), (Params(anchor="sunday"), "Monday weeks")):
         with pytest.raises(NotComputable, match=missing):
             draw(facts, "country_lead", params)

@@ -37,6 +37,26 @@ ANCHORS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "
 @click.option("--free/--no-free", default=True, show_default=True, help="Count `:free` variants.")
 @click.option("--cloaked/--no-cloaked", default=True, show_default=True, help="Count models under a code name.")
 @click.option("--byok/--no-byok", default=True, show_default=True, help="Count calls on callers' own provider keys.")
+@click.option(
+    "--without-account",
+    multiple=True,
+    metavar="ID",
+    help="Leave this account out (again for more); see outlier_accounts.",
+)
+@click.option(
+    "--label-rule",
+    type=click.Choice(["top", "split", "any"]),
+    default="top",
+    show_default=True,
+    help="A call of several task labels counts under the surest, in parts, or fully under each.",
+)
+@click.option(
+    "--size-by",
+    type=click.Choice(["total", "active", "price"]),
+    default="total",
+    show_default=True,
+    help="Size of models: parameters in total, those active for one token, or list price.",
+)
 @click.option("--source", "source_id", help="Only this source_id. Default: each source by itself, never mixed.")
 @click.option(
     "--author-country",
@@ -53,7 +73,7 @@ ANCHORS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Write one file a figure into this folder."
 )
 def study(figures: tuple[str, ...], ledger_path: Path | None, form: str, out: Path | None, **options: object) -> None:
-    """Draw FIGUREs from a ledger: country_lead, oss_split, author_totals, prompt_length. Default: all it can carry.
+    """Draw FIGUREs from a ledger, such as country_lead, oss_split or category_share. Default: all it can carry.
 
     JSON is one object for one result, a list for several (a figure is drawn from each source by itself).
 
@@ -61,6 +81,7 @@ def study(figures: tuple[str, ...], ledger_path: Path | None, form: str, out: Pa
     Example:
       tidegate study country_lead --view top:9 --window 2026-02-01:2026-02-28
       tidegate study oss_split --grain month --format json
+      tidegate study category_share --label-rule split --no-free
       tidegate study --format csv --out figures/
     """
     from tidegate.catalog import load_catalog

@@ -3,17 +3,91 @@
 from collections.abc import Callable
 from typing import Any
 
-from tidegate.report import author_totals, country_lead, oss_split, prompt_length
+from tidegate.report import (
+    app_models,
+    app_share,
+    author_categories,
+    author_totals,
+    billing_and_ip,
+    category_share,
+    category_tags,
+    chinese_open_categories,
+    continent_table,
+    country_lead,
+    country_table,
+    free_or_paid,
+    language_table,
+    launch_study,
+    measure_shares,
+    model_value,
+    models_by_size,
+    multihoming,
+    open_by_size,
+    open_categories,
+    oss_split,
+    outlier_accounts,
+    programming_authors,
+    programming_by_source,
+    programming_length,
+    prompt_length,
+    prompt_length_by_category,
+    reasoning_share,
+    region_spend,
+    roleplay_by_source,
+    tokens_per_call,
+    tool_call_share,
+    top_open_models,
+    top_reasoning_models,
+    top_tool_models,
+    volume_by_type,
+    workload_fingerprint,
+)
 from tidegate.report.points import Drawing
 from tidegate.report.theme import EXPORT_WIDTH_PX, config
 from tidegate.study.figures import FIGURES
 from tidegate.study.result import Result
 
 CHARTS: dict[str, Callable[[Result], Drawing]] = {
-    "country_lead": country_lead.chart,
-    "oss_split": oss_split.chart,
-    "author_totals": author_totals.chart,
-    "prompt_length": prompt_length.chart,
+    module.__name__.rpartition(".")[2]: module.chart
+    for module in (
+        country_lead,
+        oss_split,
+        volume_by_type,
+        author_totals,
+        top_open_models,
+        open_by_size,
+        models_by_size,
+        open_categories,
+        chinese_open_categories,
+        programming_by_source,
+        roleplay_by_source,
+        reasoning_share,
+        top_reasoning_models,
+        tool_call_share,
+        top_tool_models,
+        prompt_length,
+        tokens_per_call,
+        prompt_length_by_category,
+        programming_length,
+        category_share,
+        programming_authors,
+        category_tags,
+        author_categories,
+        region_spend,
+        continent_table,
+        country_table,
+        language_table,
+        measure_shares,
+        model_value,
+        free_or_paid,
+        app_share,
+        app_models,
+        billing_and_ip,
+        launch_study,
+        multihoming,
+        workload_fingerprint,
+        outlier_accounts,
+    )
 }
 
 Spec = dict[str, Any]  # a Vega-Lite specification: JSON that goes out as it is

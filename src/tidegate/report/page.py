@@ -21,7 +21,14 @@ from tidegate.study.quantity import percent
 from tidegate.study.result import Result
 from tidegate.study.series import read_shipped
 
-KIND_WORDS = {"calls": "single calls", "daily": "imported daily series", "weekly": "public series, shipped"}
+KIND_WORDS = {
+    "calls": "single calls",
+    "daily": "imported daily series",
+    "weekly": "imported weekly series",
+    "monthly": "imported monthly series",
+    "window": "imported list of a span not stated",
+}
+SHIPPED = "public series, shipped"
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +66,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def compose(facts: Facts, ledger: str, params: Params | None = None) -> Report:
     """Draw every figure from every source; own calls first, then imports, then the public series."""
-    rank = {"calls": 0, "daily": 1, "weekly": 2}
+    rank = {"calls": 0, "daily": 1, "weekly": 2, "monthly": 3, "window": 4}
     ordered = sorted(facts.sources, key=lambda source: (source.source_id != "own", rank[source.kind], source.source_id))
     return Report(
         ledger=ledger,
@@ -71,16 +78,13 @@ def compose(facts: Facts, ledger: str, params: Params | None = None) -> Report:
 
 def _section(facts: Facts, source: Source, params: Params) -> Section:
     outcome = run_figures(facts, (), params, source_id=source.source_id)
-    citation = ""
-    caveats: tuple[str, ...] = ()
-    if source.kind == "weekly":
-        series = read_shipped()
-        citation = f"{series.source}. Checked {series.checked}."
-        caveats = series.traps
+    series = read_shipped()
+    shipped = source.source_id == series.source_id
+    caveats = series.traps if shipped else ()
     return Section(
         source=source,
-        kind=KIND_WORDS[source.kind],
-        citation=citation,
+        kind=SHIPPED if shipped else KIND_WORDS[source.kind],
+        citation=source.citation,
         figures=tuple(_drawn(result, caveats) for result in outcome.results),
         refused=outcome.refused,
     )

@@ -10,7 +10,7 @@ from tidegate.ledger.store import Ledger
 from tidegate.study.authors import read_author_country
 from tidegate.study.facts import open_facts
 from tidegate.study.figures import Outcome, run_figures
-from tidegate.study.params import Measure, Params, parse_view
+from tidegate.study.params import LabelRule, Measure, Params, SizeBy, parse_view
 from tidegate.study.periods import Anchor, Grain, parse_window
 
 Progress = Callable[[int, int], None]
@@ -37,6 +37,9 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
             include_free=given.free,
             include_cloaked=given.cloaked,
             include_byok=given.byok,
+            label_rule=given.label_rule,
+            size_by=given.size_by,
+            without_accounts=given.without_account,
         )
         return cls(params=params, author_country=given.author_country, source_id=given.source_id, prices=given.prices)
 
@@ -49,6 +52,9 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
     free: bool
     cloaked: bool
     byok: bool
+    label_rule: LabelRule
+    size_by: SizeBy
+    without_account: tuple[str, ...]
     window: str | None = None
     source_id: str | None = None
     author_country: Path | None = None

@@ -2,10 +2,49 @@
 
 import difflib
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 import msgspec
 
-from tidegate.study import author_totals, country_lead, oss_split, prompt_length
+from tidegate.study import (
+    app_models,
+    app_share,
+    author_categories,
+    author_totals,
+    billing_and_ip,
+    category_share,
+    category_tags,
+    chinese_open_categories,
+    continent_table,
+    country_lead,
+    country_table,
+    free_or_paid,
+    language_table,
+    launch_study,
+    measure_shares,
+    model_value,
+    models_by_size,
+    multihoming,
+    open_by_size,
+    open_categories,
+    oss_split,
+    outlier_accounts,
+    programming_authors,
+    programming_by_source,
+    programming_length,
+    prompt_length,
+    prompt_length_by_category,
+    reasoning_share,
+    region_spend,
+    roleplay_by_source,
+    tokens_per_call,
+    tool_call_share,
+    top_open_models,
+    top_reasoning_models,
+    top_tool_models,
+    volume_by_type,
+    workload_fingerprint,
+)
 from tidegate.study.facts import Facts, Source
 from tidegate.study.params import Params
 from tidegate.study.result import NotComputable, Result, StudyError
@@ -14,20 +53,63 @@ Draw = Callable[[Facts, Source, Params], Result]
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One figure: its name, the question it answers, and the function that draws it from one source."""
+    """One figure: its name, the question it answers, and the function that draws it from one source.
+
+    published: its number in "State of AI"; empty for what only readers asked for. rollups: what it reads.
+    """
 
     name: str
     question: str
     draw: Draw
+    published: str = ""
+    rollups: tuple[str, ...] = ()
+
+
+def _figure(module: ModuleType, published: str, *rollups: str) -> Figure:
+    """The figure of a module: its function has the figure's name."""
+    return Figure(module.NAME, module.QUESTION, getattr(module, module.NAME), published, rollups)
 
 
 FIGURES: dict[str, Figure] = {
     figure.name: figure
     for figure in (
-        Figure(country_lead.NAME, country_lead.QUESTION, country_lead.country_lead),
-        Figure(oss_split.NAME, oss_split.QUESTION, oss_split.oss_split),
-        Figure(author_totals.NAME, author_totals.QUESTION, author_totals.author_totals),
-        Figure(prompt_length.NAME, prompt_length.QUESTION, prompt_length.prompt_length),
+        _figure(country_lead, "", "daily_usage"),
+        _figure(oss_split, "Fig 1", "daily_usage"),
+        _figure(volume_by_type, "Fig 2", "daily_usage"),
+        _figure(author_totals, "Tab 1", "daily_usage"),
+        _figure(top_open_models, "Fig 3", "daily_usage"),
+        _figure(open_by_size, "Fig 4", "daily_usage"),
+        _figure(models_by_size, "Fig 5", "daily_usage"),
+        _figure(open_categories, "Fig 6", "daily_tags"),
+        _figure(chinese_open_categories, "Fig 7", "daily_tags"),
+        _figure(programming_by_source, "Fig 8", "daily_tags"),
+        _figure(roleplay_by_source, "Fig 9", "daily_tags"),
+        _figure(reasoning_share, "Fig 10", "daily_usage"),
+        _figure(top_reasoning_models, "Fig 11", "daily_usage"),
+        _figure(tool_call_share, "Fig 12", "daily_usage", "weekly_account"),
+        _figure(top_tool_models, "Fig 13", "daily_usage"),
+        _figure(prompt_length, "Figs 14, 15, 17", "length_histogram"),
+        _figure(tokens_per_call, "Figs 14, 15, 17", "daily_usage"),
+        _figure(prompt_length_by_category, "Fig 16", "length_histogram"),
+        _figure(programming_length, "Fig 18", "length_histogram"),
+        _figure(category_share, "Fig 19", "daily_tags"),
+        _figure(programming_authors, "Fig 20", "daily_tags"),
+        _figure(category_tags, "Figs 21, 22", "daily_tags"),
+        _figure(author_categories, "Figs 23-28", "daily_tags"),
+        _figure(region_spend, "Fig 29", "daily_country"),
+        _figure(continent_table, "Tab 2", "daily_country"),
+        _figure(country_table, "Tab 3", "daily_country"),
+        _figure(language_table, "Tab 4", "daily_language"),
+        _figure(measure_shares, "", "daily_usage"),
+        _figure(model_value, "", "daily_usage"),
+        _figure(free_or_paid, "", "daily_usage"),
+        _figure(app_share, "", "daily_app"),
+        _figure(app_models, "", "daily_app"),
+        _figure(billing_and_ip, "", "daily_country"),
+        _figure(launch_study, "", "daily_usage"),
+        _figure(multihoming, "", "weekly_account", "daily_app"),
+        _figure(workload_fingerprint, "", "daily_usage"),
+        _figure(outlier_accounts, "", "weekly_account"),
     )
 }
 

@@ -9,7 +9,7 @@ from tidegate.study.facts import Facts, Source
 from tidegate.study.params import UNITS, Params
 from tidegate.study.periods import Coverage
 from tidegate.study.quantity import percent
-from tidegate.study.result import Cell, Result
+from tidegate.study.result import Cell, NotComputable, Result
 from tidegate.study.select import MODELS, Ask, sample_sql, select
 
 Sums = dict[dt.date, dict[str, int]]
@@ -146,7 +146,10 @@ class Missing(msgspec.Struct, frozen=True):
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True):
-    """What is a figure's own; `finish` adds what every figure carries."""
+    """What is a figure's own; `finish` adds what every figure carries.
+
+    of: whose measure it is, where that may be nobody's in a source: then the figure is refused, not drawn empty.
+    """
 
     figure: str
     definition: str
@@ -155,10 +158,14 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True):
     notes: Sequence[str] = NO_NOTES
     unit: str = ""
     down: tuple[str, ...] = ()
+    of: str = ""
 
 
 def finish(source: Source, params: Params, table: Table, drawn: Drawn) -> Result:
-    """The result with its window, sample, switches and caveats."""
+    """The result with its window, sample, switches and caveats. Raises NotComputable where there is nothing to show."""
+    if (not drawn.rows and table.coverage.kept) or (drawn.of and not table.total()):
+        nothing = f"it has no {params.measure} of {drawn.of or 'what this figure counts'} in the window"
+        raise NotComputable(drawn.figure, source.source_id, nothing)
     return Result(
         figure=drawn.figure,
         definition=drawn.definition,

@@ -1,0 +1,10 @@
+"""Chart of `region_spend`: spend by continent."""
+
+from tidegate.report.points import Drawing
+from tidegate.report.stacked import stacked_shares
+from tidegate.study.result import Result
+
+
+def chart(result: Result) -> Drawing:
+    """Stacked areas, or bars where periods are few."""
+    return stacked_shares(result, "continent", title="share of spend")
