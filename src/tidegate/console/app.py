@@ -1,17 +1,20 @@
 """The console's ASGI application."""
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tidegate.config import Config
+from tidegate.console.feedback import BODY_BYTES_MAX, judgement_of, read_feedback, reply_of
 from tidegate.console.generation import GenerationReply, generation_of
 from tidegate.console.status import Status, StatusReader, may_see_ledger, page
 from tidegate.core.error_types import openrouter_body
@@ -22,16 +25,19 @@ from tidegate.core.errors import (
     LedgerError,
     MethodNotAllowed,
     PathNotFound,
+    PayloadTooLarge,
     Unauthenticated,
     Unavailable,
     error_body,
 )
 from tidegate.ledger.lookup import Generation, find_generation
+from tidegate.ledger.outcomes import append
 from tidegate.ledger.store import Ledger
 
 log = logging.getLogger(__name__)
 
 TENANT_HEADER = "x-tidegate-tenant"
+KEY_HEADER = "x-tidegate-key"
 PAGE_HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -44,16 +50,30 @@ class GenerationNotFound(GatewayError):
 
 
 def create_app(config: Config) -> Starlette:
-    """The application for one installation. Routes are plain functions: they run in a thread, off the event loop."""
+    """The application for one installation. Whatever reads or writes files runs in a thread, off the event loop."""
     ledger_of = _opener(config.ledger_path)
     reader = StatusReader()
 
     def generation(request: Request) -> Response:
-        tenant_id = request.headers.get(TENANT_HEADER)
-        if not tenant_id:
-            raise Unauthenticated("This needs an API key: send `Authorization: Bearer KEY`.")
+        tenant_id = _tenant(request)
         found = _own_generation(ledger_of, request.query_params.get("id", ""), tenant_id)
         return _json(GenerationReply(data=generation_of(found.row, found.attempts)))
+
+    def judge(body: bytes, tenant_id: str, key_id: str | None) -> Response:
+        given = read_feedback(body)
+        _own_generation(ledger_of, given.generation_id, tenant_id)
+        judgement = judgement_of(given, tenant_id, key_id, time.time_ns() // 1000)
+        try:
+            append(ledger_of(), judgement)
+        except LedgerError as error:
+            log.error("feedback cannot be kept: %s", error)
+            raise Unavailable("The feedback cannot be kept; the operator's log says why.") from error
+        return _json(reply_of(judgement), 201)
+
+    async def feedback(request: Request) -> Response:
+        tenant_id = _tenant(request)
+        body = await _body(request)
+        return await run_in_threadpool(judge, body, tenant_id, request.headers.get(KEY_HEADER))
 
     def start_page(request: Request) -> Response:
         status: Status | str | None = None
@@ -74,6 +94,8 @@ def create_app(config: Config) -> Starlette:
             Route("/healthz", health),
             Route("/api/v1/generation", generation),
             Route("/v1/generation", generation),
+            Route("/api/v1/feedback", feedback, methods=["POST"]),
+            Route("/v1/feedback", feedback, methods=["POST"]),
         ],
         exception_handlers={
             GatewayError: _on_gateway_error,
@@ -81,6 +103,24 @@ def create_app(config: Config) -> Starlette:
             Exception: _on_fault,
         },
     )
+
+
+def _tenant(request: Request) -> str:
+    """Whose key the gateway has seen. Raises Unauthenticated where there was none."""
+    tenant_id = request.headers.get(TENANT_HEADER)
+    if not tenant_id:
+        raise Unauthenticated("This needs an API key: send `Authorization: Bearer KEY`.")
+    return tenant_id
+
+
+async def _body(request: Request) -> bytes:
+    """The body, if it is not larger than feedback may be. Raises PayloadTooLarge."""
+    kept = bytearray()
+    async for chunk in request.stream():
+        kept += chunk
+        if len(kept) > BODY_BYTES_MAX:
+            raise PayloadTooLarge(f"Feedback may be {BODY_BYTES_MAX} bytes long, no more.")
+    return bytes(kept)
 
 
 def _opener(path: Path) -> Callable[[], Ledger]:
