@@ -122,6 +122,7 @@ def refuse_switches(figure: str, source: Source, params: Params) -> None:
         (not params.include_free, "model_variant in active_months, so free variants cannot be left out"),
         (not params.include_cloaked, "author in active_months, so cloaked models cannot be left out"),
         (not params.include_byok, "is_byok in active_months, so BYOK cannot be left out"),
+        (bool(params.without_accounts), "way to leave accounts out of active_months here"),
         (params.top is not None, "rank of models in active_months, so no view but `all`"),
     ):
         if missing:

@@ -1,16 +1,14 @@
 """Did spend on a model rise after its price was cut? Then use grew by more than the price fell: Jevons' paradox."""
 
-import math
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from scipy.special import ndtri
 
 from tidegate.study.facts import Facts, Source
 from tidegate.study.params import Params
 from tidegate.study.price_panel import CUT_MIN, PriceCut, Weeks, price_cuts, read_weeks
-from tidegate.study.regression import LEVEL, NotIdentified, mean_estimate
+from tidegate.study.regression import NotIdentified, mean_estimate, wilson
 from tidegate.study.result import Cell, NotComputable, Result
 
 NAME = "jevons"
@@ -100,14 +98,6 @@ def rebound(cut: PriceCut, weeks: Weeks) -> Rebound | None:
         tokens=float(np.mean(sides[True]) / np.mean(sides[False])),
         market=float(np.mean(markets[True]) / np.mean(markets[False])),
     )
-
-
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """Interval of a share, level LEVEL (E. B. Wilson, JASA 22, 1927)."""
-    z = float(ndtri((1 + LEVEL) / 2))
-    centre = (successes + z * z / 2) / (n + z * z)
-    reach = z / (n + z * z) * math.sqrt(successes * (n - successes) / n + z * z / 4)
-    return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
 def _answer(found: Sequence[Rebound]) -> list[str]:

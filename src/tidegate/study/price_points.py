@@ -155,6 +155,8 @@ def model_use(figure: str, facts: Facts, source: Source, params: Params) -> list
         raise NotComputable(figure, source.source_id, "it does not say which model was called (response_model)")
     if "tokens" not in source.measures:
         raise NotComputable(figure, source.source_id, "it has no token counts (total_tokens)")
+    if params.without_accounts:
+        raise NotComputable(figure, source.source_id, "there is no tenant_id in daily_usage, so no account is left out")
     used = weekly_use(facts, source, params)
     if not used:
         raise NotComputable(figure, source.source_id, "it has no tokens of a named model in the window, BYOK left out")

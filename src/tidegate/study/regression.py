@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -138,6 +138,14 @@ def mean_estimate(values: Vector) -> Estimate:
     if n < 2:
         raise NotIdentified(f"{n} value{'s' * (n != 1)} have no spread to judge a mean by")
     return Estimate(value=float(np.mean(values)), se=float(np.std(values, ddof=1) / np.sqrt(n)), df=n - 1, n=n)
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Interval of a share, level LEVEL (E. B. Wilson, JASA 22, 1927)."""
+    z = float(ndtri((1 + LEVEL) / 2))
+    centre = (successes + z * z / 2) / (n + z * z)
+    reach = float(z / (n + z * z) * np.sqrt(successes * (n - successes) / n + z * z / 4))
+    return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
 def _inverse_gram(x: Matrix) -> Matrix:
