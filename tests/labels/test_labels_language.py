@@ -117,6 +117,22 @@ def test_a_chinese_question_full_of_english_names_is_chinese():
     assert detect("帮我用 FastAPI 和 SQLAlchemy 写一个 REST endpoint，返回 JSON response 并加上 unit test") == "zh-Hans"
 
 
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("3斤等于多少克？1990年的价格呢", "zh-Hans"),
+        ("已知函数 f(x)=x^2+3x，求 f'(x) 在 x=2 处的值", "zh-Hans"),
+        ("y = 3x^2 + 2x 를 미분하시오.", "ko"),
+        ("翻译：“The early bird catches the worm.”", "zh-Hans"),
+        ('把 "I have never been to a place like this before" 翻译成中文', "zh-Hans"),
+        ('Translate "Können Sie mir bitte sagen, wo der Bahnhof ist?" into plain English', "en"),
+        ("Übersetze ins Englische: „Wo ist der Bahnhof?“ und „Wie spät ist es?“", "de"),
+    ],
+)
+def test_formulas_and_quotations_do_not_decide(text, tag):
+    assert detect(text) == tag
+
+
 def test_an_english_question_about_chinese_words_is_english():
     assert detect("Translate 你好世界 to English and explain each character") == "en"
 

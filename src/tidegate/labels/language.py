@@ -13,13 +13,14 @@ import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from tidegate.labels.prose import prose_of
+from tidegate.labels.prose import prose_of, unquoted
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]
 
 CODE: Final = "zxx"
 JUDGED_CHARS_MAX: Final = 4_000  # of the words; more of them change nothing
+OWN_LETTERS_MIN: Final = 12  # outside quotation marks: then what is quoted is not asked for its language
 LETTERS_MIN: Final = 4  # of an alphabet: "ok" is a word of most languages
 
 DECIDED: Final = {  # script, as in the names of Unicode characters -> the language that alone is common in it
@@ -44,7 +45,7 @@ LETTERS_PER_HAN: Final = 3
 """A Han character says as much as about three letters; so a Chinese question full of English names stays Chinese."""
 
 LETTERS_PER_ASKING_HAN: Final = 6
-_ASKING: Final = frozenset("我请請帮幫吗嗎怎把给給么麼呢吧写寫改")
+_ASKING: Final = frozenset("我请請帮幫吗嗎怎把给給么麼呢吧写寫改翻译譯将將")
 """Characters of somebody who asks in Chinese, not of a word that is asked about: then each Han character says more."""
 
 _CANTONESE: Final = frozenset("嘅咗喺啲嚟冇佢哋乜嘢噉嗰咁唔咩㗎喎啦嘞氹啱")
@@ -65,6 +66,9 @@ def detect(text: str) -> str | None:
     """The tag of a prompt's language; `zxx` for code without words, None where nothing can be said."""
     prose = prose_of(text)
     words = unicodedata.normalize("NFC", prose.text)[:JUDGED_CHARS_MAX]
+    own = unquoted(words)
+    if _scripts(own).total() >= OWN_LETTERS_MIN:
+        words = own
     weights = _scripts(words)
     if not weights:
         return CODE if prose.has_code else None

@@ -12,7 +12,10 @@ _ADDRESS: Final = re.compile(
     r"\b(?:https?://|www\.)\S+|\b[\w.+-]{1,64}@[\w-]{1,63}\.[\w.]{1,99}|(?<![\w.~-])(?:[\w.~-]{0,99}/){2,}[\w.~-]{0,99}"
 )
 _TAG: Final = re.compile(r"</?[A-Za-z][\w:.-]*(?:\s[^<>\n]{0,300})?/?>")
-_IDENTIFIER: Final = re.compile(r"\b(?:\w+_\w+|[a-z]+[A-Z]\w*|\w+\(\)|\w+\.\w+\(|\w*\d\w*)")
+_IDENTIFIER: Final = re.compile(r"\b(?:\w+_\w+|[a-z]+[A-Z]\w*|\w+\(\)|\w+\.\w+\(|\w*\d\w*)", re.ASCII)
+_QUOTED: Final = re.compile(
+    r"“[^“”]{1,2000}”|\"[^\"\n]{1,2000}\"|«[^«»]{1,2000}»|「[^「」]{1,2000}」|『[^『』]{1,2000}』"
+)
 
 _CODE_LINE: Final = re.compile(
     r"""^\s*(?:
@@ -100,9 +103,20 @@ def prose_of(text: str) -> Prose:
     return Prose("\n".join(kept), has_code)
 
 
+def unquoted(text: str) -> str:
+    """The text without what it quotes: what is to be translated or mended need not be the writer's language."""
+    return _QUOTED.sub(" ", text)
+
+
 def is_code_line(line: str) -> bool:
-    """A line of a program, a query, a log, JSON or markup, by its first words or its share of symbols."""
+    """A line of a program, a query, a log, JSON or markup, by its first words or its share of symbols.
+
+    A line most of whose letters are of another alphabet is no code, whatever formula stands in it.
+    """
     line = line[:LINE_CHARS_MAX]
+    foreign = sum(not char.isascii() and char.isalpha() for char in line)
+    if foreign and foreign * 3 >= sum(char.isascii() and char.isalpha() for char in line):
+        return False
     if _CODE_LINE.match(line):
         return not _reads_as_sentence(line)
     solid = [c for c in line if not c.isspace()]
