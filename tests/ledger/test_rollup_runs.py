@@ -10,9 +10,10 @@ from ledger_calls import open_writer
 from tidegate.core.errors import LedgerError
 from tidegate.core.ids import generation_id
 from tidegate.core.row import Label, Labelled, Row, TaskTag
+from tidegate.ledger import rollup
 from tidegate.ledger.parquet import open_engine
 from tidegate.ledger.rollup import attach, canonical_csv, load_rollup, rollup_names
-from tidegate.ledger.rollup_runs import RUNS_MAX
+from tidegate.ledger.rollup_runs import RUNS_MAX, Run
 from tidegate.ledger.seal import seal
 from tidegate.ledger.store import Ledger
 
@@ -239,3 +240,18 @@ def test_a_run_is_no_larger_than_a_late_label_may_cost(tmp_path: Path, monkeypat
         "000003-000004",
         "000004-000005",
     ]
+
+
+def test_a_unit_that_another_study_tidies_away_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two studies of one ledger at once: one may merge the runs that the other has just written."""
+    ledger = Ledger.create(tmp_path / "l")
+    add(ledger, call(), call())
+    kept = rollup.store
+
+    def store_and_lose(connection: object, query: str, run: Run) -> bool:
+        stored = kept(connection, query, run)
+        run.path.unlink()
+        return stored
+
+    monkeypatch.setattr(rollup, "store", store_and_lose)
+    assert fetch(ledger, "daily_usage", "calls") == [(2,)]

@@ -7,6 +7,7 @@ import pytest
 from study_series import AUTHORS
 
 from tidegate.catalog import load_catalog
+from tidegate.core.errors import LedgerError
 from tidegate.ledger.series import About, Point, add_series
 from tidegate.ledger.store import Ledger
 from tidegate.study.facts import Facts, open_facts
@@ -129,3 +130,11 @@ def test_sums_with_counts_of_requests_are_still_no_rows_of_calls(ledger: Ledger)
     )
     (source,) = facts_of(ledger).sources
     assert (source.kind, source.measures) == ("daily", ("tokens", "calls"))
+
+
+def test_a_damaged_series_is_one_clear_error(ledger: Ledger) -> None:
+    add(ledger, "a", MONDAY, AUTHORS_BY_WEEK)
+    (file,) = ledger.rollup_files("series")
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(LedgerError, match=f"published series.*{file.name}.*ledger verify"):
+        facts_of(ledger)

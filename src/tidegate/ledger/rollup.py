@@ -185,6 +185,8 @@ def _fill(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Insert every unit into the table of units: those at hand in one statement, the others as they are computed."""
+    import duckdb
+
     insert = f"INSERT INTO {rollup.name}_units BY NAME "
     if sealed := ledger.rollup_files(rollup.name):
         connection.execute(insert + read_units(sealed))
@@ -199,15 +201,28 @@ def _fill(
     done = _insert_cached(connection, insert, [run.path for run in planned if run.path.is_file()])
     for run in planned:
         if run.path not in done:
-            query = select_rollup(rollup, run.files, run.labels)
             try:
-                connection.execute(insert + (read_units([run.path]) if store(connection, query, run) else f"({query})"))
-            except Exception as error:  # said again, with the file that is to blame
+                _insert_run(connection, insert, rollup, run)
+            except duckdb.Error as error:
                 raise _blamed(connection, rollup, run, error) from error
             done.add(run.path)
         if progress:
             progress(len(done), len(planned))
     merge_runs(connection, runs, planned, lambda relation: merge_sql(rollup, relation))
+
+
+def _insert_run(connection: "duckdb.DuckDBPyConnection", insert: str, rollup: Rollup, run: Run) -> None:
+    """Sum a run, by way of the cache where it can be written (another process may be tidying there)."""
+    import duckdb
+
+    query = select_rollup(rollup, run.files, run.labels)
+    if store(connection, query, run):
+        try:
+            connection.execute(insert + read_units([run.path]))
+            return
+        except duckdb.Error:
+            pass
+    connection.execute(f"{insert}({query})")
 
 
 def _insert_cached(connection: "duckdb.DuckDBPyConnection", insert: str, cached: list[Path]) -> set[Path]:
@@ -231,12 +246,10 @@ def _insert_cached(connection: "duckdb.DuckDBPyConnection", insert: str, cached:
     return set(cached)
 
 
-def _blamed(connection: "duckdb.DuckDBPyConnection", rollup: Rollup, run: Run, error: Exception) -> Exception:
+def _blamed(connection: "duckdb.DuckDBPyConnection", rollup: Rollup, run: Run, error: "duckdb.Error") -> "duckdb.Error":
     """The error again, naming the one sealed file that causes it, where it is one."""
     import duckdb
 
-    if not isinstance(error, duckdb.Error):
-        return error
     for rows, labels in (*(([file], []) for file in run.files), *(([], [file]) for file in run.labels)):
         try:
             connection.execute(f"SELECT count(*) FROM ({select_rollup(rollup, rows, labels)})").fetchall()

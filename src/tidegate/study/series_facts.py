@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
 
+from tidegate.core.errors import LedgerError
 from tidegate.ledger.rollup import insert_columns
 from tidegate.ledger.series import attach_series
 from tidegate.study.authors import Makers
@@ -65,7 +66,15 @@ class PublishedSeries(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_series(ledger: "Ledger | None", connection: "duckdb.DuckDBPyConnection") -> tuple[PublishedSeries, ...]:
     """Make the table `series` (newest vintages; `source_id` as the study names it), and say what is in it."""
-    attach_series(ledger, connection, name="published")
+    import duckdb
+
+    try:
+        attach_series(ledger, connection, name="published")
+    except duckdb.Error as error:
+        raise LedgerError(
+            f"ledger {ledger.path if ledger else ''}: its published series cannot be read: {str(error).splitlines()[0]} "
+            "(`tidegate ledger verify` names what is wrong)"
+        ) from error
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE series AS WITH kinds AS (SELECT DISTINCT source_id, kind, grain, week_anchor "
         "FROM published), counted AS (SELECT *, min(kind) OVER of_source <> max(kind) OVER of_source AS several, "
