@@ -71,8 +71,9 @@ def load_series(ledger: "Ledger | None", connection: "duckdb.DuckDBPyConnection"
     try:
         attach_series(ledger, connection, name="published")
     except duckdb.Error as error:
+        where = f"ledger {ledger.path}: " if ledger else ""
         raise LedgerError(
-            f"ledger {ledger.path if ledger else ''}: its published series cannot be read: {str(error).splitlines()[0]} "
+            f"{where}its published series cannot be read: {str(error).splitlines()[0]} "
             "(`tidegate ledger verify` names what is wrong)"
         ) from error
     connection.execute(
