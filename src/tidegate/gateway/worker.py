@@ -7,7 +7,6 @@ as `tidegate.config` says.
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -24,6 +23,7 @@ from tidegate.core.errors import ConfigError
 from tidegate.gateway.connect import unix_target
 from tidegate.gateway.keyring import KeyRing
 from tidegate.gateway.listener import ClientConnection
+from tidegate.gateway.memory import settle_memory
 from tidegate.gateway.metrics import MetricsBoard
 from tidegate.gateway.models import Listings
 from tidegate.gateway.recorder import Recorder
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 LISTEN_BACKLOG = 2048
 DRAIN_POLL_S = 0.02
-GC_THRESHOLDS = (20_000, 20, 50)  # calls make no cycles: collecting often finds nothing
 
 
 def run(config: Config, worker: int, ready_fd: int | None) -> None:
@@ -64,9 +63,7 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
         loop.add_signal_handler(number, stop.set)
     server.sweep()
     chores = loop.create_task(_chores(server, board, config))
-    gc.collect()
-    gc.freeze()  # what lives as long as the process is not walked again
-    gc.set_threshold(*GC_THRESHOLDS)
+    settle_memory()
     if ready_fd is not None:
         os.write(ready_fd, b"ready\n")
         os.close(ready_fd)
