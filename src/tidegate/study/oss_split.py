@@ -4,6 +4,7 @@ from tidegate.study.facts import Facts, Source
 from tidegate.study.params import UNITS, Params
 from tidegate.study.result import Result
 from tidegate.study.shares import cells, common_notes, missing_note, tabulate
+from tidegate.study.weights_readings import reading_notes
 
 NAME = "oss_split"
 QUESTION = "How much goes to models with open weights, and is it Chinese?"
@@ -33,6 +34,7 @@ def oss_split(facts: Facts, source: Source, params: Params) -> Result:
         n=table.n,
         missing_share=missing,
         notes=(
+            *reading_notes(NAME, facts, source, params, table),
             *common_notes(source, params, table),
             *missing_note(missing, "no known weights, or open weights from an author of no known country (`unknown`)"),
         ),
