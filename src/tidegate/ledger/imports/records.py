@@ -246,8 +246,11 @@ def _parquet(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     with open_engine() as connection:
         try:
-            cursor = connection.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [[str(file)]])
-            names = [column[0] for column in cursor.description or ()]
+            scan = "read_parquet(?, hive_partitioning = false)"
+            described = connection.execute(f"DESCRIBE SELECT * FROM {scan}", [[str(file)]]).fetchall()
+            names = [name for name, *_ in described]
+            wanted = ", ".join(_parquet_column(name, kind) for name, kind, *_ in described)
+            cursor = connection.execute(f"SELECT {wanted} FROM {scan}", [[str(file)]])
             line = 0
             while batch := cursor.fetchmany(FETCH_ROWS):
                 for row in batch:
@@ -258,3 +261,11 @@ def _parquet(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 f"{file}: a Parquet file that cannot be read: {str(error).splitlines()[0][:160]}. It is damaged or "
                 "half-written; fetch it again. Nothing of this import was kept."
             ) from error
+
+
+def _parquet_column(name: str, kind: str) -> str:
+    """A time with a zone as text in UTC: as an object it would need a package of time zones."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"CAST(timezone('UTC', {quoted}) AS VARCHAR) || 'Z' AS {quoted}"
+    return quoted
