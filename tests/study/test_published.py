@@ -149,7 +149,9 @@ def test_every_figure_of_ours_has_a_line_in_compare() -> None:
     """With a published value beside it, or saying that none was found."""
     named = {reading.figure for _, reading in every_reading()}  # type: ignore[attr-defined]
     named |= {figure for claim in PUBLISHED.claims for figure in claim.unpublished}
+    named |= {reading.of_figure for _, reading in every_reading() if reading.of_figure}  # type: ignore[attr-defined]
     assert set(FIGURES) <= named, f"add to published.yml: {sorted(set(FIGURES) - named)}"
+    assert named <= set(FIGURES), f"published.yml names figures that do not exist: {sorted(named - set(FIGURES))}"
 
 
 def test_every_parameter_of_a_reading_exists() -> None:

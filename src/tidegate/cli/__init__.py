@@ -22,6 +22,7 @@ COMMANDS = {  # name -> module; each module holds a click command of the same na
     "usage": "tidegate.cli.usage",
     "ledger": "tidegate.cli.ledger",
     "study": "tidegate.cli.study",
+    "compare": "tidegate.cli.compare",
     "report": "tidegate.cli.report",
 }
 
