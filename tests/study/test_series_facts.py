@@ -68,6 +68,10 @@ def test_weeks_that_overlap_are_two_sources(ledger: Ledger) -> None:
     sunday = facts.sources[1]
     with pytest.raises(NotComputable, match="whole Sunday weeks"):
         facts.coverage(sunday, Params())
+    refused = run_figures(facts, ["country_lead"], Params()).refused
+    assert [text.partition(":")[0] for text in refused] == [
+        "country_lead is not computable from source 'ranking~sunday'"
+    ]
     assert facts.coverage(sunday, Params(anchor="sunday")).kept == (SUNDAY.date(),)
 
 

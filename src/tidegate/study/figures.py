@@ -170,7 +170,7 @@ def run_figures(facts: Facts, names: Sequence[str], params: Params, *, source_id
             try:
                 results.append(FIGURES[name].draw(facts, source, params))
             except NotComputable as error:
-                refused.append(error)
+                refused.append(NotComputable(name, error.source_id, error.missing))  # shared steps do not know it
     if names and not results:
         raise refused[0] if len(refused) == 1 else StudyError("; ".join(map(str, refused)))
     return Outcome(results=tuple(results), refused=tuple(map(str, refused)))

@@ -16,6 +16,7 @@ class NotComputable(TidegateError):
 
     def __init__(self, figure: str, source_id: str, missing: str) -> None:
         super().__init__(f"{figure} is not computable from source {source_id!r}: {missing}")
+        self.figure, self.source_id, self.missing = figure, source_id, missing
 
 
 class StudyError(TidegateError):
