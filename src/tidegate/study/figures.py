@@ -141,7 +141,10 @@ FIGURES: dict[str, Figure] = {
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Results, in the order asked for, and what could not be computed from which source, one sentence each."""
+    """Results, in the order asked for, and what could not be computed from which source, one sentence each.
+
+    Where no figure was named, figures that a source lacks for the same reason share a sentence.
+    """
 
     results: tuple[Result, ...]
     refused: tuple[str, ...]
@@ -173,7 +176,18 @@ def run_figures(facts: Facts, names: Sequence[str], params: Params, *, source_id
                 refused.append(NotComputable(name, error.source_id, error.missing))  # shared steps do not know it
     if names and not results:
         raise refused[0] if len(refused) == 1 else StudyError("; ".join(map(str, refused)))
-    return Outcome(results=tuple(results), refused=tuple(map(str, refused)))
+    return Outcome(results=tuple(results), refused=tuple(map(str, refused)) if names else tuple(_together(refused)))
+
+
+def _together(refused: Sequence[NotComputable]) -> list[str]:
+    """One sentence for each source and reason: a ledger of several series lacks most figures several times."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for error in refused:
+        found.setdefault((error.source_id, error.missing), []).append(error.figure)
+    return [
+        f"{', '.join(figures)} {'is' if len(figures) == 1 else 'are'} not computable from source {source!r}: {missing}"
+        for (source, missing), figures in sorted(found.items())
+    ]
 
 
 def _no_source(facts: Facts, source_id: str | None) -> str:

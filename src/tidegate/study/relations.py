@@ -18,10 +18,15 @@ Name = Literal["models", "countries", "languages", "apps", "tags", "accounts"]
 
 
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
-    """One relation. own: SQL of its own columns. day: the column of time. has_byok: it can leave BYOK out."""
+    """One relation.
+
+    own: SQL of its own columns. lacks: what a source without any row in it lacks, and the row's column. day: the column
+    of time. has_byok: it can leave BYOK out.
+    """
 
     rollup: str
     own: str
+    lacks: str
     day: str = "day"
     has_byok: bool = True
 
@@ -32,14 +37,20 @@ RELATIONS: Mapping[Name, Relation] = {
         own="provider_name AS provider, finish_class, is_cancelled, unmetered_calls AS unmetered, "
         "usage_input_tokens AS input, usage_output_tokens AS output, usage_reasoning_output_tokens AS reasoning, "
         "usage_cache_read_input_tokens AS cached, tool_calls",
+        lacks="no sums by model (response_model)",
     ),
-    "countries": Relation(rollup="daily_country", own="billing_country, ip_country"),
-    "languages": Relation(rollup="daily_language", own="language, sampled_calls"),
-    "apps": Relation(rollup="daily_app", own="app", has_byok=False),
-    "tags": Relation(rollup="daily_tags", own="label_rule, tag_path, tool_calls, sampled_calls"),
+    "countries": Relation(
+        rollup="daily_country", own="billing_country, ip_country", lacks="no countries (billing_country, ip_country)"
+    ),
+    "languages": Relation(rollup="daily_language", own="language, sampled_calls", lacks="no languages (language)"),
+    "apps": Relation(rollup="daily_app", own="app", lacks="no applications (app)", has_byok=False),
+    "tags": Relation(
+        rollup="daily_tags", own="label_rule, tag_path, tool_calls, sampled_calls", lacks="no task labels (task_tags)"
+    ),
     "accounts": Relation(
         rollup="weekly_account",
         own="tenant_id AS account, finish_class, usage_input_tokens AS input, usage_output_tokens AS output",
+        lacks="no accounts (tenant_id)",
         day="week",
     ),
 }
@@ -56,7 +67,7 @@ def view_of(figure: str, facts: Facts, source: Source, name: Name) -> str:
         _create(facts, name, table)
     held = facts.query(f"SELECT count(*) FROM (FROM {table} WHERE source_id = ? LIMIT 1)", [source.source_id])[0][0]
     if not held:
-        raise NotComputable(figure, source.source_id, f"it has nothing in the rollup {RELATIONS[name].rollup}")
+        raise NotComputable(figure, source.source_id, f"it has {RELATIONS[name].lacks}")
     return table
 
 
