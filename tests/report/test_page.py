@@ -199,5 +199,6 @@ def test_a_browser_draws_every_chart_from_disk(own: Facts, tmp_path: Path, chrom
     page = write(report, tmp_path / "out")[0]
     drawn = Tags(chromium(page))
     charts = sum(len(section.figures) for section in report.sections)
+    charts += report.compared is not None and report.compared.chart is not None
     assert len([tag for tag, _ in drawn.tags if tag == "svg"]) == charts
     assert charts > 7

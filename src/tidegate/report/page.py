@@ -10,13 +10,16 @@ from pathlib import Path
 import msgspec
 
 from tidegate import __version__
+from tidegate.report import comparison
 from tidegate.report.charts import Spec, export, vega_lite
 from tidegate.report.own_calls import OwnCalls, own_calls
 from tidegate.report.theme import config
+from tidegate.study.compare import compare
 from tidegate.study.facts import Facts, Source
 from tidegate.study.figures import FIGURES, run_figures
 from tidegate.study.params import Params
 from tidegate.study.pivot import Pivot, pivot
+from tidegate.study.published import read_published
 from tidegate.study.quantity import percent
 from tidegate.study.result import Result
 from tidegate.study.series import read_shipped
@@ -62,6 +65,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     own: OwnCalls | None
     sections: tuple[Section, ...]
+    compared: comparison.Compared | None
 
 
 def compose(facts: Facts, ledger: str, params: Params | None = None) -> Report:
@@ -73,6 +77,7 @@ def compose(facts: Facts, ledger: str, params: Params | None = None) -> Report:
         created=dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         own=own_calls(facts) if any(source.source_id == "own" for source in ordered) else None,
         sections=tuple(_section(facts, source, params or Params()) for source in ordered),
+        compared=comparison.section(compare(facts, ordered, read_published())) if ordered else None,
     )
 
 
@@ -123,6 +128,8 @@ def render(report: Report) -> str:
     )
     template = environment.from_string((importlib.resources.files("tidegate.report") / "page.html").read_text("utf-8"))
     charts = {figure.anchor: figure.chart for section in report.sections for figure in section.figures}
+    if report.compared and report.compared.chart:
+        charts[comparison.ANCHOR] = report.compared.chart
     return template.render(
         report=report,
         version=__version__,
