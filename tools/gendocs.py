@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 import click
 import dialect_tables
 import figure_tables
+import import_tables
 import msgspec
 import openapi
 import rollup_tables
@@ -41,6 +42,7 @@ def main() -> None:
     pages = {"row.md": row_page(), "config.md": config_page(), "cli.md": cli_page(), "providers.md": providers_page()}
     pages["dialects.md"] = filled("dialects.md", "dialects", dialect_tables.render())
     pages["figures.md"] = filled("figures.md", "figures", figure_tables.render())
+    pages["imports.md"] = filled("imports.md", "formats", import_tables.render())
     pages["rollups.md"] = NOTE + rollup_tables.render()
     pages["openapi.json"] = openapi.render()
     if "--check" in sys.argv[1:]:

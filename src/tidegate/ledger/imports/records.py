@@ -5,6 +5,7 @@ file that is none of these, or is damaged as a whole, is refused. Numbers of JSO
 """
 
 import csv
+import functools
 import io
 import json
 import re
@@ -31,6 +32,7 @@ _JSON = json.JSONDecoder(parse_float=Decimal)
 _EMPTY: Final = (None, "", "null", "NULL", "\\N")
 
 
+@functools.lru_cache(maxsize=4096)
 def plain_name(name: str) -> str:
     """`startTime`, `start_time` and `Start Time` are one name."""
     return re.sub(r"[\s_-]", "", name).lower()
