@@ -213,10 +213,10 @@ class _Flow:
         random = int.from_bytes(hashlib.sha256(f"{self._source}:{identity}".encode()).digest()[:6], "big")
         return msgspec.structs.replace(
             row,
-            generation_id=generation_id(row.ts // 1000, random >> 36, self._tag, 0, random),
+            generation_id=row.generation_id or generation_id(row.ts // 1000, random >> 36, self._tag, 0, random),
             source_id=self._source,
             request_id=row.request_id or draft.identity or None,
-            user_hash=user or None,
+            user_hash=row.user_hash or user or None,
         )
 
     def _content(self, members: dict[str, Any]) -> str:

@@ -91,6 +91,12 @@ FORMATS: Final[dict[str, Format]] = {
         text="logs of one-api and new-api (table `logs`, GET /api/log/): CSV, JSON or JSON lines",
         source="https://github.com/songquanpeng/one-api/blob/main/model/log.go",
     ),
+    "tidegate": Format(
+        module="own_rows",
+        brings="calls",
+        text="rows that another Tidegate ledger exported (`ledger export`): CSV, JSON lines or Parquet",
+        source="docs/reference/row.md",
+    ),
     "trace": Format(
         module="trace",
         brings="calls",
