@@ -190,7 +190,8 @@ class Exchange:
             show_life(self)
 
     def _may_pass(self) -> bool:
-        return self.settlement is None and self.relay is not None and self.relay.is_between_events
+        relay, is_open = self.relay, self.settlement is None and not self.client.held_head
+        return is_open and relay is not None and relay.is_between_events
 
     def on_upstream_data(self, data: bytes) -> None:
         if self.settlement is not None:
@@ -225,8 +226,7 @@ class Exchange:
     def on_upstream_end(self) -> None:
         self._upstream = None
         if self.settlement is not None:
-            self._let_go()
-            return
+            return self._let_go()
         self.upstream_ended = self.upstream_ended or time.monotonic()
         try:
             if self.relay is None:
@@ -343,8 +343,8 @@ class Exchange:
         if self.client_gone:
             self._cancel(ClientGone("the caller left, and the provider did not finish in time"))
             return
-        answered, in_total = self._upstream.answered, self.patience.is_over_in_total
-        error = timeout_of(self._upstream.target, in_total=in_total, answered=answered)
+        answered = self._upstream.answered
+        error = timeout_of(self._upstream.target, in_total=self.patience.is_over_in_total, answered=answered)
         self._drop_upstream()
         self.on_upstream_lost(error, answered=answered)
 

@@ -2,10 +2,16 @@
 
 import logging
 import time
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from tidegate.accounts.keys import Accounts, Key, hash_secret
+from tidegate.gateway.head import unauthenticated
+from tidegate.gateway.http import Headers, bearer_token
+
+if TYPE_CHECKING:
+    from tidegate.gateway.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +34,15 @@ class LastKey:
         key = ring.find(secret)
         if key is not None and key.expires_us is None:
             self._known_by, self._key = (secret, ring.version), key
+        return key
+
+    def authenticate(self, headers: Headers, server: "Server") -> Key:
+        """The key that a request brings. Raises Unauthenticated, and counts it."""
+        token = bearer_token(headers)
+        key = self.find(token, server.keys) if token else None
+        if key is None:
+            server.totals.unauthenticated += 1
+            raise unauthenticated(token)
         return key
 
 

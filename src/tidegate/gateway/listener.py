@@ -29,10 +29,9 @@ from tidegate.gateway.head import (
     split_target,
     take_body,
     too_slow,
-    unauthenticated,
     without_upgrade,
 )
-from tidegate.gateway.http import LAST_CHUNK, Request, bearer_token, chunk, error_reply, reply_head
+from tidegate.gateway.http import LAST_CHUNK, Request, chunk, error_reply, reply_head
 from tidegate.gateway.keyring import LastKey
 from tidegate.gateway.known_head import KnownHead
 from tidegate.gateway.patience import LINGER_BYTES_MAX, LINGER_S, NEVER
@@ -65,6 +64,7 @@ class ClientConnection(asyncio.Protocol):
         self.is_clogged = self._ignores_upgrade = False
         self._lingering = self._in_headers = self._is_http_11 = self.serves_http_11 = self._serves_head = False
         self.keeps_alive = self._wants_keep_alive = False
+        self.held_head = b""  # of a stream's reply, not written yet
         self._linger_bytes = 0
         self.caller = Caller("", server.forwarders)
         self._last_key = LastKey()
@@ -217,7 +217,7 @@ class ClientConnection(asyncio.Protocol):
                 return
             self._path, self._query = split_target(self._target, headers)
             if self.server.needs_key(self._path):
-                self._key = self._authenticate()
+                self._key = self._last_key.authenticate(headers, self.server)
             check_headers(headers, limits, is_http_11=self._is_http_11)
             self._body = self.server.upload_for(self._path, headers) or self._body
         except GatewayError as error:
@@ -258,16 +258,6 @@ class ClientConnection(asyncio.Protocol):
             self._queue.append(request)
         else:
             self._refused = InvalidRequest(f"More than {PIPELINE_REQUESTS_MAX} requests sent ahead on one connection.")
-
-    # -- checks -----------------------------------------------------------------------------------------------------
-
-    def _authenticate(self) -> "Key":
-        token = bearer_token(self._headers)
-        key = self._last_key.find(token, self.server.keys) if token else None
-        if key is None:
-            self.server.totals.unauthenticated += 1
-            raise unauthenticated(token)
-        return key
 
     # -- serving ----------------------------------------------------------------------------------------------------
 
@@ -329,10 +319,19 @@ class ClientConnection(asyncio.Protocol):
         head = reply_head(200, content_type, None, extra=extra, keep_alive=keep_alive, date=self.server.date)
         if not self.serves_http_11:  # no chunks before 1.1: the end of the connection is the end of the body
             head = head.replace(b"transfer-encoding: chunked\r\n", b"")
-        self.transport.write(head)
+        self.held_head = head  # until the end of this tick: most often the first event follows in the same read
+        self.server.loop.call_soon(self._send_head)
+
+    def _send_head(self) -> None:
+        if self.held_head and not self.transport.is_closing():
+            self.transport.write(self.held_head)
+        self.held_head = b""
 
     def write_stream(self, data: bytes) -> None:
-        self.transport.write(chunk(data) if self.serves_http_11 else data)
+        data = chunk(data) if self.serves_http_11 else data
+        if self.held_head:
+            data, self.held_head = self.held_head + data, b""
+        self.transport.write(data)
 
     def end_stream(self, last: bytes) -> None:
         """Send the last event and the end of the body, in one write."""
@@ -343,10 +342,8 @@ class ClientConnection(asyncio.Protocol):
 
     def reply(self, status: int, content_type: bytes, body: bytes, extra: bytes) -> None:
         """Send a whole reply."""
-        head = reply_head(
-            status, content_type, len(body), extra=extra, keep_alive=self.keeps_alive, date=self.server.date
-        )
-        self.finish(head + body)
+        keep_alive, date = self.keeps_alive, self.server.date
+        self.finish(reply_head(status, content_type, len(body), extra=extra, keep_alive=keep_alive, date=date) + body)
 
     def finish(self, data: bytes) -> None:
         """Send the last bytes of a reply; then the next request, or the end of the connection."""
@@ -354,6 +351,8 @@ class ClientConnection(asyncio.Protocol):
         self._exchange = None
         if transport.is_closing():
             return
+        if self.held_head:
+            data, self.held_head = self.held_head + data, b""
         transport.write(data[: data.index(b"\r\n\r\n") + 4] if self._serves_head else data)
         if self._lingering:
             self.deadline = time.monotonic() + LINGER_S

@@ -59,7 +59,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.answered = False
         self._take: Callable[[bytes], bool] | None = None
         self._may_take: Callable[[], bool] | None = None
-        self._is_chunk_over = self._is_short = False
+        self._is_chunk_over = self._is_short = self._acknowledges_seldom = False
         self._read: Callable[[int], bytes] | None = None  # the rest of a request's body
 
     # -- towards the exchange -------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class UpstreamConnection(asyncio.Protocol):
         """
         if self._inflate is None and self.transport is not None:
             self._take, self._may_take = take, may_take
-            acknowledge_seldom(self.transport)
+            self._acknowledges_seldom = False
 
     def stop_offering(self) -> None:
         self._take = self._may_take = None
@@ -154,6 +154,9 @@ class UpstreamConnection(asyncio.Protocol):
             return
         between_chunks = self._is_chunk_over and data[-2:] == b"\r\n"
         self._is_short = between_chunks and self._may_take is not None and self._may_take()
+        if self._is_short and not self._acknowledges_seldom and self.transport is not None:
+            self._acknowledges_seldom = True  # only now: the first event has gone on, and that was urgent
+            acknowledge_seldom(self.transport)
         if self._complete:
             self._finish()
         elif self._quiet_bytes > HEADER_BYTES_MAX and self._user is not None:
