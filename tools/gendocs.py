@@ -15,6 +15,7 @@ import figure_tables
 import import_tables
 import msgspec
 import openapi
+import published_table
 import rollup_tables
 
 from tidegate import config
@@ -44,6 +45,7 @@ def main() -> None:
     pages["figures.md"] = filled("figures.md", "figures", figure_tables.render())
     pages["imports.md"] = filled("imports.md", "formats", import_tables.render())
     pages["rollups.md"] = NOTE + rollup_tables.render()
+    pages["published-values.md"] = NOTE + "\n" + published_table.render()
     pages["openapi.json"] = openapi.render()
     if "--check" in sys.argv[1:]:
         stale = [name for name, text in pages.items() if not same(FOLDER / name, text)]

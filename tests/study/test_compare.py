@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import hand_ledger as hand
 import msgspec
 import pytest
 from study_series import AUTHORS, Volumes, days
@@ -234,6 +235,67 @@ def test_equal_reasons_are_told_once() -> None:
         why_not="no costs",
     )
     assert reasons([plain, msgspec.structs.replace(plain, key="b")]) == {"no costs": ["a", "b"]}
+
+
+# -- a ledger of calls -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """Everything published against 280 calls written by hand: countries, languages, labels, costs."""
+    ledger = hand.write(tmp_path_factory.mktemp("calls") / "ledger")
+    facts = open_facts(ledger, load_catalog())
+    return compare(facts, facts.sources, read_published())
+
+
+def test_tables_of_places_and_languages_are_measured_from_calls(calls: Comparison) -> None:
+    """Of what has a billing country, and of what has a language, each call as often as its sampling weight says."""
+    placed = hand.totals(hand.ROWS, lambda row: row.billing_country)
+    germany = 100 * placed["DE"] / sum(placed.values())
+    assert line(calls, "tab-3", "DE").measured == pytest.approx(germany)
+    assert line(calls, "outside-us", "not US").measured == pytest.approx(
+        100 * (placed["DE"] + placed["SG"]) / sum(placed.values())
+    )
+    assert line(calls, "tab-2", "Asia").measured == pytest.approx(100 * placed["SG"] / sum(placed.values()))
+    spoken = hand.totals(hand.ROWS, lambda row: row.language, lambda row: hand.tokens(row) * hand.weight(row))
+    assert line(calls, "tab-4", "en").measured == pytest.approx(100 * spoken["en"] / sum(spoken.values()))
+    assert line(calls, "tab-4", "th").measured is None, "no call in Thai is no share of zero"
+
+
+def test_effective_cost_is_what_was_charged_without_own_keys(calls: Comparison) -> None:
+    """A model's cost: USD over tokens, BYOK calls left out of both."""
+    rows = [row for row in hand.ROWS if row.response_model == "anthropic/claude-sonnet-4" and not row.is_byok]
+    usd = sum(hand.spend(row) for row in rows) / 1e9
+    tokens = sum(hand.tokens(row) for row in rows)
+    found = line(calls, "tab-5-cost", "claude-sonnet-4")
+    assert found.measured == pytest.approx(usd / tokens * 1e6)
+    assert not any("list prices" in text for text in found.differences), "it was charged"
+
+
+def test_means_of_parts_add_up_on_one_source_and_a_continent_holds_its_countries(calls: Comparison) -> None:
+    """C2 and C8 cannot happen within one source."""
+    sides = {
+        (entry.id, side.says): side.measured for entry in calls.contradictions for side in entry.sides if side.measured
+    }
+    added = sides["C2", "mean prompt and mean completion added"]
+    assert added == pytest.approx(sides["C2", "mean sequence"])
+    last = [row for row in hand.ROWS if hand.week_of(row) == hand.WEEKS[-1] and hand.tokens(row)]
+    assert added == pytest.approx(sum(map(hand.tokens, last)) / len(last), rel=1e-4)
+    (c8,) = (entry for entry in calls.contradictions if entry.id == "C8")
+    assert {side.says: side.published for side in c8.sides}["United States and Canada"] == "49.07"
+    assert sides["C8", "United States and Canada"] == pytest.approx(sides["C8", "North America"])
+
+
+def test_adult_and_subtags_are_read_from_label_paths(calls: Comparison) -> None:
+    """Programming by path: what ends at the parent is `other`."""
+    best = hand.totals(
+        hand.ROWS,
+        lambda row: next(iter(hand.strong_tags(row)), None),
+        lambda row: hand.tokens(row) * hand.weight(row),
+    )
+    parent, tools = "/Computers & Electronics/Programming", "/Computers & Electronics/Programming/Development Tools"
+    measured = line(calls, "fig-21-programming", "Development Tools").measured
+    assert measured == pytest.approx(100 * best[tools] / (best[parent] + best[tools]))
 
 
 # -- the command ------------------------------------------------------------------------------------------------------

@@ -124,14 +124,13 @@ def _distance(line: Line) -> tuple[bool, bool, bool, bool, bool, float]:
 
 
 def _line(drawing: Drawings, claim: Claim, key: str) -> Line:
-    amount = read_amount(claim.values[key], claim.unit)
     first, last = claim.period_of(key)
     plain = Line(
         claim=claim.id,
         place=claim.place,
         title=claim.title,
         key=key,
-        published=amount.text,
+        published=claim.values[key].strip(),
         unit=claim.unit,
         period=f"{first}:{last}",
         kind=claim.kind,
@@ -155,18 +154,19 @@ def _line(drawing: Drawings, claim: Claim, key: str) -> Line:
             reasons.append(reason_of(error))
             drawn = drawn or isinstance(error, Unread)
             continue
-        return _measured(plain, claim, amount, reading, (result, measured, same))
+        differs = reading.differences(drawing.source.measures)
+        return _measured(plain, claim, differs, (result, measured, same))
     return msgspec.structs.replace(plain, why_not="; ".join(dict.fromkeys(reasons)) or plain.why_not, drawn=drawn)
 
 
-def _measured(
-    plain: Line, claim: Claim, amount: Amount, reading: Reading, found: tuple[Result, Measured, bool]
-) -> Line:
+def _measured(plain: Line, claim: Claim, differs: Sequence[str], found: tuple[Result, Measured, bool]) -> Line:
+    """The line with its number. differs: what the reading measures otherwise."""
     result, measured, same = found
-    differences = [*claim.differs, *([reading.differs] if reading.differs else [])]
+    amount = read_amount(plain.published, claim.unit)
+    differences = [*claim.differs, *differs]
     missing = result.missing_share
     verdict: Verdict
-    if reading.differs or missing > MISSING_VERDICT_MAX:
+    if differs or missing > MISSING_VERDICT_MAX:
         verdict = "other definition"
     elif not same:
         verdict = "other period"

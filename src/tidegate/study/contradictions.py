@@ -67,7 +67,7 @@ def _side(drawing: Drawings, published: Published, side: Side) -> SideLine:
             measured=measured.value,
             measured_window=measured.window,
             figure=result.figure,
-            differs=reading.differs,
+            differs=" ".join(reading.differences(drawing.source.measures)),
         )
     return msgspec.structs.replace(plain, why_not="; ".join(dict.fromkeys(reasons)) or side.cannot)
 

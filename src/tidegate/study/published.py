@@ -7,7 +7,7 @@ How an amount is written: `47.17`, `~50` (about), `> 50`, `< 2000`, `15 .. 20` (
 import datetime as dt
 import importlib.resources
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -70,6 +70,12 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     over: Over = "pooled"
     shift_days: int = 0
     differs: str = ""
+    without_spend: str = ""
+
+    def differences(self, measures: Collection[str]) -> tuple[str, ...]:
+        """What a source with these measures gives otherwise than what was published."""
+        uncharged = self.without_spend if "spend" not in measures else ""
+        return tuple(text for text in (self.differs, uncharged) if text)
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
