@@ -146,13 +146,18 @@ class PriceCut(msgspec.Struct, frozen=True, kw_only=True):
         if self.since <= end < self.first_new and week <= self.last_old:
             return -1 - (self._last_week_before(week) - week) // WEEK
         if self.last_old < week <= self.until and end >= self.first_new:
-            return (end - self.first_new) // WEEK
+            return (week - self._first_week_after(week)) // WEEK
         return None
 
     def _last_week_before(self, week: dt.date) -> dt.date:
         """The last week, counted on from this one, in which the old price alone was seen."""
         latest = week + (self.last_old - week) // WEEK * WEEK
         return latest if latest + WEEK_END < self.first_new else latest - WEEK
+
+    def _first_week_after(self, week: dt.date) -> dt.date:
+        """The first week, counted back from this one, in which the new price alone was seen."""
+        earliest = week - (week + WEEK_END - self.first_new) // WEEK * WEEK
+        return earliest if earliest > self.last_old else earliest + WEEK
 
 
 def price_cuts(weeks: Weeks, prices: PriceHistory) -> list[PriceCut]:
