@@ -8,6 +8,18 @@
 -- app: as the caller names itself; null where it does not.
 -- total_tokens: input plus output of calls where both are known.
 -- merge: group by the key, add each measure. A measure that no row has is null, never zero.
+WITH measured AS (
+  SELECT
+    source_id,
+    day,
+    app,
+    response_model,
+    model_variant,
+    CAST(usage_input_tokens AS DECIMAL(38, 0)) AS input,
+    CAST(usage_output_tokens AS DECIMAL(38, 0)) AS output,
+    CAST(cost_nano_usd AS DECIMAL(38, 0)) AS cost
+  FROM rows
+)
 SELECT
   source_id,
   day,
@@ -15,11 +27,9 @@ SELECT
   response_model,
   model_variant,
   CAST(COUNT(*) AS BIGINT) AS calls,
-  SUM(CAST(usage_input_tokens AS DECIMAL(38, 0))) AS usage_input_tokens,
-  SUM(CAST(usage_output_tokens AS DECIMAL(38, 0))) AS usage_output_tokens,
-  SUM(
-    CAST(usage_input_tokens AS DECIMAL(38, 0)) + CAST(usage_output_tokens AS DECIMAL(38, 0))
-  ) AS total_tokens,
-  SUM(CAST(cost_nano_usd AS DECIMAL(38, 0))) AS cost_nano_usd
-FROM rows
+  SUM(input) AS usage_input_tokens,
+  SUM(output) AS usage_output_tokens,
+  SUM(input + output) AS total_tokens,
+  SUM(cost) AS cost_nano_usd
+FROM measured
 GROUP BY source_id, day, app, response_model, model_variant

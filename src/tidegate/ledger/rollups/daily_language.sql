@@ -14,9 +14,18 @@
 -- label of each call where it came later than its row, and sample_weight (tag_sample_weight; 1 where that is null or
 -- not between 1 and 1,000,000).
 -- merge: group by the key, add each measure. A measure that no row has is null, never zero.
-WITH weighted AS (
-  SELECT source_id, day, language, response_model, model_variant, is_byok, usage_input_tokens, usage_output_tokens,
-    cost_nano_usd, CASE WHEN language IS NULL THEN 1 ELSE sample_weight END AS weight
+WITH measured AS (
+  SELECT
+    source_id,
+    day,
+    language,
+    response_model,
+    model_variant,
+    is_byok,
+    CASE WHEN language IS NULL THEN 1 ELSE sample_weight END AS weight,
+    CAST(usage_input_tokens AS DECIMAL(38, 0)) AS input,
+    CAST(usage_output_tokens AS DECIMAL(38, 0)) AS output,
+    CAST(cost_nano_usd AS DECIMAL(38, 0)) AS cost
   FROM rows
 )
 SELECT
@@ -28,11 +37,9 @@ SELECT
   is_byok,
   CAST(SUM(weight) AS BIGINT) AS calls,
   CAST(COUNT(*) AS BIGINT) AS sampled_calls,
-  SUM(CAST(usage_input_tokens AS DECIMAL(38, 0)) * weight) AS usage_input_tokens,
-  SUM(CAST(usage_output_tokens AS DECIMAL(38, 0)) * weight) AS usage_output_tokens,
-  SUM(
-    (CAST(usage_input_tokens AS DECIMAL(38, 0)) + CAST(usage_output_tokens AS DECIMAL(38, 0))) * weight
-  ) AS total_tokens,
-  SUM(CAST(cost_nano_usd AS DECIMAL(38, 0)) * weight) AS cost_nano_usd
-FROM weighted
+  SUM(input * weight) AS usage_input_tokens,
+  SUM(output * weight) AS usage_output_tokens,
+  SUM((input + output) * weight) AS total_tokens,
+  SUM(cost * weight) AS cost_nano_usd
+FROM measured
 GROUP BY source_id, day, language, response_model, model_variant, is_byok

@@ -13,53 +13,53 @@
 -- merge: group by the key, add each measure.
 WITH timed AS (
   SELECT source_id, day, response_model, provider_name, 'first_chunk' AS latency_of,
-    time_to_first_chunk_us AS latency_us
+    time_to_first_chunk_us AS time_us
   FROM rows
   WHERE time_to_first_chunk_us IS NOT NULL
   UNION ALL
-  SELECT source_id, day, response_model, provider_name, 'duration' AS latency_of, duration_us AS latency_us
+  SELECT source_id, day, response_model, provider_name, 'duration' AS latency_of, duration_us AS time_us
   FROM rows
   WHERE duration_us IS NOT NULL
 ),
 bucketed AS (
   SELECT source_id, day, response_model, provider_name, latency_of,
-    CASE WHEN latency_us < 0 THEN 0 ELSE latency_us END AS latency_us,
+    CASE WHEN time_us < 0 THEN 0 ELSE time_us END AS counted_us,
     CASE
-      WHEN latency_us < 0 THEN -1
-      WHEN latency_us < 128 THEN latency_us
-      WHEN latency_us < 256 THEN latency_us - MOD(latency_us, 2)
-      WHEN latency_us < 512 THEN latency_us - MOD(latency_us, 4)
-      WHEN latency_us < 1024 THEN latency_us - MOD(latency_us, 8)
-      WHEN latency_us < 2048 THEN latency_us - MOD(latency_us, 16)
-      WHEN latency_us < 4096 THEN latency_us - MOD(latency_us, 32)
-      WHEN latency_us < 8192 THEN latency_us - MOD(latency_us, 64)
-      WHEN latency_us < 16384 THEN latency_us - MOD(latency_us, 128)
-      WHEN latency_us < 32768 THEN latency_us - MOD(latency_us, 256)
-      WHEN latency_us < 65536 THEN latency_us - MOD(latency_us, 512)
-      WHEN latency_us < 131072 THEN latency_us - MOD(latency_us, 1024)
-      WHEN latency_us < 262144 THEN latency_us - MOD(latency_us, 2048)
-      WHEN latency_us < 524288 THEN latency_us - MOD(latency_us, 4096)
-      WHEN latency_us < 1048576 THEN latency_us - MOD(latency_us, 8192)
-      WHEN latency_us < 2097152 THEN latency_us - MOD(latency_us, 16384)
-      WHEN latency_us < 4194304 THEN latency_us - MOD(latency_us, 32768)
-      WHEN latency_us < 8388608 THEN latency_us - MOD(latency_us, 65536)
-      WHEN latency_us < 16777216 THEN latency_us - MOD(latency_us, 131072)
-      WHEN latency_us < 33554432 THEN latency_us - MOD(latency_us, 262144)
-      WHEN latency_us < 67108864 THEN latency_us - MOD(latency_us, 524288)
-      WHEN latency_us < 134217728 THEN latency_us - MOD(latency_us, 1048576)
-      WHEN latency_us < 268435456 THEN latency_us - MOD(latency_us, 2097152)
-      WHEN latency_us < 536870912 THEN latency_us - MOD(latency_us, 4194304)
-      WHEN latency_us < 1073741824 THEN latency_us - MOD(latency_us, 8388608)
-      WHEN latency_us < 2147483648 THEN latency_us - MOD(latency_us, 16777216)
-      WHEN latency_us < 4294967296 THEN latency_us - MOD(latency_us, 33554432)
-      WHEN latency_us < 8589934592 THEN latency_us - MOD(latency_us, 67108864)
-      WHEN latency_us < 17179869184 THEN latency_us - MOD(latency_us, 134217728)
-      WHEN latency_us < 34359738368 THEN latency_us - MOD(latency_us, 268435456)
-      WHEN latency_us < 68719476736 THEN latency_us - MOD(latency_us, 536870912)
-      WHEN latency_us < 137438953472 THEN latency_us - MOD(latency_us, 1073741824)
-      WHEN latency_us < 274877906944 THEN latency_us - MOD(latency_us, 2147483648)
-      WHEN latency_us < 549755813888 THEN latency_us - MOD(latency_us, 4294967296)
-      WHEN latency_us < 1099511627776 THEN latency_us - MOD(latency_us, 8589934592)
+      WHEN time_us < 0 THEN -1
+      WHEN time_us < 128 THEN time_us
+      WHEN time_us < 256 THEN time_us - MOD(time_us, 2)
+      WHEN time_us < 512 THEN time_us - MOD(time_us, 4)
+      WHEN time_us < 1024 THEN time_us - MOD(time_us, 8)
+      WHEN time_us < 2048 THEN time_us - MOD(time_us, 16)
+      WHEN time_us < 4096 THEN time_us - MOD(time_us, 32)
+      WHEN time_us < 8192 THEN time_us - MOD(time_us, 64)
+      WHEN time_us < 16384 THEN time_us - MOD(time_us, 128)
+      WHEN time_us < 32768 THEN time_us - MOD(time_us, 256)
+      WHEN time_us < 65536 THEN time_us - MOD(time_us, 512)
+      WHEN time_us < 131072 THEN time_us - MOD(time_us, 1024)
+      WHEN time_us < 262144 THEN time_us - MOD(time_us, 2048)
+      WHEN time_us < 524288 THEN time_us - MOD(time_us, 4096)
+      WHEN time_us < 1048576 THEN time_us - MOD(time_us, 8192)
+      WHEN time_us < 2097152 THEN time_us - MOD(time_us, 16384)
+      WHEN time_us < 4194304 THEN time_us - MOD(time_us, 32768)
+      WHEN time_us < 8388608 THEN time_us - MOD(time_us, 65536)
+      WHEN time_us < 16777216 THEN time_us - MOD(time_us, 131072)
+      WHEN time_us < 33554432 THEN time_us - MOD(time_us, 262144)
+      WHEN time_us < 67108864 THEN time_us - MOD(time_us, 524288)
+      WHEN time_us < 134217728 THEN time_us - MOD(time_us, 1048576)
+      WHEN time_us < 268435456 THEN time_us - MOD(time_us, 2097152)
+      WHEN time_us < 536870912 THEN time_us - MOD(time_us, 4194304)
+      WHEN time_us < 1073741824 THEN time_us - MOD(time_us, 8388608)
+      WHEN time_us < 2147483648 THEN time_us - MOD(time_us, 16777216)
+      WHEN time_us < 4294967296 THEN time_us - MOD(time_us, 33554432)
+      WHEN time_us < 8589934592 THEN time_us - MOD(time_us, 67108864)
+      WHEN time_us < 17179869184 THEN time_us - MOD(time_us, 134217728)
+      WHEN time_us < 34359738368 THEN time_us - MOD(time_us, 268435456)
+      WHEN time_us < 68719476736 THEN time_us - MOD(time_us, 536870912)
+      WHEN time_us < 137438953472 THEN time_us - MOD(time_us, 1073741824)
+      WHEN time_us < 274877906944 THEN time_us - MOD(time_us, 2147483648)
+      WHEN time_us < 549755813888 THEN time_us - MOD(time_us, 4294967296)
+      WHEN time_us < 1099511627776 THEN time_us - MOD(time_us, 8589934592)
       ELSE 1099511627776
     END AS bucket
   FROM timed
@@ -72,6 +72,6 @@ SELECT
   latency_of,
   CAST(bucket AS BIGINT) AS bucket,
   CAST(COUNT(*) AS BIGINT) AS calls,
-  SUM(CAST(latency_us AS DECIMAL(38, 0))) AS latency_us
+  SUM(CAST(counted_us AS DECIMAL(38, 0))) AS latency_us
 FROM bucketed
 GROUP BY source_id, day, response_model, provider_name, latency_of, bucket

@@ -10,7 +10,7 @@
 -- and because an outlier can only be taken out of a share by model or of tool calls where its part of them is known.
 -- total_tokens: input plus output of calls where both are known.
 -- merge: group by the key, add each measure. A measure that no row has is null, never zero.
-WITH classed AS (
+WITH measured AS (
   SELECT
     source_id,
     CAST(DATE_TRUNC('week', day) AS DATE) AS week,
@@ -24,9 +24,9 @@ WITH classed AS (
       WHEN finish_reason IS NULL THEN NULL
       ELSE 'other'
     END AS finish_class,
-    usage_input_tokens,
-    usage_output_tokens,
-    cost_nano_usd
+    CAST(usage_input_tokens AS DECIMAL(38, 0)) AS input,
+    CAST(usage_output_tokens AS DECIMAL(38, 0)) AS output,
+    CAST(cost_nano_usd AS DECIMAL(38, 0)) AS cost
   FROM rows
 )
 SELECT
@@ -38,11 +38,9 @@ SELECT
   is_byok,
   finish_class,
   CAST(COUNT(*) AS BIGINT) AS calls,
-  SUM(CAST(usage_input_tokens AS DECIMAL(38, 0))) AS usage_input_tokens,
-  SUM(CAST(usage_output_tokens AS DECIMAL(38, 0))) AS usage_output_tokens,
-  SUM(
-    CAST(usage_input_tokens AS DECIMAL(38, 0)) + CAST(usage_output_tokens AS DECIMAL(38, 0))
-  ) AS total_tokens,
-  SUM(CAST(cost_nano_usd AS DECIMAL(38, 0))) AS cost_nano_usd
-FROM classed
+  SUM(input) AS usage_input_tokens,
+  SUM(output) AS usage_output_tokens,
+  SUM(input + output) AS total_tokens,
+  SUM(cost) AS cost_nano_usd
+FROM measured
 GROUP BY source_id, week, tenant_id, response_model, model_variant, is_byok, finish_class
