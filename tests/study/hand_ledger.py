@@ -28,7 +28,7 @@ CALLS: list[tuple[str, str, int, int, int | None, int]] = [
     ("openrouter/horizon-alpha", "", 300, 80, None, 0),  # cloaked
     ("stranger/unheard-of", "", 120, 30, None, 9_000),  # nobody knows
 ]
-TENANTS = ["acme", "bolt", "cove"]
+TENANTS = ["acme", "bolt", "cove"]  # the first makes five calls of seven
 COUNTRIES = [("US", "US"), ("DE", "DE"), ("SG", "CN"), (None, "FR")]
 APPS = ["editor", "chat", None]
 LANGUAGES = ["en", "en", "zh-Hans", "ru"]
@@ -43,6 +43,31 @@ TAGS = [
     [TaskTag(path="/Sensitive Subjects", confidence_ppm=950_000)],
     [],
 ]
+OPEN = {
+    "deepseek/deepseek-r1": "open_cn",
+    "deepseek/deepseek-chat-v3-0324": "open_cn",
+    "meta-llama/llama-3.3-70b-instruct": "open_row",
+    "mistralai/mistral-nemo": "open_row",
+    "anthropic/claude-sonnet-4": "closed",
+    "openai/gpt-4o-mini": "closed",
+    "openrouter/horizon-alpha": "cloaked",
+    "stranger/unheard-of": "unknown",
+}
+SIZE = {
+    "deepseek/deepseek-r1": "large",
+    "deepseek/deepseek-chat-v3-0324": "large",
+    "meta-llama/llama-3.3-70b-instruct": "large",
+    "mistralai/mistral-nemo": "small",
+}
+REASONS = {"deepseek/deepseek-r1": True, "anthropic/claude-sonnet-4": True, "stranger/unheard-of": None}
+CATEGORY = {
+    "/Computers & Electronics/Programming": "programming",
+    "/Computers & Electronics/Programming/Development Tools": "programming",
+    "/Science/Computer Science/Machine Learning & Artificial Intelligence": "science",
+    "/Games/Roleplaying Games": "roleplay",
+    "/Health": "health",
+    "/Sensitive Subjects": None,
+}
 TOOLS_EVERY, LABEL_EVERY, SAMPLE_WEIGHT = 5, 3, 4
 
 
@@ -51,6 +76,11 @@ def _rows() -> Iterator[Row]:
         day = number % DAYS
         model, variant, tokens_in, tokens_out, thought, cost = CALLS[(number * 5 + number // 8) % len(CALLS)]
         if model.startswith("anthropic") and day < 7:  # launched in the second week
+            model, variant, tokens_in, tokens_out, thought, cost = CALLS[5]
+        tenant = TENANTS[0] if number % 7 < 5 else TENANTS[number % 7 - 4]
+        if tenant == "bolt":  # two models of one author
+            model, variant, tokens_in, tokens_out, thought, cost = CALLS[number // 7 % 2]
+        elif tenant == "cove":  # one model only
             model, variant, tokens_in, tokens_out, thought, cost = CALLS[5]
         failed = number % 41 == 40
         byok = number % 29 == 28
@@ -61,7 +91,7 @@ def _rows() -> Iterator[Row]:
             generation_id=generation_id(ts // 1000, number, 0, 0, number),
             ts=ts + number,
             source_id="own",
-            tenant_id=TENANTS[0] if number % 7 < 5 else TENANTS[number % 7 - 4],
+            tenant_id=tenant,
             app=APPS[number % len(APPS)],
             billing_country=billing,
             ip_country=address,
@@ -76,7 +106,7 @@ def _rows() -> Iterator[Row]:
             usage_input_tokens=None if failed else tokens_in + number,
             usage_output_tokens=None if failed else tokens_out + number % 13,
             usage_reasoning_output_tokens=None if failed else thought,
-            cost_nano_usd=None if failed else 0 if byok else cost + 7 * number,
+            cost_nano_usd=None if failed else 0 if byok or not cost else cost + 7 * number,
             language=LANGUAGES[(number // 3) % len(LANGUAGES)] if labelled else None,
             task_tags=TAGS[(number // 3) % len(TAGS)] if labelled else None,
             tag_sample_weight=SAMPLE_WEIGHT if labelled else None,
@@ -118,6 +148,21 @@ def one(row: Row) -> int:
 
 def weight(row: Row) -> int:
     return row.tag_sample_weight or 1
+
+
+def is_open(row: Row) -> bool:
+    return OPEN[row.response_model or ""].startswith("open")
+
+
+def top_category(row: Row) -> str | None:
+    """The category of the surest label; None without a label, or where it is in none."""
+    tags = strong_tags(row)
+    return CATEGORY[tags[0]] if tags else None
+
+
+def weighted(row: Row) -> int:
+    """Tokens of a labelled call, as often as it stands for."""
+    return tokens(row) * weight(row)
 
 
 def strong_tags(row: Row) -> list[str]:
