@@ -44,3 +44,30 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert "name a file" in CliRunner().invoke(command, ["import", "litellm", *into]).output
     bad = CliRunner().invoke(command, ["import", "litellm", str(file), "--as-of", "May", *into])
     assert bad.exit_code == 2 and "'May' is not a time" in bad.output
+
+
+def test_every_vintage_of_a_restated_value_is_listed(tmp_path: Path) -> None:
+    """A day restated twice, and a week's list of authors once; what was not restated is not listed."""
+    into = ["--into", str(tmp_path / "ledger")]
+    header = "Date,Model,Prompt,Completion,Reasoning,Total_Tokens\n"
+    for day, tokens in ((1, 5), (2, 6), (3, 4)):
+        text = header + f"2026-03-23,x/a,{tokens},0,0,{tokens}\n2026-03-23,x/b,1,0,0,1\n"
+        file = str(write_text(tmp_path, text, f"{day}.csv"))
+        CliRunner().invoke(command, ["import", "openrouter-daily", file, *into, "--as-of", f"2026-04-0{day}"])
+    for day, tokens in ((1, 2), (2, 3)):
+        text = f"Date,Author,Tokens\n2026-03-16,qwen,{tokens}\n2026-03-16,others,1\n"
+        file = str(write_text(tmp_path, text, f"a{day}.csv"))
+        CliRunner().invoke(command, ["import", "openrouter-authors", file, *into, "--as-of", f"2026-04-0{day}"])
+    result = CliRunner().invoke(command, ["vintages", "--ledger", str(tmp_path / "ledger"), "--format", "json"])
+    listed = [
+        (i["source"], i["list"], i["name"], i["as of"][:10], i["tokens"], i["used"]) for i in json.loads(result.output)
+    ]
+    assert listed == [
+        ("openrouter-authors", "2026-03-16", "others", "2026-04-01", 1_000_000_000, ""),
+        ("openrouter-authors", "2026-03-16", "others", "2026-04-02", 1_000_000_000, "yes"),
+        ("openrouter-authors", "2026-03-16", "qwen", "2026-04-01", 2_000_000_000, ""),
+        ("openrouter-authors", "2026-03-16", "qwen", "2026-04-02", 3_000_000_000, "yes"),
+        ("openrouter-daily", "2026-03-23", "x/a", "2026-04-01", 5_000_000_000, ""),
+        ("openrouter-daily", "2026-03-23", "x/a", "2026-04-02", 6_000_000_000, ""),
+        ("openrouter-daily", "2026-03-23", "x/a", "2026-04-03", 4_000_000_000, "yes"),
+    ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from tidegate.cli.ledger_import import import_records, imports
+from tidegate.cli.ledger_import import import_records, imports, vintages
 from tidegate.cli.ledger_options import Form, format_option, ledger_option, open_ledger, progress_bar
 from tidegate.cli.tables import Cell, print_table
 from tidegate.core.errors import LedgerError
@@ -256,3 +256,4 @@ def _cells(record: object) -> list[list[Cell]]:
 
 ledger.add_command(import_records)
 ledger.add_command(imports)
+ledger.add_command(vintages)

@@ -130,3 +130,28 @@ def imports(ledger_path: Path | None, form: Form) -> None:
         for unit, report in read_reports(opened).items()
     ]
     print_table(["imported", "format", "source", "added", "rejected", "restated", "from"], rows, form)
+
+
+@click.command()
+@ledger_option
+@click.option("--source-id", help="Only this source.")
+@format_option
+def vintages(ledger_path: Path | None, source_id: str | None, form: Form) -> None:
+    """List published values that their source restated, in every vintage the ledger holds.
+
+    The newest is what figures use.
+
+    \b
+    Example:
+      tidegate ledger vintages --ledger public --source-id openrouter-authors
+    """
+    from tidegate.ledger.imports.restated import restated
+
+    found = restated(open_ledger(ledger_path), source_id)
+    rows: list[list[Cell]] = [
+        [item.source_id, item.list, item.name, item.as_of.isoformat(), item.tokens, "yes" if item.newest else ""]
+        for item in found
+    ]
+    print_table(["source", "list", "name", "as of", "tokens", "used"], rows, form)
+    if not found and form == "table":
+        click.echo("no value was restated", err=True)
