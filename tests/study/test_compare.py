@@ -87,8 +87,26 @@ def test_a_period_that_the_source_does_not_hold_has_a_number_and_no_verdict(
     reading = "{figure: country_lead, groups: {country: US}}"
     text = claim('{US: "50"}', reading, period="2024-11-03:2025-11-30", unit="percent")
     (line,) = lines_of(facts_of_weeks(facts_of, WEEKS), claims(text))
-    assert (line.verdict, line.measured) == ("other period", pytest.approx(50.0))
+    assert (line.verdict, line.measured, line.difference) == (
+        "other period",
+        pytest.approx(50.0),
+        pytest.approx(0, abs=1e-6),
+    )
     assert any("does not cover 2024-11-03:2025-11-30" in text for text in line.differences)
+
+
+def test_amounts_of_other_days_have_no_difference(facts_of: Callable[[Volumes], Facts]) -> None:
+    """Three weeks against thirteen months: both numbers stand, and nothing is subtracted."""
+    text = claim('{US: "50"}', "{figure: country_lead, key: country, take: value}", period="2024-11-03:2025-11-30")
+    (line,) = lines_of(facts_of_weeks(facts_of, WEEKS), claims(text))
+    assert (line.measured, line.difference) == (pytest.approx(1.8), None)
+
+
+def test_progress_counts_the_claims(facts_of: Callable[[Volumes], Facts]) -> None:
+    facts = facts_of_weeks(facts_of, WEEKS)
+    told: list[tuple[int, int]] = []
+    compare(facts, facts.sources, read_published(), ["tab-3", "tab-4"], lambda *step: told.append(step))
+    assert told == [(1, 2), (2, 2)]
 
 
 def test_what_no_source_can_give_says_why(facts_of: Callable[[Volumes], Facts]) -> None:

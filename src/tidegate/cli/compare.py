@@ -66,8 +66,9 @@ def compare(what: tuple[str, ...], ledger_path: Path | None, form: str, computab
 
 
 def _show_progress(done: int, total: int) -> None:
+    """Sealed files first, then claims; a terminal sees it, a pipe does not."""
     if total > 20 and sys.stderr.isatty():
-        click.echo(f"\rreading sealed files: {done} of {total}", err=True, nl=done == total)
+        click.echo(f"\rreading and comparing: {done} of {total}", err=True, nl=done == total)
 
 
 def render(found: "Comparison", form: str) -> str:

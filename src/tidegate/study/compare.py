@@ -5,7 +5,7 @@ verdict; elsewhere both stand side by side, with what differs.
 """
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -20,6 +20,9 @@ from tidegate.study.reading import Measured, Unread, Wanted
 from tidegate.study.result import NotComputable, Result, StudyError
 
 MISSING_VERDICT_MAX = 0.1  # of the measure without the attribute: above, no verdict is given
+AMOUNTS: frozenset[UnitName] = frozenset(
+    {"trillion tokens", "log10 million tokens", "billion calls", "million USD", "count"}
+)  # grow with the days counted, so that their difference over other days says nothing
 ENDS_DAYS = 14  # hold a whole week, on whatever day weeks begin
 
 Verdict = Literal["agrees", "differs", "other period", "other definition", "not computable", "not published"]
@@ -71,20 +74,30 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return sum(line.verdict == verdict for line in self.lines)
 
 
-def compare(facts: Facts, sources: Sequence[Source], published: Published, wanted: Collection[str] = ()) -> Comparison:
+def compare(
+    facts: Facts,
+    sources: Sequence[Source],
+    published: Published,
+    wanted: Collection[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Comparison:
     """Every published value beside the one of the source that comes nearest to its definition and period.
 
     wanted: ids of claims and contradictions; empty for all. How near the two numbers are plays no part in the choice
-    of a source; among equals the first counts.
+    of a source; among equals the first counts. progress: told claims done and all.
     """
     drawings = [Drawings(facts, source) for source in sources]
+    claims = [claim for claim in published.claims if not wanted or claim.id in wanted]
+    lines: list[Line] = []
+    for done, claim in enumerate(claims, 1):
+        lines += _lines(drawings, claim)
+        if progress:
+            progress(done, len(claims))
     return Comparison(
         about=published.about,
         checked=published.checked,
         sources=tuple(source.describe() for source in sources),
-        lines=tuple(
-            line for claim in published.claims if not wanted or claim.id in wanted for line in _lines(drawings, claim)
-        ),
+        lines=tuple(lines),
         contradictions=tuple(
             resolve(drawings, published, contradiction)
             for contradiction in published.contradictions
@@ -182,7 +195,7 @@ def _measured(plain: Line, claim: Claim, differs: Sequence[str], found: tuple[Re
         verdict=verdict,
         measured=measured.value,
         measured_window=measured.window,
-        difference=_difference(measured.value, amount),
+        difference=_difference(measured.value, amount) if same or claim.unit not in AMOUNTS else None,
         figure=result.figure,
         source_id=result.source_id,
         n=result.n,

@@ -48,7 +48,7 @@ def run_compare(
             "the ledger has no sealed rows and no imported series yet. Make a call and run `tidegate ledger seal`, or "
             "`tidegate ledger import openrouter-daily FILE`."
         )
-    return compare(facts, sources, published, wanted)
+    return compare(facts, sources, published, wanted, progress)
 
 
 def resolve_names(published: Published, words: Sequence[str]) -> tuple[str, ...]:

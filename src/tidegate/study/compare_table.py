@@ -39,14 +39,15 @@ WORDS: dict[Verdict, str] = {
     "other definition": "measured under another definition",
     "other period": "measured over another period",
     "not computable": "not computable from these sources",
-    "not published": "figures of ours without a published number",
+    "not published": "of our own figures without a published number",
 }
 
 
 def summary(found: Comparison) -> str:
     """How many published values there are, by verdict."""
     counts = [f"{found.count(verdict)} {words}" for verdict, words in WORDS.items() if found.count(verdict)]
-    return f"{sum(line.verdict != 'not published' for line in found.lines)} published values: {', '.join(counts)}."
+    values = sum(line.verdict != "not published" for line in found.lines)
+    return f"{values} published value{'s' * (values != 1)}: {', '.join(counts)}." if counts else "Nothing is compared."
 
 
 def groups_of(lines: Sequence[Line]) -> list[list[Line]]:
