@@ -2,10 +2,11 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 
 import altair as alt
 
-from tidegate.report.points import Drawing, Record, inline
+from tidegate.report.points import Drawing, Record, inline, log_ticks
 from tidegate.report.theme import BLUE, VERMILION
 from tidegate.study.result import Result
 
@@ -13,8 +14,8 @@ HEIGHT_PX = 380
 ROSE, FELL = "spend rose beside the market", "spend fell beside the market"
 
 
-def ticks(title: str) -> alt.Axis:
-    return alt.Axis(title=title, format="~g", values=[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100])
+def ticks(title: str, values: Sequence[float]) -> alt.Axis:
+    return alt.Axis(title=title, format="~g", values=log_ticks(values))
 
 
 def chart(result: Result) -> Drawing:
@@ -31,8 +32,18 @@ def chart(result: Result) -> Drawing:
         record["group"] = ROSE if float(record["spend_beside_market"] or 0) > 1 else FELL
         record["text"] = f"price x {float(record['price'] or 0):.2f}, use beside the market x {beside:.2f}"
     log = alt.Scale(type="log", nice=False, padding=16)
-    x = alt.X("price:Q", scale=log, axis=ticks("price after / before, log scale"))
-    y = alt.Y("use:Q", scale=log, axis=ticks("tokens after / before, over the market's, log scale"))
+    x = alt.X(
+        "price:Q",
+        scale=log,
+        axis=ticks("price after / before, log scale", [float(record["price"] or 1) for record in data]),
+    )
+    y = alt.Y(
+        "use:Q",
+        scale=log,
+        axis=ticks(
+            "tokens after / before, over the market's, log scale", [float(record["use"] or 1) for record in data]
+        ),
+    )
     scale = alt.Scale(domain=[ROSE, FELL], range=[VERMILION, BLUE])
     tooltip = [alt.Tooltip("model:N"), alt.Tooltip("cut:N", title="cut seen"), alt.Tooltip("text:N", title="change")]
     dots = (

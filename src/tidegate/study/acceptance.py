@@ -30,7 +30,7 @@ def acceptance(facts: Facts, source: Source, params: Params) -> Result:
         n=found.judged,
         missing_share=found.missing_share,
         notes=tuple(judged_notes(source, params, found)),
-        unit="calls",
+        unit="judged calls",
         down=("model", "category"),
     )
 
