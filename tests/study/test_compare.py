@@ -304,6 +304,20 @@ def test_means_of_parts_add_up_on_one_source_and_a_continent_holds_its_countries
     assert sides["C8", "United States and Canada"] == pytest.approx(sides["C8", "North America"])
 
 
+def test_no_reading_names_a_column_that_its_figure_does_not_have(calls: Comparison) -> None:
+    """This ledger has every kind of column: a misspelt group in the file would show here."""
+    told = [found.why_not for found in calls.lines]
+    told += [side.why_not for entry in calls.contradictions for side in entry.sides]
+    assert not [why for why in told if "no column" in why or "no figure" in why or "no parameter" in why]
+
+
+def test_spend_calls_and_tokens_of_programming_stand_beside_each_other(calls: Comparison) -> None:
+    """C12: three shares of the same model's programming, of which spend is by far the largest."""
+    (c12,) = (entry for entry in calls.contradictions if entry.id == "C12")
+    spend, by_calls, tokens = (float(side.measured or 0) for side in c12.sides[:3])
+    assert spend > tokens > by_calls > 0
+
+
 def test_adult_and_subtags_are_read_from_label_paths(calls: Comparison) -> None:
     """Programming by path: what ends at the parent is `other`."""
     best = hand.totals(

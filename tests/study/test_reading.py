@@ -138,8 +138,10 @@ def test_what_is_absent_is_not_zero() -> None:
     with pytest.raises(Unread, match="no column 'country'"):
         read(Reading(figure="fig", groups={"country": ("US",)}))
     gap = result([cell(WEEKS[0], None, kind="a"), cell(WEEKS[0], 5, kind="b")])
-    with pytest.raises(Unread):
+    with pytest.raises(Unread, match="no value"):
         read(Reading(figure="fig", groups={"kind": ("a",)}), of=gap)
+    with pytest.raises(Unread, match="nothing in these days"):
+        read(Reading(figure="fig", groups={"kind": ("a",)}), of=result([]))
 
 
 def test_a_figure_drawn_in_another_measure_than_asked_for_is_not_read() -> None:

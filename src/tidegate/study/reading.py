@@ -52,7 +52,7 @@ def read_off(result: Result, wanted: Wanted, whole: Result | None = None) -> Mea
     groups = _groups(result, wanted)
     chosen = [cell for cell in result.rows if _observed(cell) and matches(cell, groups)]
     if not chosen:
-        raise Unread(f"{result.figure} has nothing of {_named(groups)}{_what_it_has(result.rows, groups)}")
+        raise Unread(_absent(result, groups))
     others = [cell for cell in (whole or result).rows if matches(cell, reading.of)]
     if reading.take == "name":
         return Measured(value=_name(chosen, reading.column, result), window=result.window)
@@ -198,12 +198,19 @@ def _named(groups: Mapping[str, Sequence[str]]) -> str:
     )
 
 
-def _what_it_has(cells: Sequence[Cell], groups: Mapping[str, Sequence[str]]) -> str:
-    """The names of the first column that has none of the wanted ones."""
+def _absent(result: Result, groups: Mapping[str, Sequence[str]]) -> str:
+    """Why no cell counts: none drawn, none with a value, or none of these groups, and then which there are."""
+    if not result.rows:
+        return f"{result.figure} has nothing in these days"
+    if any(matches(cell, groups) for cell in result.rows):
+        return f"{result.figure} has no value of {_named(groups)}: its notes say why"
+    told = f"{result.figure} has nothing of {_named(groups)}"
     for column, names in groups.items():
-        have = sorted({cell.groups[column] for cell in cells if column in cell.groups})
+        have = sorted({cell.groups[column] for cell in result.rows if column in cell.groups})
         if not have:
-            return f": it has no column {column!r}"
+            return f"{told}: it has no column {column!r}"
         if not any(_is(held, name) for held in have for name in names):
-            return f": its {column} has {', '.join(have[:NAMES_SHOWN])}{', ...' if len(have) > NAMES_SHOWN else ''}"
-    return ""
+            return (
+                f"{told}: its {column} has {', '.join(have[:NAMES_SHOWN])}{', ...' if len(have) > NAMES_SHOWN else ''}"
+            )
+    return told
