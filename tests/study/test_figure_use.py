@@ -17,6 +17,7 @@ from tidegate.core.row import Row
 from tidegate.study.facts import Facts, open_facts
 from tidegate.study.params import Params
 from tidegate.study.periods import Coverage
+from tidegate.study.pivot import pivot
 from tidegate.study.shares import REST, Table
 
 
@@ -141,6 +142,15 @@ def test_programming_calls_beside_all_calls(facts: Facts) -> None:
         assert found[week.isoformat(), "all calls"] == round(sum(map(tokens, rows)) / len(rows), 2)
         weights = sum(map(weight, coding))
         assert found[week.isoformat(), "programming"] == round(sum(tokens(r) * weight(r) for r in coding) / weights, 2)
+
+
+def test_a_table_for_people_has_what_the_figure_puts_down(facts: Facts) -> None:
+    """Periods unless a figure says otherwise; a header for a single column is its unit."""
+    assert pivot(draw(facts, "app_share")).columns == ("week of", "editor", "chat")
+    assert pivot(draw(facts, "country_table")).columns == ("country", "tokens")
+    bands = pivot(draw(facts, "author_categories"))
+    assert bands.columns[0] == "author, week of"
+    assert len(bands.rows) == len({row[0] for row in bands.rows}) == 6 * len(hand.WEEKS)
 
 
 AMOUNTS = st.dictionaries(

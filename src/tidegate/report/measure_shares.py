@@ -28,6 +28,7 @@ def side_by_side(result: Result, column: str) -> Drawing:
         for name in order
         if worth.get(name) is not None
     ]
+    title = "share over the window; × value per token" if notes else "share over the window"
     y = alt.Y(f"{column}:N", sort=order, axis=alt.Axis(title=None, domain=False, ticks=False, labelLimit=220))
     offset = alt.YOffset("measure:N", sort=shown, scale=alt.Scale(domain=shown))
     bars = (
@@ -37,7 +38,7 @@ def side_by_side(result: Result, column: str) -> Drawing:
             x=alt.X(
                 "share:Q",
                 scale=alt.Scale(domain=[0, top * 1.12]),
-                axis=alt.Axis(format="%", title="share over the window; × value per token", tickCount=6),
+                axis=alt.Axis(format="%", title=title, tickCount=6),
             ),
             y=y,
             yOffset=offset,

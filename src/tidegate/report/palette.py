@@ -17,7 +17,8 @@ INDIGO, TEAL, OLIVE, SAND, ROSE, WINE, PINE = (
     "#117733",
 )
 PALE = "#d5dbe1"  # what is summed up as the rest
-CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INDIGO, TEAL, SAND, WINE, OLIVE, ROSE, PINE)
+BROWN, LILAC, NAVY = "#8c564b", "#b4a7d6", "#1b3a4b"  # ours: for charts of more groups than the schemes have colours
+CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INDIGO, TEAL, SAND, WINE, OLIVE, ROSE, PINE, BROWN, LILAC, NAVY)
 REST = ("other", "others", "unknown", "(unknown)", "none", "(none)")
 FIXED: Mapping[str, str] = {
     "open_cn": VERMILION,

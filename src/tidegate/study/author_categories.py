@@ -13,6 +13,10 @@ NAME = "author_categories"
 QUESTION = "What is each author used for?"
 AUTHORS = ("anthropic", "google", "x-ai", "openai", "deepseek", "qwen")  # those of the report, Figures 23 to 28
 AUTHORS_MAX = 6
+NAMED_ONLY = (
+    "The published lists name few authors in each category: where one is not named, its use is unknown and stands as "
+    "none here, so an author's shares are of the categories in which it is among the named ones."
+)
 
 
 def author_categories(facts: Facts, source: Source, params: Params) -> Result:
@@ -61,6 +65,7 @@ def author_categories(facts: Facts, source: Source, params: Params) -> Result:
             ),
             rows=tuple(rows),
             missing=unlabelled(NAME, facts, source, params),
+            notes=[NAMED_ONLY] if source.series else [],
             down=("author", "period"),
         ),
     )

@@ -32,6 +32,7 @@ def author_totals(facts: Facts, source: Source, params: Params) -> Result:
         ),
         unit=UNITS[params.measure],
         grain=params.grain,
+        down=("author",),
     )
 
 

@@ -1,4 +1,4 @@
-"""A result as a table for people: periods down, groups across; authors down where a figure ranks them."""
+"""A result as a table for people: periods down and groups across, unless a figure says what goes down."""
 
 import csv
 import io
@@ -20,14 +20,15 @@ class Pivot(msgspec.Struct, frozen=True):
 
 def pivot(result: Result) -> Pivot:
     """The cells of a result arranged for reading."""
-    named = result.down or (("author",) if any("author" in cell.groups for cell in result.rows) else ())
-    down = ", ".join(named) or ("week of" if result.grain == "week" else "month of")
+    named = result.down or ("period",)
+    period = "week of" if result.grain == "week" else "month of"
+    down = ", ".join(period if name == "period" else name for name in named)
     lines: dict[str, dict[str, str]] = {}
     across: dict[str, None] = {}
     for cell in result.rows:
         places = {**cell.groups, "period": cell.period}
-        name = ", ".join(places[group] for group in named if group in places) or cell.period
-        column = " ".join(value for key, value in cell.groups.items() if key not in named)
+        name = ", ".join(places[group] for group in named if group in places)
+        column = " ".join(value for key, value in cell.groups.items() if key not in named) or result.unit
         across[column] = None
         lines.setdefault(name, {})[column] = cell_text(cell, result.unit)
     rows = tuple((name, *(values.get(column, "") for column in across)) for name, values in lines.items())

@@ -37,6 +37,5 @@ def programming_authors(facts: Facts, source: Source, params: Params) -> Result:
             rows=cells(table, "author", names),
             missing=unlabelled(NAME, facts, source, asked),
             notes=notes,
-            down=("period",),
         ),
     )

@@ -100,6 +100,8 @@ def _sample(
         kept = ", ".join(f"DATE '{period}'" for period in coverage.kept)
         calls = facts.query(f"SELECT sum(value) FROM ({counted}) WHERE period IN ({kept})", values)[0][0]
         return int(calls or 0), "labelled calls" if ask.relation in ("tags", "languages") else "calls"
+    if not source.names_models and not source.names_authors:
+        return records, f"the source's records, each a sum of a {params.grain}"
     what = {True: "model", False: "author"}[source.names_models]
     return records, f"{what}-{params.grain}s: the source publishes sums, not calls"
 
