@@ -144,6 +144,23 @@ def test_a_file_of_another_kind_is_one_clear_error(ledger: Ledger, options: Opti
     assert ledger.entries() == []
 
 
+def test_a_page_saved_in_the_place_of_an_export_is_named(ledger: Ledger, options: Options, tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="it is HTML or XML"):
+        run_import("table", [write_text(tmp_path, "<html>login</html>")], ledger, options=options)
+
+
+def test_an_empty_export_is_said_to_be_empty(ledger: Ledger, options: Options, tmp_path: Path) -> None:
+    report = run_import("table", [write_text(tmp_path, "id,created\n")], ledger, options=options)
+    assert "there is no record in the files" in report.notes
+    assert ledger.entries() == []
+
+
+def test_semicolons_and_tabs_part_cells_too(ledger: Ledger, options: Options, tmp_path: Path) -> None:
+    texts = [f"id{mark}created\nc{number}{mark}2026-03-23T10:00:00Z\n" for number, mark in enumerate(";\t")]
+    files = [write_text(tmp_path, text, f"{number}.csv") for number, text in enumerate(texts)]
+    assert run_import("table", files, ledger, options=options).added == 2
+
+
 def test_a_grown_file_adds_what_is_new_and_says_what_was_restated(
     ledger: Ledger, options: Options, tmp_path: Path
 ) -> None:

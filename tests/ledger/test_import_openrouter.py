@@ -206,6 +206,15 @@ def test_one_file_may_hold_several_vintages_of_a_day(ledger: Ledger, tmp_path: P
     assert report.restated == 1
 
 
+def test_the_day_of_the_download_is_left_out(ledger: Ledger, tmp_path: Path) -> None:
+    """Half a day of tokens is no day: it comes in with the next download."""
+    text = HEADER + "2026-03-22,x/a,5,0,0,5\n2026-03-23,x/a,2,0,0,2\n"
+    options = Options(as_of=dt.datetime(2026, 3, 23, 11))
+    report = run_import("openrouter-daily", [write_text(tmp_path, text)], ledger, options=options)
+    assert usage_of(ledger, "day") == [(dt.date(2026, 3, 22),)]
+    assert "a day that was not over when published (2026-03-23); left out (1 record)" in report.notes
+
+
 def test_a_file_that_mixes_billions_and_tokens_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     text = HEADER + "2026-03-23,x/a,1.5,0,0,1.5\n2026-03-23,x/b,5000000000,0,0,5000000000\n"
     with pytest.raises(LedgerError, match="line 3: 5000000000 can only be single tokens, but line 2 has a fraction"):

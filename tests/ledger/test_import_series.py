@@ -1,6 +1,7 @@
 """Public lists by author, category, provider and app; and the traps that these files are known for."""
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_restated_file_is_a_new_vintage_and_said(ledger: Ledger, tmp_path: Pat
         (1, 3_000_000_000),
         (2, 7_000_000_000),
     ]
-    older = Options(as_of=dt.datetime(2026, 1, 1))
+    older = Options(as_of=dt.datetime(2026, 4, 1))
     late = write_text(tmp_path, BOTH_WEEKS.replace("03-16,deepseek,3,0.75", "03-16,deepseek,2,0.75"), "old.csv")
     assert "1 lists are older than what the ledger holds" in told(
         run_import("openrouter-authors", [late], ledger, options=older)
@@ -89,6 +90,20 @@ def test_apps_by_model_by_day_and_over_a_window_are_three_kinds(ledger: Ledger, 
     ]
     assert "does not say how many days it sums" in told(report)
     assert "the file counts single tokens, not billions (2 records)" in told(report)
+
+
+def test_a_week_that_is_not_over_is_left_out(ledger: Ledger, tmp_path: Path) -> None:
+    """The ranking page shows the running week too: three days of it would be taken for a week of low demand."""
+    points = [{"x": "2026-03-09", "ys": {"qwen": 5, "others": 7}}, {"x": "2026-03-16", "ys": {"qwen": 2, "others": 3}}]
+    file = write_text(tmp_path, json.dumps({"data": points}), "market-share.json")
+    report = run_import("openrouter-authors", [file], ledger, options=Options(as_of=dt.datetime(2026, 3, 19)))
+    assert series_of(ledger, "day, author, total_tokens") == [
+        (dt.date(2026, 3, 9), "others", 7),
+        (dt.date(2026, 3, 9), "qwen", 5),
+    ]
+    assert "the week of 2026-03-16 was not over on 2026-03-19: left out" in told(report)
+    later = run_import("openrouter-authors", [file], ledger, options=Options(as_of=dt.datetime(2026, 3, 23)))
+    assert (later.added, later.known) == (2, 2)
 
 
 @pytest.mark.parametrize(

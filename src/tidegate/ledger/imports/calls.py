@@ -46,6 +46,7 @@ VARIANTS: Final = frozenset(
     {"free", "standard", "thinking", "extended", "beta", "online", "nitro", "floor", "exacto", "batch"}
 )
 """What may stand after the colon of a model's name and is no part of it (OpenRouter's variants)."""
+NOTHING: Final = "there is no record in the files"
 _PARTS: Final = {
     "usage_cache_read_input_tokens": "usage_input_tokens",
     "usage_cache_creation_input_tokens": "usage_input_tokens",
@@ -147,7 +148,7 @@ def import_calls(
         rejected=tally.rejections(),
         skipped=tally.skipped.total(),
         unit=unit if flow.kept > flow.known else "",
-        notes=(*form.caveats, *tally.notes(), *flow.notes()),
+        notes=(*(() if tally.read else (NOTHING,)), *form.caveats, *tally.notes(), *flow.notes()),
     )
 
 

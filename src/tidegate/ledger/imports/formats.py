@@ -28,7 +28,7 @@ FORMATS: Final[dict[str, Format]] = {
     "openrouter-authors": Format(
         module="published",
         brings="series",
-        text="weekly tokens by author (top authors and `others`), CSV in billions",
+        text="weekly tokens by author (top authors and `others`): CSV in billions, or the page's JSON points `{x, ys}`",
         source="https://openrouter.ai/rankings",
     ),
     "openrouter-categories": Format(

@@ -76,7 +76,7 @@ def run(
     for file in files:
         found = _read(file, told)
         read += len(found)
-        vintages += _vintages(file, _once(file, found, told), now)
+        vintages += [_over(item, told) for item in _vintages(file, _once(file, found, told), now)]
     facts = [fact for vintage in vintages for fact in vintage.facts]
     added = add_daily(ledger, source, vintages, prefix=format)
     return ImportReport(
@@ -133,6 +133,15 @@ def _sum(one: DayFact, other: DayFact) -> DayFact:
         for name, a, b in zip(MEASURES, one.values, other.values, strict=True)
     }
     return msgspec.structs.replace(one, **sums)
+
+
+def _over(vintage: Vintage, told: Counter[str]) -> Vintage:
+    """Without the day on which the values were published: it was not over, and would be taken for a low one."""
+    facts = tuple(fact for fact in vintage.facts if fact.day < vintage.as_of.date())
+    told[f"a day that was not over when published ({vintage.as_of.date()}); left out"] += len(vintage.facts) - len(
+        facts
+    )
+    return msgspec.structs.replace(vintage, facts=facts)
 
 
 def _read(file: Path, told: Counter[str]) -> list[Found]:

@@ -20,7 +20,7 @@ import msgspec
 from tidegate.ledger.imports.openrouter_daily import split_variant
 from tidegate.ledger.imports.published_days import counted_notes, read_day, tokens_per_unit
 from tidegate.ledger.imports.report import ImportReport, Progress
-from tidegate.ledger.imports.text import NUMBER, exact_count, read_table, read_text, refuse
+from tidegate.ledger.imports.text import NUMBER, exact_count, read_array, read_table, read_text, refuse
 from tidegate.ledger.series import About, Grain, Kind, Point, add_series
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def run(
     told: Counter[str] = Counter()
     source = options.source_id or format
     as_of = options.as_of or dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
-    sheets = [_read(format, file, told) for file in files]
     notes: list[str] = []
+    sheets = [_over(_read(format, file, told), as_of, notes) for file in files]
     for sheet in sheets:
         notes += [note for note in _traps(sheet) if note not in notes]
     added = known = restated = outdated = 0
@@ -122,13 +122,16 @@ def _digest(about: About, points: Sequence[Point], as_of: dt.datetime) -> str:
 
 def _read(format: str, file: Path, told: Counter[str]) -> Sheet:
     text = read_text(file)
-    unmapped, records = read_table(file, text, _COLUMNS, _NEEDED[format])
-    lines = list(records)
-    for name in unmapped:
-        told[f"column {name!r} was not mapped"] += len(lines)
+    if text.lstrip()[:1] in ("{", "["):
+        lines, unit = _json_points(format, file, text), 1
+    else:
+        unmapped, records = read_table(file, text, _COLUMNS, _NEEDED[format])
+        lines = list(records)
+        for name in unmapped:
+            told[f"column {name!r} was not mapped"] += len(lines)
+        unit = tokens_per_unit(file, ((line, cells["tokens"]) for line, cells in lines))
     if not lines:
         refuse(file, 1, "the file has a header and no line")
-    unit = tokens_per_unit(file, ((line, cells["tokens"]) for line, cells in lines))
     if unit == 1:
         told["the file counts single tokens, not billions"] += len(lines)
     by_model = "model" in lines[0][1]
@@ -143,6 +146,35 @@ def _read(format: str, file: Path, told: Counter[str]) -> Sheet:
     _refuse_twice(sheet)
     _check_shares(sheet, told)
     return sheet
+
+
+def _json_points(format: str, file: Path, text: str) -> list[tuple[int, dict[str, str]]]:
+    """The ranking page's own points, `{"x": week, "ys": {author: tokens, ...}}`, as lines of a table."""
+    if format != "openrouter-authors":
+        refuse(file, 1, f"{format} is read from CSV; JSON points name authors only (openrouter-authors)")
+    lines = []
+    for line, item in read_array(file, text, "data")[1]:
+        week, names = (item.get("x"), item.get("ys")) if isinstance(item, dict) else (None, None)
+        if not isinstance(week, str) or not isinstance(names, dict):
+            refuse(file, line, 'a record must be {"x": "2026-03-16", "ys": {"qwen": 123, ...}}')
+        for author, tokens in names.items():
+            if isinstance(tokens, bool) or not isinstance(tokens, (int, float, str)):
+                refuse(file, line, f"{author} has {str(tokens)[:40]!r}, not a number of tokens")
+            lines.append((line, {"date": week[:10], "author": author, "tokens": str(tokens)}))
+    return lines
+
+
+def _over(sheet: Sheet, as_of: dt.datetime, notes: list[str]) -> Sheet:
+    """Without weeks that were not over when the values were published: they would be taken for low ones."""
+    if sheet.grain != "week":
+        return sheet
+    lines = tuple(item for item in sheet.lines if item.point.starts + dt.timedelta(days=7) <= as_of)
+    running = sorted({item.point.starts.date() for item in sheet.lines} - {item.point.starts.date() for item in lines})
+    if running:
+        notes.append(
+            f"the week of {', '.join(map(str, running))} was not over on {as_of.date()}: left out; import it later"
+        )
+    return Sheet(sheet.file, sheet.kind, sheet.grain, lines)
 
 
 def _point(format: str, file: Path, line: int, cells: dict[str, str], tokens: int) -> Point:

@@ -146,6 +146,8 @@ def read_records(file: Path, tally: Tally, *, members: Sequence[str] = ()) -> It
         return
     text = read_text(file)
     first = text.lstrip()[:1]
+    if first == "<":
+        refuse(file, 1, "it is HTML or XML, perhaps a page saved in the place of an export")
     if first == "[" or (first == "{" and not _is_lines(text)):
         yield from _document(file, text, members, tally)
     elif first == "{":
@@ -209,7 +211,7 @@ def _document(file: Path, text: str, members: Sequence[str], tally: Tally) -> It
 
 
 def _csv(file: Path, text: str, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     header: list[str] = []
     try:
         for cells in reader:
@@ -231,6 +233,12 @@ def _csv(file: Path, text: str, tally: Tally) -> Iterator[tuple[int, dict[str, A
         refuse(file, reader.line_num, f"not CSV: {error}")
     if not header:
         refuse(file, 1, "the file is empty")
+
+
+def _delimiter(text: str) -> str:
+    """A comma; a semicolon or a tab where the header has no comma but one of those."""
+    head = text.lstrip().partition("\n")[0]
+    return next((mark for mark in (",", ";", "\t") if mark in head), ",")
 
 
 def _header(file: Path, line: int, cells: Sequence[str]) -> list[str]:
