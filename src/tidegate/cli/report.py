@@ -21,6 +21,7 @@ import click
     type=click.Path(path_type=Path, dir_okay=False),
     help="CSV author,organisation,iso3,confidence,note that wins over the catalog's countries.",
 )
+@click.option("--prices", type=click.Path(path_type=Path, dir_okay=False), help="CSV of dated list prices.")
 def report(
     ledger_path: Path | None, out: Path, window: str | None, public: bool | None, png: bool, svg: bool, **more: object
 ) -> None:
@@ -38,13 +39,14 @@ def report(
     from tidegate.ledger.store import Ledger
     from tidegate.report.command import ReportOptions, write_report
 
-    config, country = load_config(), more["author_country"]
+    config, country, prices = load_config(), more["author_country"], more["prices"]
     own = config.ledger_path
     ledger = Ledger.open(ledger_path) if ledger_path else Ledger.open(own) if own.exists() else None
     options = ReportOptions(
         window=window,
         public=public,
         author_country=country if isinstance(country, Path) else None,
+        prices=prices if isinstance(prices, Path) else None,
         forms=[form for form, wanted in (("png", png), ("svg", svg)) if wanted],
     )
     for file in write_report(ledger, load_catalog([config.catalog_path]), out, options):

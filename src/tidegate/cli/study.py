@@ -57,6 +57,13 @@ ANCHORS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "
     show_default=True,
     help="Size of models: parameters in total, those active for one token, or list price.",
 )
+@click.option(
+    "--unit",
+    type=click.Choice(["tenant", "user"]),
+    default="tenant",
+    show_default=True,
+    help="Whose return retention counts: accounts', or their end users'.",
+)
 @click.option("--source", "source_id", help="Only this source_id. Default: each source by itself, never mixed.")
 @click.option(
     "--author-country",

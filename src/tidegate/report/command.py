@@ -20,6 +20,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     window: str | None = None
     public: bool | None = None
     author_country: Path | None = None
+    prices: Path | None = None  # dated list prices
     forms: Sequence[str] = ()  # "png", "svg": also each chart as such a file
 
 
@@ -29,7 +30,9 @@ def write_report(ledger: Ledger | None, catalog: Catalog, out: Path, options: Re
     ledger: None where there is none yet. Raises TidegateError with the mend.
     """
     overrides = read_author_country(options.author_country, catalog) if options.author_country else {}
-    facts = open_facts(ledger, catalog, overrides=overrides, shipped=options.public is not False)
+    facts = open_facts(
+        ledger, catalog, overrides=overrides, shipped=options.public is not False, prices_file=options.prices
+    )
     if options.public is None and any(source.kind == "daily" for source in facts.sources):
         facts.sources = tuple(source for source in facts.sources if source.kind != "weekly")
     report = compose(facts, ledger.path.name if ledger else "", Params(window=parse_window(options.window)))

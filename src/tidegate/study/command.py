@@ -10,7 +10,7 @@ from tidegate.ledger.store import Ledger
 from tidegate.study.authors import read_author_country
 from tidegate.study.facts import open_facts
 from tidegate.study.figures import Outcome, run_figures
-from tidegate.study.params import LabelRule, Measure, Params, SizeBy, parse_view
+from tidegate.study.params import LabelRule, Measure, Params, SizeBy, UnitOf, parse_view
 from tidegate.study.periods import Anchor, Grain, parse_window
 
 Progress = Callable[[int, int], None]
@@ -39,6 +39,7 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
             include_byok=given.byok,
             label_rule=given.label_rule,
             size_by=given.size_by,
+            unit=given.unit,
             without_accounts=given.without_account,
         )
         return cls(params=params, author_country=given.author_country, source_id=given.source_id, prices=given.prices)
@@ -59,6 +60,7 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
     source_id: str | None = None
     author_country: Path | None = None
     prices: Path | None = None
+    unit: UnitOf = "tenant"
 
 
 def run_study(
