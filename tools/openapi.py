@@ -18,6 +18,7 @@ from schemas import Json, head_schema, inferred, named
 import tidegate
 from tidegate.config import Config
 from tidegate.console.app import create_app
+from tidegate.console.feedback import Feedback, FeedbackReply
 from tidegate.console.generation import Generation, GenerationReply
 from tidegate.core.errors import ClientGone, GatewayError, MethodNotAllowed, UpstreamRefusal
 from tidegate.core.facts import Endpoint
@@ -274,6 +275,20 @@ def console_pages() -> Iterator[tuple[str, Json]]:
             body = {"$ref": f"{SCHEMAS}GenerationReply"}
             found = page(path, "One call of this account.", body, local_errors(path))
             yield path, {"get": found | {"parameters": [by_id], "security": SECURITY}}
+        elif name == "feedback":
+            body = {"$ref": f"{SCHEMAS}FeedbackReply"}
+            errors = local_errors(path)
+            kept = {"201": reply("What was written down.", body)} | errors
+            asked = {"required": True, "content": {"application/json": {"schema": {"$ref": f"{SCHEMAS}Feedback"}}}}
+            said = {
+                "operationId": operation_id("post", path),
+                "tags": ["pages"],
+                "summary": "Say what became of a call of this account.",
+                "requestBody": asked,
+                "responses": kept,
+                "security": SECURITY,
+            }
+            yield path, {"post": said}
         elif name == "start_page":
             yield path, {"get": page(path, "A page to look at.", TEXT, own, "text/html") | {"security": []}}
         else:
@@ -383,7 +398,8 @@ def error_responses() -> Iterator[tuple[str, Json]]:
 def struct_schemas() -> Iterator[tuple[str, Json]]:
     for name, head in HEADS.items():
         yield f"{name}-request", head_schema(head)
-    _, found = msgspec.json.schema_components([GenerationReply], ref_template=f"{SCHEMAS}{{name}}")
+    told = [GenerationReply, Feedback, FeedbackReply]
+    _, found = msgspec.json.schema_components(told, ref_template=f"{SCHEMAS}{{name}}")
     for field in msgspec.structs.fields(Generation):
         if field.type is msgspec.Raw:  # money, digit for digit
             found["Generation"]["properties"][field.name] = {"type": ["number", "null"]}
