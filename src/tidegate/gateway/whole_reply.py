@@ -39,6 +39,8 @@ def read_whole(data: bytes) -> WholeReply | None:
     if end < 0 or not data.startswith(b"HTTP/1.1 ") or data[12:13] != b" ":
         return None
     head = data[:end]
+    if b"hunked" in head:  # a stream, most often: the parser's
+        return None
     lines = head.split(b"\r\n")
     if len(head.translate(None, _CONTROL)) != end - 2 * (len(lines) - 1):  # any control but the line ends
         return None
