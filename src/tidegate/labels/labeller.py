@@ -4,6 +4,7 @@ from typing import Protocol
 
 import msgspec
 
+from tidegate.core.errors import ConfigError
 from tidegate.core.row import TaskTag
 
 
@@ -34,10 +35,14 @@ class LocalLabeller:
     """`language.py` and `tasks.py`: no network, about a millisecond a prompt."""
 
     def __init__(self) -> None:
+        """Raises ConfigError where the weights are missing, or of another version."""
         from tidegate.labels.language import detect
-        from tidegate.labels.tasks import shipped_model
+        from tidegate.labels.tasks import WeightsError, shipped_model
 
-        self._detect, self._model = detect, shipped_model()
+        try:
+            self._detect, self._model = detect, shipped_model()
+        except (WeightsError, OSError) as error:
+            raise ConfigError(f"the task classifier cannot be used: {error}") from error
         self.name = f"local:{self._model.card.made_from[:12]}"
 
     async def label(self, text: str) -> Labelling:
