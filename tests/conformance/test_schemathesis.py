@@ -92,7 +92,11 @@ def takes_json(said: Json) -> bool:
     return "application/json" in said.get("requestBody", {}).get("content", {})
 
 
-CALLS = [pytest.param(path, said, id=path) for path, _, said in operations() if takes_json(said)]
+CALLS = [
+    pytest.param(path, said, id=path)
+    for path, _, said in operations()
+    if takes_json(said) and said["tags"] != ["pages"]  # what the console is sent is no call of a model
+]
 KEYED = [pytest.param(p, m, said, id=f"{m} {p}") for p, m, said in operations() if said["security"]]
 
 
@@ -132,6 +136,25 @@ def test_a_call_is_looked_up_as_documented(served: Gateway) -> None:
         reply = httpx2.get(f"{served.url}{root}/generation", params=query, headers=served.headers, timeout=10)
         assert reply.status_code == 200, reply.text
         validate(reply.json(), said, 200)
+
+
+def test_a_call_is_judged_as_documented(served: Gateway) -> None:
+    """Through the gateway: its key says whose call it is; without one, or of another's call, nothing is kept."""
+    call = {"model": "openai-m", "messages": [{"role": "user", "content": "look"}]}
+    made = httpx2.post(f"{served.url}/v1/chat/completions", json=call, headers=served.headers, timeout=10)
+    said = {"generation_id": made.headers["x-generation-id"], "accepted": True, "score": 0.5}
+    for root in ("/v1", "/api/v1"):
+        operation = document()["paths"][f"{root}/feedback"]["post"]
+        url = f"{served.url}{root}/feedback"
+        for body, headers, status in (
+            (said, served.headers, 201),
+            (said, {}, 401),
+            ({**said, "generation_id": "nowhere"}, served.headers, 404),
+            ({**said, "score": 7}, served.headers, 400),
+        ):
+            reply = httpx2.post(url, json=body, headers=headers, timeout=10)
+            assert reply.status_code == status, reply.text
+            validate(reply.json(), operation, status)
 
 
 def with_models(value: Any) -> Any:
