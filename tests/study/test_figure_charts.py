@@ -1,5 +1,6 @@
 """Every figure has a chart that compiles, on a ledger written by hand: one window, many forms."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,33 @@ def test_a_figure_that_can_be_drawn_has_a_picture(name: str, facts: Facts) -> No
             svg = export(result, "svg")
             assert svg.startswith(b"<svg")
             assert b"NaN" not in svg
+
+
+ASKED = (
+    Params(grain="month"),
+    Params(anchor="sunday", measure="calls"),
+    Params(measure="spend", top=2),
+    Params(include_free=False, include_cloaked=False, include_byok=False),
+    Params(without_accounts=("acme",)),
+    Params(label_rule="any", size_by="price"),
+    Params(window=Window(hand_ledger.WEEKS[0], hand_ledger.WEEKS[0])),
+    Params(window=Window(dt.date(1999, 1, 1), dt.date(1999, 2, 1))),
+)
+
+
+@pytest.mark.parametrize("params", ASKED, ids=range(len(ASKED)))
+def test_whatever_is_asked_a_figure_is_drawn_or_refused_by_name(params: Params, facts: Facts) -> None:
+    """Switches of every kind, a window of one day and one before all calls: never an error of the engine."""
+    for name, figure in FIGURES.items():
+        try:
+            result = figure.draw(facts, facts.sources[0], params)
+        except NotComputable as error:
+            assert error.missing, name
+            continue
+        assert result.figure == name
+        assert all(cell.share is None or 0 <= cell.share < 1 + 1e-9 for cell in result.rows)
+        assert 0 <= result.missing_share <= 1
+        assert any(source_told.startswith("Source own") for source_told in result.notes)
 
 
 def test_the_same_group_has_the_same_colour_and_the_rest_is_pale() -> None:

@@ -40,7 +40,9 @@ def reasoning_share(facts: Facts, source: Source, params: Params) -> Result:
             rows.append(_cell(period.isoformat(), REASONING_TOKENS, *thought[period][:2]))
     odd = sum(found[2] for period, found in thought.items() if period in table.sums)
     notes = [f"{odd} records report more reasoning than output tokens; they are counted as reported."] if odd else []
-    if not thought:
+    if params.top or params.without_accounts:
+        notes.append("Reasoning tokens themselves are not told by account or for the largest models only.")
+    elif not thought:
         notes.append("The source has no reasoning token counts (usage_reasoning_output_tokens).")
     return finish(
         source,

@@ -17,6 +17,10 @@ def tokens_per_call(facts: Facts, source: Source, params: Params) -> Result:
     """Mean tokens a call by period: sums over calls of known usage, with every switch of the study."""
     if "calls" not in source.measures:
         raise NotComputable(NAME, source.source_id, "it has no call counts (calls)")
+    if params.without_accounts:
+        raise NotComputable(
+            NAME, source.source_id, "by account it has no count of calls of known usage (unmetered_calls)"
+        )
     asked = msgspec.structs.replace(params, measure="calls")
     table = tabulate(NAME, facts, source, asked, Ask(group="''", of="any"))
     selected, values = select(NAME, facts, source, asked, _ASK)

@@ -45,11 +45,11 @@ def _account_notes(facts: Facts, source: Source, params: Params, table: Table) -
     for found in heaviest(NAME, facts, source, params, where="finish_class = 'tool_calls'"):
         groups = table.sums.get(found.week, {})
         called, other = groups.get("tool_calls", 0), groups.get("none", 0)
-        rest = called - found.value
-        without = rest / (rest + other - (found.everything - found.value)) if rest + other else 0.0
+        left = called + other - found.everything
+        without = f"is {percent((called - found.value) / left)}" if left > 0 else "has nothing left to be a share of"
         told.append(
             f"Account {found.account} holds {percent(found.share)} of the tool calls' {params.measure} in the week of "
-            f"{found.week}; without it that week's share is {percent(without)}, not "
+            f"{found.week}; without it that week's share {without}, not "
             f"{percent(called / (called + other))} (`--without-account {found.account}` leaves it out)."
         )
     return told
