@@ -140,6 +140,14 @@ def test_an_older_download_never_undoes_a_newer_one(ledger: Ledger, tmp_path: Pa
     assert "1 day of these files are older than what the ledger holds" in told(report)
 
 
+def test_an_old_file_again_undoes_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    """Without --as-of a file is as old as its first import: it must not come back as the newest vintage."""
+    old, new = (write_text(tmp_path, HEADER + f"2026-03-23,x/a,{n},0,0,{n}\n", f"{n}.csv") for n in (5, 6))
+    for file in (old, new, old):
+        run_import("openrouter-daily", [file], ledger)
+    assert usage_of(ledger, "total_tokens // 1000000000") == [(6,)]
+
+
 def test_totals_alone_agree_with_their_parts_but_cannot_restate_them(ledger: Ledger, tmp_path: Path) -> None:
     """rankings-daily has no input and output: an equal total is known, another would leave parts without a whole."""
     daily(ledger, tmp_path, 1, a="5")

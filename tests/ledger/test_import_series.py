@@ -51,6 +51,8 @@ def test_a_restated_file_is_a_new_vintage_and_said(ledger: Ledger, tmp_path: Pat
         (1, 3_000_000_000),
         (2, 7_000_000_000),
     ]
+    again = run_import("openrouter-authors", [tmp_path / "log.csv"], ledger)
+    assert (again.added, again.known) == (0, 6)  # the first file, as old as it was: nothing is undone
     older = Options(as_of=dt.datetime(2026, 4, 1))
     late = write_text(tmp_path, BOTH_WEEKS.replace("03-16,deepseek,3,0.75", "03-16,deepseek,2,0.75"), "old.csv")
     assert "1 lists are older than what the ledger holds" in told(

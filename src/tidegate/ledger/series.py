@@ -161,14 +161,14 @@ def add_series(
             fresh = [point for point in members if point.name not in old.newest]
             new += [(point, max(old.vintages)) for point in fresh]
             known += len(members) - len(fresh)
+        elif as_of <= old.as_of and values in old.vintages.values():
+            known += len(members)
         elif as_of >= old.as_of:
             new += [(point, max(old.vintages) + 1) for point in members]
             restated += 1
-        elif values not in old.vintages.values():
+        else:
             new += [(point, min(old.vintages) - 1) for point in members]
             outdated += 1
-        else:
-            known += len(members)
     if new:
         _store(ledger, about, new, unit=unit, origin=origin, as_of=as_of)
     highest = max((vintage for _, vintage in new), default=0)

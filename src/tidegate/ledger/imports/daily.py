@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from tidegate.core.errors import LedgerError
+from tidegate.ledger.imports.published_days import origin_text, published
 from tidegate.ledger.parquet import open_engine
 from tidegate.ledger.rollup import insert_columns, load_rollup
 
@@ -69,9 +70,10 @@ class DayFact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vintage(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts published at one time. name: of the file, for people. as_of: UTC, no zone."""
+    """Facts published at one time. name: of the file, for people; mark: its fingerprint. as_of: UTC, no zone."""
 
     name: str
+    mark: str = ""
     as_of: dt.datetime
     facts: tuple[DayFact, ...]
 
@@ -220,15 +222,6 @@ def _held(ledger: "Ledger", source_id: str) -> tuple[dict[dt.date, dict[Key, Val
     return held, dated
 
 
-def published(origin: str, created: str) -> dt.datetime:
-    """When a unit's values were published, by its origin; else when it was imported."""
-    text = origin.removeprefix("as of ").partition(";")[0] if origin.startswith("as of ") else created
-    try:
-        return dt.datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        return dt.datetime.fromisoformat(created).replace(tzinfo=None)
-
-
 def _write(
     ledger: "Ledger", source_id: str, vintage: Vintage, changes: Sequence[tuple[Key, Values]], prefix: str
 ) -> str:
@@ -251,7 +244,7 @@ def _write(
             f"SELECT {fields} FROM changes ORDER BY {', '.join(KEY)}",
             connection,
             unit=unit,
-            origin=f"as of {vintage.as_of.isoformat(timespec='seconds')}; {vintage.name}",
+            origin=origin_text(vintage.as_of, vintage.name, vintage.mark),
         )
     return unit
 

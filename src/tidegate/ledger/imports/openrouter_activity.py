@@ -17,6 +17,7 @@ from tidegate.core.errors import LedgerError
 from tidegate.ledger.imports.calls import CallFormat, Draft, blank, finish_word, import_calls, key_name
 from tidegate.ledger.imports.daily import DayFact, Vintage, add_daily
 from tidegate.ledger.imports.openrouter_daily import split_variant
+from tidegate.ledger.imports.published_days import fingerprint, when_published
 from tidegate.ledger.imports.records import Fields, read_records
 from tidegate.ledger.imports.report import ImportReport, Progress
 from tidegate.ledger.imports.tally import Tally
@@ -84,9 +85,10 @@ def draft(fields: Fields, tally: Tally) -> Draft | None:
 def _import_days(format: str, files: Sequence[Path], ledger: "Ledger", options: "Options") -> ImportReport:
     tally = Tally()
     source = options.source_id or format
-    as_of = options.as_of or dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
     vintages = []
     for file in files:
+        mark = fingerprint(source, file)
+        as_of = when_published(ledger, mark, options.as_of)
         facts: dict[object, DayFact] = {}
         for line, members in read_records(file, tally, members=("data",)):
             tally.read += 1
@@ -102,7 +104,7 @@ def _import_days(format: str, files: Sequence[Path], ledger: "Ledger", options: 
                 tally.flags["one model on several endpoints of a provider: added up"] += 1
                 fact = _plus(before, fact)
             facts[fact.key] = fact
-        vintages.append(Vintage(name=file.name, as_of=as_of, facts=tuple(facts.values())))
+        vintages.append(Vintage(name=file.name, mark=mark, as_of=as_of, facts=tuple(facts.values())))
     added = add_daily(ledger, source, vintages, prefix=format)
     return ImportReport(
         format=format,

@@ -23,10 +23,12 @@ import msgspec
 from tidegate.ledger.imports.daily import MEASURES, DayFact, Vintage, add_daily
 from tidegate.ledger.imports.published_days import (
     counted_notes,
+    fingerprint,
     read_day,
     thin_days,
     tokens_per_unit,
     unfilled,
+    when_published,
 )
 from tidegate.ledger.imports.report import ImportReport, Progress
 from tidegate.ledger.imports.text import exact_count, read_array, read_table, read_text, refuse
@@ -70,13 +72,15 @@ def run(
     """See `ledger.imports.run_import`. Refuses what contradicts itself; what is restated is a new vintage."""
     told: Counter[str] = Counter()
     source = options.source_id or format
-    now = options.as_of or dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
     vintages: list[Vintage] = []
     read = 0
     for file in files:
         found = _read(file, told)
         read += len(found)
-        vintages += [_over(item, told) for item in _vintages(file, _once(file, found, told), now)]
+        mark = fingerprint(source, file)
+        now = when_published(ledger, mark, options.as_of)
+        marked = (msgspec.structs.replace(item, mark=mark) for item in _vintages(file, _once(file, found, told), now))
+        vintages += [_over(item, told) for item in marked]
     facts = [fact for vintage in vintages for fact in vintage.facts]
     added = add_daily(ledger, source, vintages, prefix=format)
     return ImportReport(

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tidegate.ledger.imports.openrouter_daily import split_variant
-from tidegate.ledger.imports.published_days import counted_notes, read_day, tokens_per_unit
+from tidegate.ledger.imports.published_days import (
+    counted_notes,
+    fingerprint,
+    origin_text,
+    read_day,
+    tokens_per_unit,
+    when_published,
+)
 from tidegate.ledger.imports.report import ImportReport, Progress
 from tidegate.ledger.imports.text import NUMBER, exact_count, read_array, read_table, read_text, refuse
 from tidegate.ledger.series import About, Grain, Kind, Point, add_series
@@ -80,18 +87,22 @@ def run(
     """See `ledger.imports.run_import`."""
     told: Counter[str] = Counter()
     source = options.source_id or format
-    as_of = options.as_of or dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
     notes: list[str] = []
-    sheets = [_over(_read(format, file, told), as_of, notes) for file in files]
-    for sheet in sheets:
+    sheets: list[tuple[Sheet, dt.datetime, str]] = []
+    for file in files:
+        mark = fingerprint(source, file)
+        as_of = when_published(ledger, mark, options.as_of)
+        sheets.append((_over(_read(format, file, told), as_of, notes), as_of, mark))
+    for sheet, _, _ in sheets:
         notes += [note for note in _traps(sheet) if note not in notes]
     added = known = restated = outdated = 0
     first_unit = ""
-    for sheet in sheets:
+    for sheet, as_of, mark in sheets:
         for anchor, points in _by_anchor(sheet).items():
             about = About(source_id=source, kind=sheet.kind, grain=sheet.grain, week_anchor=anchor)
             unit = f"{format}-{_digest(about, points, as_of)}"
-            done = add_series(ledger, about, points, unit=unit, origin=_origin(as_of, sheet.file), as_of=as_of)
+            origin = origin_text(as_of, sheet.file.name, mark)
+            done = add_series(ledger, about, points, unit=unit, origin=origin, as_of=as_of)
             added, known = added + done.points, known + done.known
             restated, outdated = restated + done.restated, outdated + done.outdated
             first_unit = first_unit or (unit if done.points else "")
@@ -103,17 +114,13 @@ def run(
         format=format,
         source_ids=(source,),
         files=len(files),
-        read=sum(len(sheet.lines) for sheet in sheets),
+        read=sum(len(sheet.lines) for sheet, _, _ in sheets),
         added=added,
         known=known,
         restated=restated,
         unit=first_unit,
         notes=(*counted_notes(told), *notes),
     )
-
-
-def _origin(as_of: dt.datetime, file: Path) -> str:
-    return f"as of {as_of.isoformat(timespec='seconds')}; {file.name}"
 
 
 def _digest(about: About, points: Sequence[Point], as_of: dt.datetime) -> str:

@@ -1,15 +1,19 @@
 """What every reader of published files needs: days, units of tokens, columns that are there and empty, thin days."""
 
 import datetime as dt
+import hashlib
 import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tidegate.ledger.imports.text import NUMBER, refuse
+
+if TYPE_CHECKING:
+    from tidegate.ledger.store import Ledger
 
 BILLION: Final = 1_000_000_000
 TOO_MANY_BILLIONS: Final = Decimal(1_000_000)
@@ -19,6 +23,38 @@ UNFILLED_RECORDS_MIN: Final = 50
 THIN_DAY: Final = 0.25
 """A day with less than this part of the usual number of names is said: sources ramp up, and scrapers fail."""
 _DAY = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T]00:00(?::00(?:\.0+)?)?(?:Z|\+00:00)?)?")
+
+
+def fingerprint(source_id: str, file: Path) -> str:
+    """Of a file's bytes as this source; stands in the origin of what it added, so that it is known again."""
+    return hashlib.sha256(source_id.encode() + b"\n" + file.read_bytes()).hexdigest()[:16]
+
+
+def when_published(ledger: "Ledger", mark: str, given: dt.datetime | None) -> dt.datetime:
+    """When a file's values were published, where it does not say: as given, else when it first came in, else now.
+
+    A file that comes in again is as old as it was: it must not restate what a newer one has restated since.
+    """
+    if given is not None:
+        return given
+    for entry in ledger.entries():
+        if entry.kind == "rollup" and entry.origin.endswith(f"; {mark}"):
+            return published(entry.origin, entry.created)
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+
+def origin_text(as_of: dt.datetime, name: str, mark: str) -> str:
+    """The origin of a unit of published values, which `published` reads."""
+    return f"as of {as_of.isoformat()}; {name}; {mark}"
+
+
+def published(origin: str, created: str) -> dt.datetime:
+    """When a unit's values were published, by its origin; else when it was imported. UTC, no zone."""
+    text = origin.removeprefix("as of ").partition(";")[0] if origin.startswith("as of ") else created
+    try:
+        return dt.datetime.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        return dt.datetime.fromisoformat(created).replace(tzinfo=None)
 
 
 def read_day(file: Path, line: int, text: str) -> dt.date:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidegate.ledger.imports.daily import KEY, ROLLUP, published
+from tidegate.ledger.imports.daily import KEY, ROLLUP
+from tidegate.ledger.imports.published_days import published
 from tidegate.ledger.parquet import open_engine
 from tidegate.ledger.series import attach_series
 

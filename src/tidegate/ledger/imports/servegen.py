@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tidegate.ledger.imports.published_days import counted_notes
+from tidegate.ledger.imports.published_days import counted_notes, fingerprint, origin_text, when_published
 from tidegate.ledger.imports.report import ImportReport, Progress
 from tidegate.ledger.imports.text import NUMBER, read_table, read_text, refuse
 from tidegate.ledger.series import About, Grain, Point, add_series
@@ -59,7 +59,6 @@ def run(
 ) -> ImportReport:
     """See `ledger.imports.run_import`."""
     told: Counter[str] = Counter()
-    as_of = options.as_of or dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
     read = added = known = restated = 0
     sources: set[str] = set()
     unit = ""
@@ -72,7 +71,10 @@ def run(
             about = About(source_id=source, kind="client", grain=grain)
             digest = hashlib.sha256(msgspec.json.encode((about, points))).hexdigest()[:16]
             name = f"{format}-{digest}"
-            done = add_series(ledger, about, points, unit=name, origin=file.name, as_of=as_of)
+            mark = fingerprint(source, file)
+            as_of = when_published(ledger, mark, options.as_of)
+            origin = origin_text(as_of, file.name, mark)
+            done = add_series(ledger, about, points, unit=name, origin=origin, as_of=as_of)
             added, known, restated = added + done.points, known + done.known, restated + done.restated
             sources.add(source)
             unit = unit or (name if done.points else "")
