@@ -4,6 +4,7 @@ ledger.json                                          format, id, when it was mad
 journal/<segment_id>.open.jsonl, .jsonl              unsealed (`journal.py`)
 rows/dt=DAY/<unit>.parquet, attempts/..., labels/...  sealed (`parquet.py`)
 rollups/<rollup>/<unit>.parquet                      imported aggregate series
+outcomes/<month>.jsonl                               what callers said of their calls (`outcomes.py`)
 manifest/                                            the chain of entries (`manifest.py`)
 seal.lock                                            held by whoever adds to the manifest
 """
