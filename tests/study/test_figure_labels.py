@@ -73,6 +73,22 @@ def test_a_call_of_two_labels_may_be_split_or_count_twice(facts: Facts) -> None:
     assert any("labels overlap" in note for note in overlapping.notes)
 
 
+BUCKET = {  # of the study's text, section 2.2
+    "/Computers & Electronics/Programming": "programming",
+    "/Computers & Electronics/Programming/Development Tools": "programming",
+    "/Games/Roleplaying Games": "roleplay",
+}
+
+
+def test_the_same_labels_sort_into_the_buckets_of_the_text(facts: Facts) -> None:
+    """The charts use twelve categories, the text defines other groups: labels keep paths, so both can be drawn."""
+    rows = labelled()
+    result = draw(facts, "category_share", Params(taxonomy="study"))
+    expected = shares(sums(rows, lambda row: BUCKET.get(strong_tags(row)[0]), weighted))
+    assert shares_of(result, "category") == pytest.approx(expected)
+    assert "buckets of the study's text" in result.definition
+
+
 def test_a_confidence_below_one_half_is_no_label(facts: Facts) -> None:
     """/Finance stands in the ledger with 0.499999: it is in no category of any rule."""
     for rule in ("top", "split", "any"):

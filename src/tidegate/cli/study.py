@@ -51,6 +51,13 @@ ANCHORS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "
     help="A call of several task labels counts under the surest, in parts, or fully under each.",
 )
 @click.option(
+    "--taxonomy",
+    type=click.Choice(["ranking", "study"]),
+    default="ranking",
+    show_default=True,
+    help="Tasks by the twelve categories of the public ranking, or by the buckets of the study's text.",
+)
+@click.option(
     "--size-by",
     type=click.Choice(["total", "active", "price"]),
     default="total",

@@ -27,7 +27,7 @@ def author_categories(facts: Facts, source: Source, params: Params) -> Result:
     for period, groups in table.sums.items():
         for name, value in groups.items():
             author, _, path = name.partition("|")
-            category = category_of(path)
+            category = category_of(path, params.taxonomy)
             if author and category != OTHER and value:
                 held = sums.setdefault((period, author), {})
                 held[category] = held.get(category, 0) + value
@@ -37,7 +37,7 @@ def author_categories(facts: Facts, source: Source, params: Params) -> Result:
     ranked = sorted(totals, key=lambda author: (-totals[author], author))
     named = [author for author in AUTHORS if author in totals]
     authors = (named + [author for author in ranked if author not in AUTHORS])[:AUTHORS_MAX]
-    present = ordered(category for held in sums.values() for category in held)
+    present = ordered((category for held in sums.values() for category in held), params)
     rows = []
     for period in table.coverage.kept:
         for author in authors:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from tidegate.catalog.task_paths import OTHER, task_paths
 from tidegate.ledger.schema import sql_text
 from tidegate.study.facts import Facts, Source
-from tidegate.study.params import Params
+from tidegate.study.params import Params, Taxonomy
 from tidegate.study.relations import view_of
+from tidegate.study.result import NotComputable
 from tidegate.study.select import Ask
 from tidegate.study.shares import Missing, Table, tabulate
 
@@ -27,28 +28,37 @@ def rule_of(source: Source, params: Params) -> str:
 
 def rule_text(source: Source, params: Params) -> str:
     """The rule in words, and the version of the mapping from paths."""
-    return f"{RULE_WORDS[rule_of(source, params)]} (categories of task_paths.yml, version {task_paths().version})"
+    groups = "ranking categories" if params.taxonomy == "ranking" else "buckets of the study's text"
+    return f"{RULE_WORDS[rule_of(source, params)]} ({groups}, task_paths.yml version {task_paths().version})"
 
 
-def category_of(path: str) -> str:
-    """The ranking category of a label path, or of a name that a public list uses; `other` for none."""
+def categories_of(params: Params) -> tuple[str, ...]:
+    """The named groups of the taxonomy that is asked for."""
+    return CATEGORIES if params.taxonomy == "ranking" else task_paths().buckets
+
+
+def category_of(path: str, taxonomy: Taxonomy = "ranking") -> str:
+    """The group of a label path, or of a name that a public list uses; `other` for none."""
     if path.startswith("/"):
-        return task_paths().category_of(path)
+        return task_paths().category_of(path) if taxonomy == "ranking" else task_paths().bucket_of(path)
     name = PUBLISHED_NAMES.get(path, path)
     return name if name in CATEGORIES else OTHER
 
 
 def by_category(source: Source, params: Params, where: str = "true", group: str = "tag_path") -> Ask:
     """Ask for the labelled calls, grouped by their path unless said otherwise."""
+    if source.series and params.taxonomy != "ranking":
+        why = "its categories are the ranking's, and it has no label paths (task_tags) to sort otherwise"
+        raise NotComputable("the figure", source.source_id, why)
     rule = f"label_rule = '{rule_of(source, params)}'"
     return Ask(group=group, relation="tags", where=f"{rule} AND ({where})", of="any")
 
 
-def in_category(figure: str, facts: Facts, source: Source, category: str) -> str:
+def in_category(figure: str, facts: Facts, source: Source, params: Params, category: str) -> str:
     """The condition that holds for the paths of one category."""
     relation = view_of(figure, facts, source, "tags")
     held = facts.query(f"SELECT DISTINCT tag_path FROM {relation} WHERE source_id = ?", [source.source_id])
-    paths = sorted(path for (path,) in held if path and category_of(path) == category)
+    paths = sorted(path for (path,) in held if path and category_of(path, params.taxonomy) == category)
     return f"tag_path IN ({', '.join(map(sql_text, paths))})" if paths else "false"
 
 
@@ -63,13 +73,14 @@ def unlabelled(figure: str, facts: Facts, source: Source, params: Params, where:
     return Missing(share, "no task label (each sampled call counted as often as its weight says)")
 
 
-def named(table: Table) -> tuple[Table, list[str], list[str]]:
+def named(table: Table, params: Params) -> tuple[Table, list[str], list[str]]:
     """By category, without what is in none: the table, its categories in their order, and a note on what was left."""
-    whole = table.regrouped(category_of)
+    known = categories_of(params)
+    whole = table.regrouped(lambda path: category_of(path, params.taxonomy))
     kept = whole.regrouped(lambda name: None if name == OTHER else name)
-    present = [name for name in CATEGORIES if kept.total(name)]
+    present = [name for name in known if kept.total(name)]
     left = whole.share(OTHER)
-    notes = [f"{100 * left:.1f} % of what is labelled is in none of the {len(CATEGORIES)} categories and left out."]
+    notes = [f"{100 * left:.1f} % of what is labelled is in none of the {len(known)} categories and left out."]
     return kept, present, notes if left else []
 
 
@@ -80,7 +91,7 @@ def base_totals(figure: str, facts: Facts, source: Source, params: Params, where
     return tabulate(figure, facts, source, params, ask)
 
 
-def ordered(names: Iterable[str]) -> list[str]:
-    """Those of the categories that are named, in the order of the ranking."""
+def ordered(names: Iterable[str], params: Params) -> list[str]:
+    """Those of the categories that are named, in the order of their taxonomy."""
     held = set(names)
-    return [name for name in CATEGORIES if name in held]
+    return [name for name in categories_of(params) if name in held]

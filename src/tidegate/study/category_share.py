@@ -17,7 +17,7 @@ def category_share(facts: Facts, source: Source, params: Params) -> Result:
 
 def draw_categories(figure: str, facts: Facts, source: Source, params: Params, where: str, whose: str) -> Result:
     """Shares by task category of the labelled calls that fulfil `where`; `whose` says in words which models'."""
-    table, present, notes = named(tabulate(figure, facts, source, params, by_category(source, params, where)))
+    table, present, notes = named(tabulate(figure, facts, source, params, by_category(source, params, where)), params)
     totals = None
     if rule_of(source, params) == "any":
         base = base_totals(figure, facts, source, params, where)

@@ -1,6 +1,6 @@
 """What the categories are made of: their label paths (State of AI, Figures 21 and 22, and its appendix)."""
 
-from tidegate.study.categories import CATEGORIES, by_category, category_of, rule_text, unlabelled
+from tidegate.study.categories import by_category, categories_of, category_of, rule_text, unlabelled
 from tidegate.study.facts import Facts, Source
 from tidegate.study.params import Params
 from tidegate.study.result import Cell, NotComputable, Result
@@ -18,8 +18,10 @@ def category_tags(facts: Facts, source: Source, params: Params) -> Result:
     totals = table.totals()
     period = table.coverage.kept[0].isoformat() if table.coverage.kept else ""
     rows: list[Cell] = []
-    for category in CATEGORIES:
-        parts = {path: value for path, value in totals.items() if value and category_of(path) == category}
+    for category in categories_of(params):
+        parts = {
+            path: value for path, value in totals.items() if value and category_of(path, params.taxonomy) == category
+        }
         whole = sum(parts.values())
         rows.extend(
             Cell(period=period, groups={"category": category, "tag": path}, value=value, share=value / whole)

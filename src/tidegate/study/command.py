@@ -10,7 +10,7 @@ from tidegate.ledger.store import Ledger
 from tidegate.study.authors import read_author_country
 from tidegate.study.facts import open_facts
 from tidegate.study.figures import Outcome, run_figures
-from tidegate.study.params import LabelRule, Measure, Params, SizeBy, UnitOf, parse_view
+from tidegate.study.params import LabelRule, Measure, Params, SizeBy, Taxonomy, UnitOf, parse_view
 from tidegate.study.periods import Anchor, Grain, parse_window
 
 Progress = Callable[[int, int], None]
@@ -38,6 +38,7 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
             include_cloaked=given.cloaked,
             include_byok=given.byok,
             label_rule=given.label_rule,
+            taxonomy=given.taxonomy,
             size_by=given.size_by,
             unit=given.unit,
             without_accounts=given.without_account,
@@ -54,6 +55,7 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
     cloaked: bool
     byok: bool
     label_rule: LabelRule
+    taxonomy: Taxonomy
     size_by: SizeBy
     without_account: tuple[str, ...]
     window: str | None = None

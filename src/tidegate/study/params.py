@@ -12,6 +12,7 @@ UNITS: dict[Measure, str] = {"tokens": "tokens", "calls": "calls", "spend": "nan
 LabelRule = Literal["top", "split", "any"]
 UnitOf = Literal["tenant", "user"]
 SizeBy = Literal["total", "active", "price"]
+Taxonomy = Literal["ranking", "study"]
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +21,8 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     top: None for all models, else only the N largest of each period, variants ranked apart (a leaderboard's view).
     include_free: models under the variant `free`. include_byok: calls on the caller's own provider key.
     label_rule: a call of several labels counts under the surest one (`top`), in equal parts under each (`split`) or
-    fully under each (`any`, so that shares add up to more than one). size_by: what sizes a model: its total
+    fully under each (`any`, so that shares add up to more than one). taxonomy: the twelve categories of the public
+    ranking, or the buckets that the text of the study defines. size_by: what sizes a model: its total
     parameters, those active for one token, or its list price. unit: whose return is counted, accounts' (tenant_id) or
     their end users' (user_hash).
     without_accounts: tenant ids whose calls are left out, as if they had never been made.
@@ -35,6 +37,7 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     include_cloaked: bool = True
     include_byok: bool = True
     label_rule: LabelRule = "top"
+    taxonomy: Taxonomy = "ranking"
     size_by: SizeBy = "total"
     unit: UnitOf = "tenant"
     without_accounts: tuple[str, ...] = ()

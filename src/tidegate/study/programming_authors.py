@@ -19,7 +19,7 @@ def programming_authors(facts: Facts, source: Source, params: Params) -> Result:
     """Shares of programming spend by author, the largest by name; of the asked measure where there are no costs."""
     by_spend = "spend" in source.measures
     asked = msgspec.structs.replace(params, measure="spend") if by_spend else params
-    where = in_category(NAME, facts, source, "programming")
+    where = in_category(NAME, facts, source, asked, "programming")
     by_author = tabulate(NAME, facts, source, asked, by_category(source, asked, where, "coalesce(author, '')"))
     table, names = by_author.top(AUTHORS_MAX, rest=True, never=NOBODY)
     notes = [] if by_spend else [f"The source has no costs, so this is by {params.measure}: another question."]

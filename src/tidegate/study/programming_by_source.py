@@ -20,7 +20,7 @@ def programming_by_source(facts: Facts, source: Source, params: Params) -> Resul
 def draw_source_types(figure: str, facts: Facts, source: Source, params: Params, category: str) -> Result:
     """Shares of one category's measure by kind of model."""
     refuse_series(figure, source)
-    where = in_category(figure, facts, source, category)
+    where = in_category(figure, facts, source, params, category)
     table = tabulate(figure, facts, source, params, by_category(source, params, where, SOURCE_TYPE_SQL))
     unknown = table.share("unknown")
     notes = [f"{100 * unknown:.1f} % of it is of models of no known weights or country."] if unknown else []

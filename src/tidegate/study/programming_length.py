@@ -17,7 +17,7 @@ def programming_length(facts: Facts, source: Source, params: Params) -> Result:
     def group_of(path: str) -> str | None:
         if path == ALL:
             return EVERY
-        return PROGRAMMING if category_of(path) == PROGRAMMING else None
+        return PROGRAMMING if category_of(path, params.taxonomy) == PROGRAMMING else None
 
     found = lengths_by(NAME, facts, source, params, "total", group_of)
     counted = sum(bar.calls for (_, group), bars in found.bars.items() if group == PROGRAMMING for bar in bars)

@@ -1,7 +1,7 @@
 """How long prompts are by what they are about (State of AI, Figure 16)."""
 
 from tidegate.catalog.task_paths import OTHER
-from tidegate.study.categories import CATEGORIES, category_of
+from tidegate.study.categories import categories_of, category_of
 from tidegate.study.facts import Facts, Source
 from tidegate.study.lengths import ALL, lengths_by
 from tidegate.study.params import Params
@@ -15,13 +15,13 @@ def prompt_length_by_category(facts: Facts, source: Source, params: Params) -> R
     """Mean, median and p90 of input tokens a call by category and week."""
 
     def group_of(path: str) -> str | None:
-        category = OTHER if path == ALL else category_of(path)
+        category = OTHER if path == ALL else category_of(path, params.taxonomy)
         return None if category == OTHER else category
 
     found = lengths_by(NAME, facts, source, params, "input", group_of)
     if not found.n:
         raise NotComputable(NAME, source.source_id, "no call of known length has a task label (task_tags)")
-    present = [name for name in CATEGORIES if any(group == name for _, group in found.bars)]
+    present = [name for name in categories_of(params) if any(group == name for _, group in found.bars)]
     every = lengths_by(NAME, facts, source, params, "input", lambda path: path if path == ALL else None).n
     return Result(
         figure=NAME,
