@@ -190,6 +190,16 @@ def test_an_azure_trace_becomes_rows(ledger: Ledger, tmp_path: Path) -> None:
     ]
 
 
+def test_the_makers_of_traces_may_be_named(tmp_path: Path) -> None:
+    """`azure` and `mooncake` are other names of `trace`: the same rows, the same ids."""
+    ids = []
+    for number, form in enumerate(("trace", "azure", "mooncake")):
+        ledger = Ledger.create(tmp_path / f"ledger{number}")
+        run_import(form, [write(tmp_path, AZURE, "code.csv")], ledger)
+        ids.append(ledger.connect().execute("SELECT generation_id FROM rows ORDER BY ts").fetchall())
+    assert ids[0] == ids[1] == ids[2] and len(ids[0]) == 2
+
+
 def test_a_trace_without_dates_is_not_given_any(ledger: Ledger, tmp_path: Path) -> None:
     """Mooncake counts milliseconds from a start it does not name: placed in 1970, and said."""
     report = run_import("trace", [write(tmp_path, MOONCAKE, "kimi.jsonl")], ledger)

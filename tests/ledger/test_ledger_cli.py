@@ -139,7 +139,7 @@ def test_import_names_what_is_wrong_before_it_makes_a_ledger(tmp_path):
     result = CliRunner().invoke(command, ["import", "trace", str(tmp_path / "none.csv"), "--into", str(into)])
     assert "there is no such file" in str(result.exception) and not into.exists()
     result = CliRunner().invoke(command, ["import", "excel", str(tmp_path), "--into", str(into)])
-    assert result.exit_code == 2 and "one-api, tidegate, trace" in result.output
+    assert result.exit_code == 2 and "one-api, tidegate, trace, azure" in result.output
 
 
 @pytest.mark.parametrize("name", sorted(command.commands))

@@ -100,8 +100,20 @@ FORMATS: Final[dict[str, Format]] = {
     "trace": Format(
         module="trace",
         brings="calls",
-        text="one call a line (timestamp, input, output): CSV with a header, or JSON lines; Azure, Mooncake, ServeGen",
+        text="one call a line (timestamp, input, output): CSV with a header, or JSON lines; also ServeGen's requests",
+        source="https://github.com/alibaba/ServeGen",
+    ),
+    "azure": Format(
+        module="trace",
+        brings="calls",
+        text="Azure LLM inference traces (TIMESTAMP, ContextTokens, GeneratedTokens), CSV; the same as `trace`",
         source="https://github.com/Azure/AzurePublicDataset",
+    ),
+    "mooncake": Format(
+        module="trace",
+        brings="calls",
+        text="Mooncake traces (timestamp in ms, input_length, output_length), JSON lines; the same as `trace`",
+        source="https://github.com/kvcache-ai/Mooncake",
     ),
     "servegen": Format(
         module="servegen",
