@@ -133,7 +133,7 @@ def _over_time(facts: Facts, source: Source, params: Params) -> list[Method]:
     try:
         weeks = read_weeks(NAME, facts, source, params)
     except NotComputable as error:
-        why = str(error)
+        why = str(error).partition(f"{source.source_id!r}: ")[2]
         return [
             Method(name=name, sample="dated list prices", identified_by=by, error=f"{name}: {why}")
             for name, by in (("within models", within), ("around price cuts", around))

@@ -49,9 +49,7 @@ def read_weeks(figure: str, facts: Facts, source: Source, params: Params) -> Wee
     coverage = facts.coverage(source, msgspec.structs.replace(params, grain="week"))
     kept = set() if coverage.partial else set(coverage.kept)
     if len(kept) < 2 * WEEKS_MIN:
-        raise NotComputable(
-            figure, source.source_id, f"{len(kept)} whole weeks in the window; {2 * WEEKS_MIN} at least are needed"
-        )
+        raise NotComputable(figure, source.source_id, f"whole weeks in the window: {len(kept)}, needed {2 * WEEKS_MIN}")
     tokens: dict[Key, dict[dt.date, int]] = defaultdict(dict)
     for use in used:
         if use.week in kept and use.tokens > 0:
