@@ -98,6 +98,8 @@ class Facts:
         self.makers = makers
         self.ledger = ledger  # for what no rollup holds: outcomes by generation id
         self._prices_file = prices_file
+        self.tables: dict[str, frozenset[str]] = {}  # what figures made on the connection, and the sources in each
+        self._days: dict[str, dict[dt.date, int]] = {}
 
     @cached_property
     def prices(self) -> PriceHistory:
@@ -120,22 +122,28 @@ class Facts:
             raise NotComputable("the figure", source.source_id, whole)
         if source.kind == "window" or (source.kind == "monthly" and params.grain != "month"):
             raise NotComputable("the figure", source.source_id, f"it is {_KINDS[source.kind]} (no column day)")
+        days = self._days.get(source.source_id)
+        if days is None:
+            days = self._days[source.source_id] = self._covered_days(source)
+        return cover(days, params.window, params.grain, params.anchor, continuous=source.kind == "calls")
+
+    def _covered_days(self, source: Source) -> dict[dt.date, int]:
+        """How many names the source lists for each day that its periods cover."""
         table, names = "facts", "(model, variant)"
         if source.series and source.series != "author":
             table, names = "series", "(author, response_model, model_variant, provider_name, app, category)"
         counted = self.query(
             f"SELECT day, count(DISTINCT {names}) FROM {table} WHERE source_id = ? GROUP BY day", [source.source_id]
         )
-        days: dict[dt.date, int] = dict(counted)
         if source.kind == "weekly":
-            days = {day + number * ONE_DAY: models for day, models in counted for number in range(7)}
-        elif source.kind == "monthly":
-            days = {
+            return {day + number * ONE_DAY: models for day, models in counted for number in range(7)}
+        if source.kind == "monthly":
+            return {
                 day + number * ONE_DAY: models
                 for day, models in counted
                 for number in range((period_end(day, "month") - day).days + 1)
             }
-        return cover(days, params.window, params.grain, params.anchor, continuous=source.kind == "calls")
+        return dict(counted)
 
 
 def open_facts(

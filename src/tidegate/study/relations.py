@@ -62,11 +62,10 @@ def view_of(figure: str, facts: Facts, source: Source, name: Name) -> str:
     Raises NotComputable where the source is in none of its rows.
     """
     table = f"study_{name}"
-    made = facts.query("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [table])[0][0]
-    if not made:
+    if table not in facts.tables:
         _create(facts, name, table)
-    held = facts.query(f"SELECT count(*) FROM (FROM {table} WHERE source_id = ? LIMIT 1)", [source.source_id])[0][0]
-    if not held:
+        facts.tables[table] = frozenset(held for (held,) in facts.query(f"SELECT DISTINCT source_id FROM {table}"))
+    if source.source_id not in facts.tables[table]:
         raise NotComputable(figure, source.source_id, f"it has {RELATIONS[name].lacks}")
     return table
 
