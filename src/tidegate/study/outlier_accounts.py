@@ -18,6 +18,10 @@ def outlier_accounts(facts: Facts, source: Source, params: Params) -> Result:
     named = {account: value for account, value in table.totals().items() if account}
     if not named:
         raise NotComputable(NAME, source.source_id, "it does not say who called (tenant_id)")
+    if len(named) == 1:
+        raise NotComputable(
+            NAME, source.source_id, f"it has one account (tenant_id), {next(iter(named))}, which is all"
+        )
     rows = []
     for of, where in (("everything", "true"), ("tool calls", "finish_class = 'tool_calls'")):
         found = (
