@@ -10,6 +10,7 @@ common.txt holds frames that any topic of any path fits. Composed prompts say so
 `held_out.txt` is not composed of anything and never trained on.
 """
 
+import argparse
 import json
 import random
 import re
@@ -149,7 +150,10 @@ def rows_of(file: Path, common: tuple[dict[tuple[str, str], Part], dict[str, lis
 
 
 def main() -> None:
-    (OUT / "prompts").mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser(description="Compose the labelled prompts from their hand-written parts.")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of prompts/, words.jsonl and held_out.jsonl")
+    out = parser.parse_args().out
+    (out / "prompts").mkdir(parents=True, exist_ok=True)
     common = read_parts(PARTS / "common.txt")
     files: dict[str, list[dict[str, str]]] = {}
     for file in sorted(PARTS.glob("*.txt")):
@@ -161,7 +165,7 @@ def main() -> None:
             files.setdefault(name, []).append(row)
     for name, rows in files.items():
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (OUT / f"{name}.jsonl").write_text(text, "utf-8")
+        (out / f"{name}.jsonl").write_text(text, "utf-8")
     totals: dict[str, int] = {}
     for row in (row for name, rows in files.items() if name.startswith("prompts/") for row in rows):
         key = f"{row['category']} {row['language']}"
