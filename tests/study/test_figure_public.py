@@ -1,7 +1,6 @@
-"""The public series through the importers: published values that must come out, and how long all figures take."""
+"""The public series through the importers: published values that must come out."""
 
 import csv
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +14,6 @@ from tidegate.study.authors import read_author_country
 from tidegate.study.facts import Facts, open_facts
 from tidegate.study.figures import run_figures
 from tidegate.study.params import Params
-
-SECONDS_MAX = 5.0  # of two cores, for all rollups and figures of these series; a busy machine gets three times that
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +96,3 @@ def test_reasoning_tokens_are_a_small_part_where_reasoning_models_are_a_large_on
     assert all(0.015 < share < 0.045 for share in by_way["reasoning tokens themselves"])
     assert min(by_way["tokens through reasoning models"]) > 0.5
     assert any("more reasoning than output tokens" in note for note in result.notes)
-
-
-def test_all_figures_of_the_public_series_take_seconds(ledger: Ledger) -> None:
-    """From opening the ledger to the last number, on whatever else the machine is doing."""
-    catalog = load_catalog()
-    start = time.perf_counter()
-    outcome = run_figures(open_facts(ledger, catalog), (), Params())
-    assert time.perf_counter() - start < 3 * SECONDS_MAX
-    assert len(outcome.results) > 20
