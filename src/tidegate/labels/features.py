@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 4  # of everything here that changes a vector; a weights file of another version is refused
+VERSION = 5  # of everything here that changes a vector; a weights file of another version is refused
 BUCKETS_LOG2 = 18
 BUCKETS = 1 << BUCKETS_LOG2
 HEAD_CHARS, TAIL_CHARS = 4000, 2000  # what is read of a long prompt: the request stands at one of its ends
@@ -29,13 +29,15 @@ _DIGITS = re.compile(r"\d+")
 _SPACE = re.compile(r"[ \t\r\f\v]+")
 _NEWLINES = re.compile(r"\s*\n\s*")
 _CODE_MARKS = re.compile(r"[{}();=<>\[\]_]|::|->|=>|</|==|!=|\+=|&&|\|\|")
+_TEX = re.compile(r"\\(?:frac|sum|int|sqrt|begin|cdot|mathbb|mathcal|leq?|geq?|to|in|l?dots|infty|left)\b|\\[(\[]")
+_FORMULA = re.compile(r"\$\$?[^$\n]{1,200}\$\$?|\\[a-zA-Z]+\*?(?:\{[^{}\n]{0,80}\})*|\\[\[\]()]")
 _SHAPES = {
     "fence": re.compile(r"```|~~~"),
     "action": re.compile(r"\*[^*\n]{2,80}\*(?!\*)"),
-    "latex": re.compile(r"\$[^$\n]+\$|\\(?:frac|sum|int|sqrt|begin|cdot|mathbb)"),
+    "latex": re.compile(rf"\$[^$\n]{{1,400}}\$|{_TEX.pattern}"),
     "quote": re.compile(r"[\"“「『]"),
     "path": re.compile(
-        r"\b[\w.-]+/[\w./-]+\.\w{1,5}\b|\b\w+\.(?:py|js|ts|tsx|go|rs|java|cpp|c|h|rb|php|sh|sql|ya?ml|json)\b"
+        r"\b[\w.-]{1,80}/[\w./-]{1,120}\.\w{1,5}\b|\b\w+\.(?:py|js|ts|tsx|go|rs|java|cpp|c|h|rb|php|sh|sql|ya?ml|json)\b"
     ),
     "trace": re.compile(r"Traceback|Exception|Error:|error\[|at line|Segmentation fault|panic:|undefined is not"),
     "money": re.compile(r"[$€£¥]\s?\d|\d\s?(?:usd|eur|元|万)", re.IGNORECASE),
@@ -112,7 +114,8 @@ def _words(text: str) -> npt.NDArray[np.int64]:
 
 def _shapes(text: str) -> npt.NDArray[np.int64]:
     """Bucket of each mark that casefolding and n-grams lose: how dense code is, fences, *actions*, formulas."""
-    density = 100 * len(_CODE_MARKS.findall(text)) / max(len(text), 1)
+    bare = _FORMULA.sub(" ", text) if _TEX.search(text) else text  # the braces of TeX are no code
+    density = 100 * len(_CODE_MARKS.findall(bare)) / max(len(text), 1)
     level = sum(density > bound for bound in (0.5, 1.5, 3, 6))
     seen = [name for name, pattern in _SHAPES.items() if pattern.search(text)]
     return _named("s", [f"code {step}" for step in range(1, level + 1)] + seen)
