@@ -173,12 +173,12 @@ def train(folder: Path | None, out: Path) -> None:
       tidegate labels train --out tasks.npz
     """
     need_extra("study")
-    from tidegate.labels.labelled import held_out_prompts, labels_folder, training_prompts
+    from tidegate.labels.labelled import held_out_prompts, labels_folder, training_prompts, vocabulary
     from tidegate.labels.train import train as run_train
 
     folder = folder or labels_folder()
     try:
-        content = run_train(training_prompts(folder), held_out_prompts(folder))
+        content = run_train([*training_prompts(folder), *vocabulary(folder)], held_out_prompts(folder))
     except ValueError as error:
         raise TidegateError(str(error)) from error
     out.write_bytes(content)

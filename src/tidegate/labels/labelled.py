@@ -53,12 +53,17 @@ def training_prompts(folder: Path | None = None) -> list[LabelledPrompt]:
 
 def vocabulary(folder: Path | None = None) -> list[LabelledPrompt]:
     """Handfuls of words, learned from beside the prompts: what a few hundred prompts cannot name, a word list can."""
-    return read_prompts([(folder or labels_folder()) / "words.jsonl"])
+    return _read_if_there((folder or labels_folder()) / "words.jsonl")
 
 
 def held_out_prompts(folder: Path | None = None) -> list[LabelledPrompt]:
     """What it never learns from: prompts written apart, to choose settings and the temperature by."""
-    return read_prompts([(folder or labels_folder()) / "held_out.jsonl"])
+    return _read_if_there((folder or labels_folder()) / "held_out.jsonl")
+
+
+def _read_if_there(file: Path) -> list[LabelledPrompt]:
+    """A set of one's own may do without word lists, and without prompts held out."""
+    return read_prompts([file]) if file.is_file() else []
 
 
 def labels_folder() -> Path:
