@@ -78,7 +78,8 @@ def measure_calls(setting: Setting, asked: Calls) -> Claim:
         unit="call",
         conditions=f"POST {asked.form.path} of {body.stat().st_size:,} bytes, the provider's reply of {len(REPLY)} "
         f"bytes{', TLS 1.3 to the provider' if asked.tls else ''}; wrk, 1 thread, {CONNECTIONS} connections, "
-        f"{setting.seconds:g} s a round; one core for the subject, the rest for load and provider{asked.remark}",
+        f"{setting.seconds:g} s a round; one core for the subject, the rest for load and provider; "
+        f"other subjects stand still meanwhile{asked.remark}",
         date=now(),
         rounds=setting.rounds,
         series={subject: _series(made[1:], memory[subject]) for subject, made in rounds.items()},
@@ -100,7 +101,8 @@ def _rounds(
             load = functools.partial(
                 run_wrk, running, asked.form.path, body, seconds, set(setting.load_cpus), connections=CONNECTIONS
             )
-            made[subject].append(one_round(running, providers[subject], load))
+            with subjects.alone(subject):
+                made[subject].append(one_round(running, providers[subject], load))
             if number:
                 last = made[subject][-1]
                 say(

@@ -57,7 +57,7 @@ def measure_events(setting: Setting, asked: Events) -> Claim:
         conditions=f"{asked.streams:,} streams of {asked.events_per_s} events/s, about 250 bytes each, one write an "
         f"event at the provider; a window of {setting.seconds:g} s with every stream under way; readers wake by the "
         "clock, so that the subject does not pay for waking them; delay from the provider's write to the reader, on "
-        f"four streams that are read at once{asked.remark}",
+        f"four streams that are read at once; other subjects stand still meanwhile{asked.remark}",
         date=now(),
         rounds=setting.rounds,
         series={subject: _series(streams) for subject, streams in made.items()},
@@ -86,7 +86,8 @@ def _rounds(setting: Setting, asked: Events, subjects: Started) -> dict[str, lis
     made: dict[str, list[Streams]] = {subject: [] for subject in subjects.running}
     for number in range(1, setting.rounds + 1):
         for subject, running in subjects.running.items():
-            seen = _one_round(setting, asked, running)
+            with subjects.alone(subject):
+                seen = _one_round(setting, asked, running)
             made[subject].append(seen)
             say(
                 f"{asked.name}: round {number} of {setting.rounds}: {subject:9} {_cpu_us(seen):7.1f} µs CPU an event, "

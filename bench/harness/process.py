@@ -78,9 +78,17 @@ class Child:
         text = self.log.read_text("utf-8", "replace").strip()
         return text[-600:] or "(its log is empty)"
 
+    def pause(self) -> None:
+        """Take the group off its CPU until `resume`."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.killpg(self.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """SIGTERM to the group, then SIGKILL to what is left of it."""
         if self.running:
+            self.resume()
             os.killpg(self.pid, signal.SIGTERM)
             try:
                 self._process.wait(STOP_S)

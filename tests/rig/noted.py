@@ -60,6 +60,11 @@ class Noted(ClientConnection):
     def _serve(self, request: Request, key: Any) -> None:
         self.requests.append(request)
 
+    @property
+    def is_over(self) -> bool:
+        """The last request said that it is the last: its reply closes the connection, and nothing more is read."""
+        return bool(self.requests) and not self.requests[-1].keep_alive
+
 
 class AnyKey:
     """Valid, and for ever."""
@@ -98,12 +103,13 @@ class Verdict(NamedTuple):
     status: int | None
 
 
-def listen(pieces: Iterable[bytes], limits: Limits | None = None) -> Verdict:
-    """Give bytes to a listener as they would come from a socket."""
+def listen(pieces: Iterable[bytes], limits: Limits | None = None, *, waits: bool = False) -> Verdict:
+    """Give bytes to a listener as they would come from a socket. waits: of a client that waits for each reply."""
     connection, transport = Noted(Nothing(limits or Limits())), Transport()
     connection.connection_made(transport)
     for piece in pieces:
-        connection.data_received(piece)
+        if not (waits and connection.is_over):
+            connection.data_received(piece)
     said = re.findall(rb"HTTP/1.1 (\d+) \w", transport.written.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b""))
     assert len(said) <= 1, "a refusal is one reply, and the last"
     requests = [
