@@ -8,6 +8,8 @@
 #   make conformance   the official SDKs' own API tests and other people's clients, through the gateway
 #   make fuzz    ten minutes for each fuzz target, with atheris             SECONDS=60 ARGS="listener"
 #   make docs    the generated reference
+#   make labels  train the task classifier anew from data/labels            (two or three minutes)
+#   make oracles our statistics against statsmodels, linearmodels, pyfixest and lifelines, in an environment of its own
 #   make lock    resolve the locks anew (needs uv)
 
 PYTHON ?= python3
@@ -16,7 +18,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --require-hashes
 SELF := $(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --no-index --editable .
 
-.PHONY: up test kill50 check bench peers conformance fuzz docs lock clean install-up install-dev
+.PHONY: up test kill50 check bench peers conformance fuzz docs labels oracles lock clean install-up install-dev
 
 up: install-up
 	@$(VENV)/bin/tidegate up $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
@@ -50,11 +52,24 @@ fuzz: install-dev
 docs: install-dev
 	@$(PY) tools/gendocs.py
 
+labels: install-dev
+	@$(PY) tools/compose_prompts.py
+	@$(PY) -m tidegate.labels.train
+
+oracles: $(VENV)-oracles/.done
+	@OMP_NUM_THREADS=1 $(VENV)-oracles/bin/python -m pytest tests/oracles $(ARGS)
+
+$(VENV)-oracles/.done: requirements/dev.txt requirements/oracles.txt pyproject.toml
+	@$(PYTHON) -m venv $(VENV)-oracles
+	@$(VENV)-oracles/bin/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements/dev.txt --requirement requirements/oracles.txt
+	@$(VENV)-oracles/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
 lock:
 	@tools/lock.sh
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis dist build src/*.egg-info
+	rm -rf $(VENV) $(VENV)-oracles .mypy_cache .ruff_cache .hypothesis dist build src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: an install step runs again only when its lock has changed.
