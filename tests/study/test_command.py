@@ -69,7 +69,11 @@ def test_without_a_name_all_that_the_ledger_can_carry(ledger: Path, tmp_path: Pa
     done = study("--ledger", ledger, "--format", "json", home=tmp_path)
     drawn = [result["figure"] for result in json.loads(done.stdout)]
     assert {"country_lead", "oss_split", "author_totals", "prompt_length"} <= set(drawn)
-    assert "country_table, billing_and_ip are not computable from source 'openrouter-daily'" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "--why lists them" in done.stderr
+    why = study("--ledger", ledger, "--format", "json", "--why", home=tmp_path)
+    assert why.stdout == done.stdout
+    assert "country_table, billing_and_ip are not computable from source 'openrouter-daily'" in why.stderr
 
 
 def test_a_figure_that_no_source_carries_is_an_error_naming_the_column(ledger: Path, tmp_path: Path) -> None:

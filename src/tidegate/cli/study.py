@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tidegate.study.result import Result
 
 ANCHORS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+REASONS_MAX = 8  # why figures cannot be drawn, listed without being asked
 
 
 @click.command()
@@ -82,11 +83,14 @@ ANCHORS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "
     type=click.Path(path_type=Path, dir_okay=False),
     help="CSV of dated list prices (model, snapshot_date or valid_from, input_usd_per_mtok, output_usd_per_mtok).",
 )
+@click.option("--why", is_flag=True, help="List what each figure lacks that cannot be drawn, also without a FIGURE.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Write one file a figure into this folder."
 )
-def study(figures: tuple[str, ...], ledger_path: Path | None, form: str, out: Path | None, **options: object) -> None:
+def study(
+    figures: tuple[str, ...], ledger_path: Path | None, form: str, out: Path | None, why: bool, **options: object
+) -> None:
     """Draw FIGUREs from a ledger, such as country_lead, oss_split or category_share. Default: all it can carry.
 
     JSON is one object for one result, a list for several (a figure is drawn from each source by itself).
@@ -108,8 +112,14 @@ def study(figures: tuple[str, ...], ledger_path: Path | None, form: str, out: Pa
     ledger = Ledger.open(ledger_path) if ledger_path else Ledger.open(own) if own.exists() else None
     catalog = load_catalog([config.catalog_path])
     outcome = run_study(ledger, catalog, figures, StudyOptions.from_cli(options), _show_progress)
-    for reason in outcome.refused:
-        click.echo(f"not computable: {reason}", err=True)
+    if figures or why or len(outcome.refused) <= REASONS_MAX:
+        for reason in outcome.refused:
+            click.echo(f"not computable: {reason}", err=True)
+    else:
+        count = len(outcome.refused)
+        click.echo(
+            f"not all figures are computable from these sources, for {count} reasons; --why lists them", err=True
+        )
     if out is None:
         sys.stdout.write(render(outcome.results, form))
         return
