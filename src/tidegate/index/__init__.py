@@ -1,0 +1,1 @@
+"""A composite index from country data: one file a step, each taking a table and returning a table."""
