@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from tidegate.index.refusal import MethodRefused
+from tidegate.index.table import IndexRefusal, Mask
 from tidegate.index.tree import Floats, Tree
 
 Combine = Callable[[Floats, Floats], Floats]
@@ -25,7 +25,8 @@ def arithmetic(values: Floats, weights: Floats) -> Floats:
     gaps = np.isnan(values)
     if not gaps.any():
         shares = weights / weights.sum(axis=-1, keepdims=True)
-        return np.einsum("...uk,...k->...u", values, shares, optimize=False)
+        mean: Floats = np.einsum("...uk,...k->...u", values, shares, optimize=False)
+        return mean
     kept = (~gaps).astype(np.float64)
     total = np.einsum("...uk,...k->...u", np.where(gaps, 0.0, values), weights, optimize=False)
     weight = np.einsum("...uk,...k->...u", kept, weights, optimize=False)
@@ -33,13 +34,13 @@ def arithmetic(values: Floats, weights: Floats) -> Floats:
 
 
 def geometric(values: Floats, weights: Floats) -> Floats:
-    """exp(sum w ln x / sum w). Raises MethodRefused where a value is not above 0, naming its place."""
+    """exp(sum w ln x / sum w). Raises IndexRefusal where a value is not above 0, naming its place."""
     need_positive(values, "geometric")
     return np.exp(arithmetic(np.log(values), weights))
 
 
 def harmonic(values: Floats, weights: Floats) -> Floats:
-    """sum w / sum(w / x). Raises MethodRefused where a value is not above 0, naming its place."""
+    """sum w / sum(w / x). Raises IndexRefusal where a value is not above 0, naming its place."""
     need_positive(values, "harmonic")
     return 1.0 / arithmetic(1.0 / values, weights)
 
@@ -47,7 +48,7 @@ def harmonic(values: Floats, weights: Floats) -> Floats:
 def power(exponent: float) -> Combine:
     """The power mean (sum w x^p / sum w)^(1/p); p = 0 is the geometric mean, its limit.
 
-    Missing values are left out, as in every other mean here. Raises MethodRefused for a value below 0, or of 0 with
+    Missing values are left out, as in every other mean here. Raises IndexRefusal for a value below 0, or of 0 with
     p below 0.
     """
     if exponent == 0:
@@ -57,7 +58,7 @@ def power(exponent: float) -> Combine:
         if exponent < 0:
             need_positive(values, f"power {exponent:g}")
         elif (values < 0).any():
-            raise MethodRefused(f"A power mean needs values of 0 or more; {broken(values, values < 0)}")
+            raise IndexRefusal(f"A power mean needs values of 0 or more; {broken(values, values < 0)}")
         raised: Floats = np.power(values, exponent)
         return np.power(arithmetic(raised, weights), 1.0 / exponent)
 
@@ -94,7 +95,7 @@ def mazziotta_pareto(sign: float = -1.0) -> Combine:
     def penalised(values: Floats, weights: Floats) -> Floats:
         mean = arithmetic(values, weights)
         if (mean <= 0).any():
-            raise MethodRefused("A row has a mean of 0 or less; standardise to a mean of 100 first (mpi_scale).")
+            raise IndexRefusal("A row has a mean of 0 or less; standardise to a mean of 100 first (mpi_scale).")
         spread = arithmetic(np.square(values - mean[..., None]), weights)
         return mean + sign * spread / mean
 
@@ -105,18 +106,19 @@ def mpi_scale(values: Floats, ddof: int = 1) -> Floats:
     """100 + 10 z by column. ddof: 1 divides by n - 1, as `z-score` does; 0 by n, as the 2011 paper does."""
     spread = np.nanstd(values, axis=-2, ddof=ddof, keepdims=True)
     if (spread == 0).any():
-        raise MethodRefused(f"Column {int(np.argwhere(spread == 0)[0][-1])} is constant: it has no z-score.")
-    return 100.0 + 10.0 * (values - np.nanmean(values, axis=-2, keepdims=True)) / spread
+        raise IndexRefusal(f"Column {int(np.argwhere(spread == 0)[0][-1])} is constant: it has no z-score.")
+    scaled: Floats = 100.0 + 10.0 * (values - np.nanmean(values, axis=-2, keepdims=True)) / spread
+    return scaled
 
 
 def ampi_scale(values: Floats, low: Floats, high: Floats, direction: Floats) -> Floats:
     """(x - low) / (high - low) * 60 + 70 by column; 200 minus that where direction is -1.
 
-    low, high, direction: (children,). Raises MethodRefused for a goalpost pair that is not in order.
+    low, high, direction: (children,). Raises IndexRefusal for a goalpost pair that is not in order.
     """
     if not (high > low).all():
         place = int(np.argmin(high > low))
-        raise MethodRefused(f"Goalposts {low[place]:g} and {high[place]:g} of column {place} are not in order.")
+        raise IndexRefusal(f"Goalposts {low[place]:g} and {high[place]:g} of column {place} are not in order.")
     scaled = (values - low) / (high - low) * 60.0 + 70.0
     return np.where(direction < 0, 200.0 - scaled, scaled)
 
@@ -132,26 +134,27 @@ METHODS: Final[dict[str, Combine]] = {
 
 
 def method(name: str) -> Combine:
-    """The method of a name; `power:P` is the power mean. Raises MethodRefused with those that exist."""
+    """The method of a name; `power:P` is the power mean. Raises IndexRefusal with those that exist."""
     head, _, exponent = name.partition(":")
     if head == "power" and exponent:
         try:
             return power(float(exponent))
         except ValueError:
-            raise MethodRefused(f"{name!r}: the exponent of a power mean is a number, such as power:0.5.") from None
+            raise IndexRefusal(f"{name!r}: the exponent of a power mean is a number, such as power:0.5.") from None
     if name not in METHODS:
-        raise MethodRefused(f"No aggregation {name!r}; there are {', '.join(METHODS)} and power:P.")
+        raise IndexRefusal(f"No aggregation {name!r}; there are {', '.join(METHODS)} and power:P.")
     return METHODS[name]
 
 
 def present_share(values: Floats, weights: Floats, by: str) -> Floats:
     """(..., units) part of the children present, by `count` or by `weight`, as a fraction of 1."""
     kept = (~np.isnan(values)).astype(np.float64)
-    if by == "count":
-        return kept.mean(axis=-1)
+    if by not in ("count", "weight"):
+        raise IndexRefusal(f"Presence is counted by 'count' or by 'weight', not by {by!r}.")
+    share: Floats = kept.mean(axis=-1)
     if by == "weight":
-        return np.einsum("...uk,...k->...u", kept, weights, optimize=False) / weights.sum(axis=-1)[..., None]
-    raise MethodRefused(f"Presence is counted by 'count' or by 'weight', not by {by!r}.")
+        share = np.einsum("...uk,...k->...u", kept, weights, optimize=False) / weights.sum(axis=-1)[..., None]
+    return share
 
 
 def combine(values: Floats, weights: Floats, by_method: Combine, threshold: float = 0.0, by: str = "count") -> Floats:
@@ -172,7 +175,7 @@ def aggregate(
     """
     steps = tuple(methods) * tree.levels if len(methods) == 1 else tuple(methods)
     if len(steps) != tree.levels:
-        raise MethodRefused(f"{len(steps)} methods for {tree.levels} levels; give one, or one for each level.")
+        raise IndexRefusal(f"{len(steps)} methods for {tree.levels} levels; give one, or one for each level.")
     runs = np.broadcast_shapes(values.shape[:-2], weights.shape[:-1])
     table = np.empty((*runs, values.shape[-2], len(tree.codes)))
     table[..., : len(tree.indicators)] = values
@@ -193,12 +196,12 @@ def span(columns: tuple[int, ...]) -> slice | list[int]:
 
 def need_positive(values: Floats, name: str) -> None:
     if (wrong := values <= 0).any():
-        raise MethodRefused(
+        raise IndexRefusal(
             f"A {name} mean needs values above 0; {broken(values, wrong)} Normalise to a range above 0, such as 1-100."
         )
 
 
-def broken(values: Floats, wrong: Floats) -> str:
+def broken(values: Floats, wrong: Mask) -> str:
     """Which value it was, by its last two places."""
     place = np.argwhere(wrong)[0]
     return f"row {int(place[-2])}, column {int(place[-1])} holds {values[tuple(place)]:g}."

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from tidegate.index.refusal import MethodRefused
+from tidegate.index.table import IndexRefusal, Mask
 from tidegate.index.tree import Floats
 
 
@@ -31,12 +31,12 @@ def partial_index(
 
     values: (units, groups); a column of NaN only is an absent group, and each absent group is filled with anything in
     `bounds`. A single gap in a group that others have is filled in the same way for that unit's bounds. Raises
-    MethodRefused when every group is absent.
+    IndexRefusal when every group is absent.
     """
     missing = np.isnan(values)
-    absent = missing.all(axis=0)
+    absent: Mask = np.asarray(missing.all(axis=0))
     if absent.all():
-        raise MethodRefused(f"All groups are absent ({', '.join(groups)}): there is nothing to build the index on.")
+        raise IndexRefusal(f"All groups are absent ({', '.join(groups)}): there is nothing to build the index on.")
     shares = weights / weights.sum()
     present = np.where(missing, 0.0, shares)
     known = np.where(missing, 0.0, values) @ shares

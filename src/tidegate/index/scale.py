@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from tidegate.index.refusal import MethodRefused
+from tidegate.index.table import IndexRefusal
 from tidegate.index.tree import Floats
 
 
@@ -16,12 +16,12 @@ class Scaled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def leader_scale(scores: Floats) -> Scaled:
-    """100 x / max x. Raises MethodRefused unless the best score is above 0: a ratio to it would have no meaning."""
+    """100 x / max x. Raises IndexRefusal unless the best score is above 0: a ratio to it would have no meaning."""
     if np.isnan(scores).all():
-        raise MethodRefused("No unit has a score, so none leads.")
+        raise IndexRefusal("No unit has a score, so none leads.")
     leader = int(np.nanargmax(scores))
     if scores[leader] <= 0:
-        raise MethodRefused(f"The best score is {scores[leader]:g}; scale to the leader needs one above 0.")
+        raise IndexRefusal(f"The best score is {scores[leader]:g}; scale to the leader needs one above 0.")
     factor = 100.0 / float(scores[leader])
     return Scaled(scores=scores * factor, factor=factor, leader=leader)
 
@@ -30,8 +30,9 @@ def leader_scales(scores: Floats) -> Floats:
     """(..., units) each row with its own best unit at 100; NaN stays."""
     best = np.nanmax(scores, axis=-1, keepdims=True)
     if (best <= 0).any():
-        raise MethodRefused(f"A best score is {best.min():g}; scale to the leader needs one above 0.")
-    return 100.0 * scores / best
+        raise IndexRefusal(f"A best score is {best.min():g}; scale to the leader needs one above 0.")
+    scaled: Floats = 100.0 * scores / best
+    return scaled
 
 
 def ranks(scores: Floats) -> Floats:

@@ -4,13 +4,14 @@ Columns stand in one order everywhere: the indicators first, then the composites
 A weight belongs to a column and is relative among the children of one parent, so a weight set is one vector.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.index.refusal import MethodRefused
+from tidegate.index.framework import Framework
+from tidegate.index.table import IndexRefusal
 
 Floats = NDArray[np.float64]
 
@@ -45,9 +46,9 @@ class Tree(msgspec.Struct, frozen=True):
         return self.root.level
 
     def column(self, code: str) -> int:
-        """The column of a code. Raises MethodRefused with the codes that exist."""
+        """The column of a code. Raises IndexRefusal with the codes that exist."""
         if code not in self.codes:
-            raise MethodRefused(f"The framework has no element {code!r}; it has {', '.join(self.codes)}.")
+            raise IndexRefusal(f"The framework has no element {code!r}; it has {', '.join(self.codes)}.")
         return self.codes.index(code)
 
     def parent(self, column: int) -> Node | None:
@@ -58,16 +59,16 @@ class Tree(msgspec.Struct, frozen=True):
 def tree_from_parents(indicators: Sequence[str], parents: Mapping[str, str | None]) -> Tree:
     """Build the tree from each code's parent; the index is the code whose parent is None or not listed.
 
-    indicators: in the order of the value columns. Raises MethodRefused on a cycle, two roots, an indicator without
+    indicators: in the order of the value columns. Raises IndexRefusal on a cycle, two roots, an indicator without
     parent or a composite without children.
     """
     above = {code: parent for code, parent in parents.items() if parent}
     composites = list(dict.fromkeys(above.values()))
     for code in [*indicators, *(code for code in parents if code not in indicators)]:
         if code not in above and code not in composites:
-            raise MethodRefused(f"{code!r} has no parent and no children; name its parent or take it out.")
+            raise IndexRefusal(f"{code!r} has no parent and no children; name its parent or take it out.")
         if code not in indicators and code not in composites:
-            raise MethodRefused(f"Composite {code!r} has no children; give it an indicator or take it out.")
+            raise IndexRefusal(f"Composite {code!r} has no children; give it an indicator or take it out.")
     columns = {code: place for place, code in enumerate(indicators)}
     level = dict.fromkeys(indicators, 0)
     nodes: list[Node] = []
@@ -75,7 +76,7 @@ def tree_from_parents(indicators: Sequence[str], parents: Mapping[str, str | Non
     while waiting:
         ready = [code for code in waiting if all(c in columns for c, p in above.items() if p == code)]
         if not ready:
-            raise MethodRefused(f"The framework runs in a circle through {', '.join(waiting)}; cut one parent.")
+            raise IndexRefusal(f"The framework runs in a circle through {', '.join(waiting)}; cut one parent.")
         for code in ready:
             children = [child for child, parent in above.items() if parent == code]
             level[code] = 1 + max(level[child] for child in children)
@@ -85,29 +86,42 @@ def tree_from_parents(indicators: Sequence[str], parents: Mapping[str, str | Non
         waiting = [code for code in waiting if code not in columns]
     tops = [node.code for node in nodes if node.code not in above]
     if len(tops) != 1:
-        raise MethodRefused(f"An index has one top; this framework has {', '.join(tops)}.")
+        raise IndexRefusal(f"An index has one top; this framework has {', '.join(tops)}.")
     return Tree(tuple(indicators), tuple(nodes))
 
 
+def tree_of(framework: Framework, absent: Collection[str] = ()) -> tuple[Tree, Floats]:
+    """A checked framework's tree and its (columns,) weights, without the groups that have no data.
+
+    absent: groups to leave out besides those that the framework calls absent; see `partial` for what that means.
+    """
+    gone = {group.code for group in framework.groups if group.absent} | set(absent)
+    groups = {group.code: group.parent or None for group in framework.groups if group.code not in gone}
+    kept = tuple(entry.code for entry in framework.indicators if entry.parent not in gone)
+    parents = {code: framework.indicator(code).parent for code in kept}
+    tree = tree_from_parents(kept, {**parents, **groups})
+    return tree, weight_vector(tree, {code: framework.weight(code) for code in tree.codes})
+
+
 def weight_vector(tree: Tree, weights: Mapping[str, float]) -> Floats:
-    """(columns,) relative weights in column order; the index itself weighs 1. Raises MethodRefused by code."""
+    """(columns,) relative weights in column order; the index itself weighs 1. Raises IndexRefusal by code."""
     vector = np.ones(len(tree.codes))
     for place, code in enumerate(tree.codes[:-1]):
         if code not in weights:
-            raise MethodRefused(f"{code!r} has no weight; give every element but the index one.")
+            raise IndexRefusal(f"{code!r} has no weight; give every element but the index one.")
         vector[place] = weights[code]
     check_weights(tree, vector)
     return vector
 
 
 def check_weights(tree: Tree, weights: Floats) -> None:
-    """Raises MethodRefused for a weight that is below zero or not a number, and for a parent whose weights sum to 0."""
+    """Raises IndexRefusal for a weight that is below zero or not a number, and for a parent whose weights sum to 0."""
     for place, weight in enumerate(weights):
         if not (np.isfinite(weight) and weight >= 0):
-            raise MethodRefused(f"Weight of {tree.codes[place]!r} is {weight:g}; a weight is a number of 0 or more.")
+            raise IndexRefusal(f"Weight of {tree.codes[place]!r} is {weight:g}; a weight is a number of 0 or more.")
     for node in tree.nodes:
         if weights[list(node.children)].sum() <= 0:
-            raise MethodRefused(f"The weights under {node.code!r} sum to 0; at least one must be above 0.")
+            raise IndexRefusal(f"The weights under {node.code!r} sum to 0; at least one must be above 0.")
 
 
 def share_weights(tree: Tree, weights: Floats) -> Floats:
