@@ -12,7 +12,7 @@ from tidegate.core.errors import ClientGone, GatewayError, InternalError, Unavai
 from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
 from tidegate.core.row import Attempt, Outcome
-from tidegate.gateway.answer import begin_stream, send_answer, send_unrecorded, show_life
+from tidegate.gateway.answer import begin_stream, send_answer, send_unrecorded
 from tidegate.gateway.dispatch import Dispatch, passed_on, prepare
 from tidegate.gateway.http import JSON, Request
 from tidegate.gateway.meter import NOTHING_SPENT, Settlement, unspent
@@ -175,19 +175,18 @@ class Exchange:
 
     def _start_stream(self) -> None:
         assert self.way is not None
-        relay = self.relay = self.way.relay(self.server.limits.event_bytes_max)
-        self.seen = relay.seen
+        self.relay = self.way.relay(self.server.limits.event_bytes_max)
+        self.seen = self.relay.seen
+        begin_stream(self)
+
+    def _settle_into_stream(self, relay: Relay) -> None:
+        """What a long stream needs, once its first events have gone on."""
+        assert self.way is not None
         self.prompt = prompt_of(self.way.pieces)
         self._pieces = self.way.pieces = ()  # a stream is long, and its request will not be asked for again
-        begin_stream(self)
         if not self.client_gone and self.client.serves_http_11 and self._upstream is not None and relay.short:
             take = short_way(relay.short, self.client, self.patience, self.server)
             self._upstream.offer_chunks(take, self._may_pass)
-
-    def on_quiet(self, now: float) -> None:
-        """The caller of a stream has heard nothing for a while, and gets a comment; called by the worker's sweep."""
-        if self.patience.is_quiet(now, self.server.comment_s) and self.settlement is None:
-            show_life(self)
 
     def _may_pass(self) -> bool:
         relay, is_open = self.relay, self.settlement is None and not self.client.held_head
@@ -214,6 +213,8 @@ class Exchange:
             self.client.write_stream(out)
         if self.relay.seen.is_done:
             self._end_of_stream()
+        elif self._pieces:
+            self._settle_into_stream(self.relay)
 
     def _collect(self, data: bytes) -> None:
         self._body_bytes += len(data)
@@ -247,12 +248,11 @@ class Exchange:
         self.upstream_ended = time.monotonic()
         at_once = self.upstream_ended - self.attempt_started[1] < STALE_S
         stale = connection is not None and connection.is_reused and not answered and at_once
-        settlement = settled(self)
-        self._end_attempt(error, settlement)
+        self._end_attempt(error, settlement := settled(self))
         if stale and len(self.attempts) < ATTEMPTS_MAX and not self.client_gone:
             self._attempt()  # the provider had closed a warm connection: once more, on a fresh one
-            return
-        self.fail(error, settlement)
+        else:
+            self.fail(error, settlement)
 
     # -- ends -------------------------------------------------------------------------------------------------------
 

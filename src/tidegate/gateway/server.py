@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.config import Config
 from tidegate.core.errors import PathNotFound, Unavailable
 from tidegate.core.ids import gateway_tag, generation_id
+from tidegate.gateway.answer import show_life
 from tidegate.gateway.callers import Forwarders
 from tidegate.gateway.connect import Target
 from tidegate.gateway.counting import CountExchange
@@ -142,7 +143,8 @@ class Server:
         for exchange in [e for e in self.exchanges if e.deadline < now]:
             exchange.on_deadline()
         for call in [e for e in self.exchanges if isinstance(e, Exchange) and e.patience.quiet_at < now]:
-            call.on_quiet(now)
+            if call.patience.is_quiet(now, self.comment_s) and call.settlement is None:
+                show_life(call)
         if now - self._swept >= 1.0:
             self._swept = now
             self.date = email.utils.formatdate(usegmt=True).encode()

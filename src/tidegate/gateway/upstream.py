@@ -184,6 +184,8 @@ class UpstreamConnection(asyncio.Protocol):
         is_sent, self._read = self._read is None, None
         if self._keep_alive and is_sent and not self._poisoned and not self._until_close:
             self.resume_reading()  # its last user may have been slow; the next one waits for nobody
+            self._reset()  # now, while nobody waits
+            self._is_reset = True
             self._pool.release(self)
         elif self.transport is not None:
             self.transport.close()
