@@ -16,10 +16,8 @@ from tidegate.index.table import IndexRefusal, Matrix, Vector
 Between = Literal["ratio", "minmax", "root", "log", "rank"]
 Mean = Literal["arithmetic", "geometric"]
 
-FLOOR: Final = 0.02
+FLOOR: Final = 0.01
 """What a group's score counts at least in a geometric mean, where the leader has 1: a zero would wipe out the rest."""
-LOG_FLOOR: Final = 0.5
-"""The zero of a log scale, as a part of the smallest region's figure."""
 
 
 def _ratio(x: Matrix) -> Matrix:
@@ -36,13 +34,15 @@ def _root(x: Matrix) -> Matrix:
 
 
 def _log(x: Matrix) -> Matrix:
-    floor = LOG_FLOOR * x.min(axis=-1, keepdims=True)
+    """The smallest region is the floor of the scale, and so 0."""
+    floor = x.min(axis=-1, keepdims=True)
     return np.asarray(np.log(x / floor) / np.log(x.max(axis=-1, keepdims=True) / floor))
 
 
 def _rank(x: Matrix) -> Matrix:
-    """Part of the regions that are not above it: the leader has 1, the last 1/n; equal figures share the better."""
-    return np.asarray((x[..., :, None] >= x[..., None, :]).mean(axis=-1))
+    """Rank from the bottom over the number of regions: the leader has 1; equal figures share the lower rank."""
+    below = (x[..., :, None] > x[..., None, :]).sum(axis=-1)
+    return np.asarray((below + 1) / x.shape[-1])
 
 
 NORMALISATIONS: Final[dict[str, Callable[[Matrix], Matrix]]] = {
