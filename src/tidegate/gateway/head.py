@@ -26,6 +26,8 @@ SINGLE: Final = frozenset(
 
 UPGRADE_HEADERS: Final = frozenset((b"upgrade", b"http2-settings", b"connection"))
 
+LENGTH_DIGITS_MAX: Final = 20  # as many as 2^64 has
+
 ACCEPTED_ENCODINGS: Final = frozenset((b"identity", b"gzip", b"x-gzip", b"deflate"))
 
 
@@ -97,6 +99,8 @@ def check_headers(headers: Headers, limits: Limits, *, is_http_11: bool) -> None
             "be a replay; a call that costs money is not made on one. Send it again after the handshake."
         )
     length = headers.get(b"content-length")
+    if length is not None and len(length) > LENGTH_DIGITS_MAX:  # zeros in front: llhttp takes them, others do not
+        raise InvalidRequest(f"The content-length has more than {LENGTH_DIGITS_MAX} digits.")
     if length is not None and int(length) > limits.body_bytes_max:
         raise body_too_large(limits)
     if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
