@@ -29,9 +29,10 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     at: str
 
 
-def shipped_claims() -> tuple[Claim, ...]:
-    """The claims that come with the package: data/market/claims.csv."""
-    return read_claims([SHIPPED / "claims.csv"])
+def shipped_claims(*, documents: bool = True) -> tuple[Claim, ...]:
+    """The claims that come with the package; documents: with those of the five texts that were read for the project."""
+    names = ("claims.csv", "documents.csv") if documents else ("claims.csv",)
+    return read_claims([SHIPPED / name for name in names])
 
 
 def read_claims(paths: Sequence[Path]) -> tuple[Claim, ...]:

@@ -42,6 +42,8 @@ def check_scope(corpus: Corpus) -> Iterator[Finding]:
 def per_day(claim: Claim) -> float | None:
     """A volume as a rate per day over its own period; None where it has no time."""
     days = rate_days(claim.unit, claim.metric)
+    if claim.unit in ("persons", "people", "users"):
+        return float(claim.value)  # a stock: no time in it
     if days:
         return float(claim.value) / days
     return float(claim.value) / claim.days if claim.period_end else None
@@ -51,19 +53,23 @@ def _mismatches(corpus: Corpus) -> Iterator[Finding]:
     """One vendor's volume in two scopes, stated or as share x total, more than twice apart."""
     volumes = [one for one in corpus.claims if stock(one.unit) in VOLUMES and one.claim_id not in corpus.slips]
     implied = [(total, share) for share in corpus.claims for total in volumes if _share_of(share, total)]
-    done: set[tuple[str, str]] = set()
     for total, share in implied:
         rate = per_day(total)
         if rate is None:
             continue
         part = rate * float(share.value) / (100 if share.unit == "percent" else 1)
-        for other in volumes:
-            beside = _same_owner(share, other) and other.overlaps(total) and other.platform != total.platform
-            mark = (share.claim_id, other.claim_id)
-            if beside and stock(other.unit) == stock(total.unit) and mark not in done:
-                done.add(mark)
-                told = f"{share.value:g} {share.unit} of {short(float(total.value))} over {total.days} days"
-                yield from _apart((total, share, other), part, per_day(other), told)
+        beside = [
+            other
+            for other in volumes
+            if _same_owner(share, other)
+            and other.overlaps(total)
+            and other.platform != total.platform
+            and stock(other.unit) == stock(total.unit)
+        ]
+        if beside:
+            other = min(beside, key=lambda one: abs((one.period_start - total.end).days))
+            told = f"{share.value:g} {share.unit} of {short(float(total.value))} over {total.days} days"
+            yield from _apart((total, share, other), part, per_day(other), told)
     for index, left in enumerate(volumes):
         for right in volumes[index + 1 :]:
             scopes = (left.platform, right.platform)
@@ -98,13 +104,14 @@ def _apart(claims: Sequence[Claim], left: float, right: float | None, told: str)
     if not right or not left or 1 / APART <= right / left <= APART:
         return
     factor = max(right / left, left / right)
+    days, per = (1.0, "") if stock(claims[-1].unit) in ("persons", "people", "users") else (MONTH_DAYS, " a month")
     yield Finding(
         kind="scope_mismatch",
         verdict="flag",
         claims=ids(claims),
         test=f"{told} against {short(float(claims[-1].value))} {claims[-1].unit}",
-        expected=f"{short(left * MONTH_DAYS)} a month ({claims[0].scope})",
-        found=f"{short(right * MONTH_DAYS)} a month ({claims[-1].scope}), a factor of {factor:.1f}",
+        expected=f"{short(left * days)}{per} ({claims[0].scope})",
+        found=f"{short(right * days)}{per} ({claims[-1].scope}), a factor of {factor:.1f}",
         reading="one owner, two scopes: never chain or add these",
     )
 

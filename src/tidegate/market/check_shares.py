@@ -154,7 +154,7 @@ def _denominators(claims: Sequence[Claim]) -> Iterator[Finding]:
             claims=ids([claim, *others]),
             test=f"{claim.entity} in {claim.scope} against {', '.join(one.entity for one in others)} in {claim.entity}",
             expected="one whole",
-            found=f"{claim.value:g} of one; {' + '.join(f'{one.value:g}' for one in others)} = {short(total)} of another",
+            found=f"{claim.value:g} of one; {' + '.join(f'{o.value:g}' for o in others)} = {short(total)} of another",
             reading="two denominators: neither follows from the other without the size of both wholes",
         )
 
@@ -258,7 +258,10 @@ def _implied_bases(corpus: Corpus) -> Iterator[Finding]:
             about = re.search(r"penetration|adoption|share_of_population|user_rate|user_share", share.metric)
             if not about or share.unit not in ("percent", "fraction") or share.entity != users.entity:
                 continue
-            if not share.overlaps(users) or not _same_subject(users, share) or not share.value:
+            told_together = users.source_id == share.source_id or (
+                users.publisher and users.publisher == share.publisher
+            )
+            if not (told_together and share.overlaps(users) and _same_subject(users, share) and share.value):
                 continue
             reference = [one for one in people if one.entity.lower() == users.entity.lower()]
             if reference:
