@@ -16,6 +16,7 @@ from tidegate.core.row import Row
 from tidegate.ledger.imports import run_import
 from tidegate.ledger.store import Ledger
 from tidegate.report.charts import CHARTS, export, vega_lite
+from tidegate.report.command import ReportOptions, write_report
 from tidegate.report.page import compose, render, write
 from tidegate.study.facts import Facts, open_facts
 from tidegate.study.figures import FIGURES, run_figures
@@ -202,3 +203,17 @@ def test_a_browser_draws_every_chart_from_disk(own: Facts, tmp_path: Path, chrom
     charts += report.compared is not None and report.compared.chart is not None
     assert len([tag for tag, _ in drawn.tags if tag == "svg"]) == charts
     assert charts > 7
+
+
+def test_a_daily_import_stands_for_the_shipped_series_and_beside_weekly_imports(tmp_path: Path) -> None:
+    """It says more than the shipped weeks of the same platform; lists by author say something else, and stay."""
+    days = "\n".join(f"2026-03-{day:02d},openai/gpt-4o,1,0,0,1" for day in range(2, 16))
+    daily, weekly = tmp_path / "daily.csv", tmp_path / "weekly.csv"
+    daily.write_text(f"Date,Model,Prompt,Completion,Reasoning,Total_Tokens\n{days}\n")
+    weekly.write_text("Date,Author,Tokens,Share\n2026-03-02,openai,2,1.0\n2026-03-09,openai,3,1.0\n")
+    ledger = Ledger.create(tmp_path / "ledger")
+    run_import("openrouter-daily", [daily], ledger)
+    run_import("openrouter-authors", [weekly], ledger)
+    (page,) = write_report(ledger, load_catalog(), tmp_path / "out", ReportOptions())
+    badges = re.findall(r'href="#source-\d+">([^<]+)', page.read_text("utf-8"))
+    assert [name.partition("~")[0] for name in badges] == ["openrouter-daily", "openrouter-authors"]

@@ -12,6 +12,7 @@ from tidegate.study.authors import read_author_country
 from tidegate.study.facts import open_facts
 from tidegate.study.params import Params
 from tidegate.study.periods import parse_window
+from tidegate.study.series import read_shipped
 
 
 class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,7 @@ def write_report(ledger: Ledger | None, catalog: Catalog, out: Path, options: Re
         ledger, catalog, overrides=overrides, shipped=options.public is not False, prices_file=options.prices
     )
     if options.public is None and any(source.kind == "daily" for source in facts.sources):
-        facts.sources = tuple(source for source in facts.sources if source.kind != "weekly")
+        shipped = read_shipped().source_id
+        facts.sources = tuple(source for source in facts.sources if source.source_id != shipped)
     report = compose(facts, ledger.path.name if ledger else "", Params(window=parse_window(options.window)))
     return write(report, out, options.forms)
