@@ -48,7 +48,7 @@ def sizes() -> Table:
     by_unit = {row["uCode"]: row for row in rows("iData")}
     units = [row["uCode"] for row in rows("step0_raw_indicators")]
     codes = ["Area", "Energy", "GDP", "Population"]
-    return Table.of(units, codes, [[float(by_unit[unit][code]) for code in codes] for unit in units])
+    return Table.of(units, codes, [[float(by_unit[unit][code] or "nan") for code in codes] for unit in units])
 
 
 def labels(column: str) -> dict[str, str]:
