@@ -80,7 +80,11 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     @classmethod
     def of(cls, units: Sequence[str], indicators: Sequence[str], values: object) -> "Table":
         """A table of measured values. values: anything that becomes (n_units, n_indicators) float64; NaN is missing."""
-        array = np.array(values, dtype=np.float64).reshape(len(units), len(indicators))
+        array = np.array(values, dtype=np.float64)
+        if array.size != len(units) * len(indicators):
+            shape = f"{len(units)} units by {len(indicators)} indicators"
+            raise IndexRefusal(f"{array.size} values do not fill {shape}; a gap is NaN, not a shorter row")
+        array = array.reshape(len(units), len(indicators))
         marks = np.zeros(array.shape, dtype=np.uint8)
         return cls(units=tuple(units), indicators=tuple(indicators), values=array, marks=marks)
 
