@@ -7,9 +7,7 @@ from hardness.corpus import corpus
 from rig import answered, noted
 
 LONG_CHUNK_SIZE = re.compile(rb"\r\n0{8,}[0-9a-fA-F]+")  # h11 takes 20 digits; zeros in front mean nothing
-LENIENT_LINE = re.compile(
-    rb"[A-Z]  |  HTTP/|(?:RTSP|ICE)/"
-)  # `check_line` is certain of the first request in a read only
+LENIENT_LINE = re.compile(rb"[A-Z]  |  HTTP/|(?:RTSP|ICE)/")  # `check_line` is certain of a read's first request only
 ONE_BY_ONE = re.compile(rb"(?<=.)(?=POST )", re.DOTALL)  # a read for each request of a client that waits
 SKIPPED = re.compile(
     rb"HTTP/1\.[01] [0-9]{3} [^\r\n]*[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?:^|\n\r?\n)[\r\n]+HTTP/1"
