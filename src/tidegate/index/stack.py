@@ -112,7 +112,8 @@ def winsorise(points_max: int, skew_max: float = SKEW_MAX, kurtosis_max: float =
 def move_inwards(rows: Floats, original: Floats, points_max: int) -> tuple[Floats, Mask]:
     """One step of winsorising on each row, and whether the row may take it (its moved points are fewer than allowed).
 
-    Moved points are counted as the tie at either end beyond what the original row holds there.
+    Moved points are those that differ from the original. A step that would leave all points equal is not taken: such a
+    column tells no units apart.
     """
     high = skewness(rows) >= 0
     side = np.where(high[:, None], rows, -rows)
@@ -120,7 +121,8 @@ def move_inwards(rows: Floats, original: Floats, points_max: int) -> tuple[Float
     at_top = side == top
     below = np.nanmax(np.where(at_top, -np.inf, side), axis=1, keepdims=True, initial=-np.inf)
     moved = ((rows != original) & ~np.isnan(original)).sum(axis=1)
-    allowed: Mask = np.asarray((moved < points_max) & np.isfinite(below[:, 0]))
+    least = np.nanmin(side, axis=1)
+    allowed: Mask = np.asarray((moved < points_max) & (below[:, 0] > least))
     side = np.where(at_top & allowed[:, None], below, side)
     return np.where(high[:, None], side, -side), allowed
 
