@@ -24,6 +24,7 @@ COMMANDS = {  # name -> module; each module holds a click command of the same na
     "labels": "tidegate.cli.labels",
     "study": "tidegate.cli.study",
     "compare": "tidegate.cli.compare",
+    "index": "tidegate.cli.index",
     "market": "tidegate.cli.market",
     "report": "tidegate.cli.report",
 }

@@ -5,10 +5,12 @@ agreement with any published table is no evidence that it measures demand.
 """
 
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from tidegate import __version__
 from tidegate.index.evidence import FACTS, Evidence, RegionMap, map_names, read_evidence, read_map
 from tidegate.index.framework import Framework, read_framework
 from tidegate.index.partial import Partial, partial_index
@@ -23,6 +25,7 @@ from tidegate.index.regional_scores import (
     present_groups,
 )
 from tidegate.index.regional_vary import Runs, Space, every_choice, vary
+from tidegate.index.release import Release, release
 from tidegate.index.scale import ranks
 from tidegate.index.table import Matrix, Table, Vector
 
@@ -142,6 +145,21 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
             found[USERS] += f" (China {NATIONAL_PERIOD})"
         return found
 
+    @cached_property
+    def release(self) -> Release:
+        """Hash of everything that the numbers rest on; the same hash has the same numbers."""
+        spec = self.spec
+        parts = {
+            "snapshot": self.evidence.facts,
+            "framework": self.framework,
+            "region_map": self.map.regions,
+            "spec": {"china": spec.china, "normalisation": spec.normalisation, "mean": spec.mean, "runs": spec.runs},
+            "weights": {group: float(weight) for group, weight in zip(self.groups, self.weights, strict=True)},
+            "code_version": __version__,
+            "seed": spec.seed,
+        }
+        return release(parts)
+
     def notes(self) -> list[str]:
         """What must stand beside every output: vintage, reading, map, absent groups, interval, and what this is not."""
         spec, absent = self.spec, self.absent
@@ -149,7 +167,8 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
         gone = ", ".join(f"{self.framework.group(g).name} ({g}) {weight:.0%}" for g, weight in absent.items())
         weights = ", ".join(f"{g} {w:.2f}" for g, w in zip(self.groups, self.weights, strict=True))
         return [
-            f"{self.framework.name} version {self.framework.version}; vintages: {vintages}.",
+            f"{self.framework.name} version {self.framework.version}, release {self.release.release_id[:12]}; "
+            f"vintages: {vintages}.",
             f"{READINGS[spec.china]}; the other reading stands beside it. Map {spec.region_map} "
             f"(there are {', '.join(map_names())}).",
             f"Between groups {spec.normalisation}, {spec.mean} mean; weights {weights}.",
@@ -161,10 +180,13 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
         ]
 
 
-def build(spec: Spec | None = None) -> Index:
-    """The index of the shipped framework and facts. Raises IndexRefusal for a choice that there is not."""
+def build(spec: Spec | None = None, facts: Path = FACTS) -> Index:
+    """The index of the shipped framework. Raises IndexRefusal for a choice that there is not.
+
+    facts: a folder with `facts.csv` and `sources.csv`, the shipped one or a later edition of yours.
+    """
     return Index(
         spec=spec or Spec(),
         framework=read_framework(FACTS / f"{FRAMEWORK}.yml"),
-        evidence=read_evidence(),
+        evidence=read_evidence(facts),
     )

@@ -1,0 +1,385 @@
+"""`tidegate index`: the regional demand index, what it is worth, and what it means for a gateway."""
+
+import csv
+import datetime
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidegate.cli.tables import Cell, print_table
+
+if TYPE_CHECKING:
+    from tidegate.index.regional import Index
+    from tidegate.index.regional_vary import Space
+
+CHOSEN_GROUPS = "such as A:30;C:15;S:15;G:10; default: the framework's."
+DIGITS = 4  # of numbers in CSV and JSON; ranks and hashes come from unrounded ones
+
+Shown = Callable[..., None]
+
+
+def choices(command: Shown) -> Shown:
+    """The choices behind an index, and the form of the output, as options of a command."""
+    for option in reversed(
+        (
+            click.option(
+                "--china",
+                type=click.Choice(["telemetry", "national"]),
+                default="telemetry",
+                show_default=True,
+                help="China's users by Microsoft's telemetry or by the national survey.",
+            ),
+            click.option("--map", "region_map", help="Region map; default: North Africa counts as Africa."),
+            click.option(
+                "--normalisation",
+                type=click.Choice(["ratio", "minmax", "root", "log", "rank"]),
+                default="ratio",
+                show_default=True,
+                help="How groups come onto one scale.",
+            ),
+            click.option(
+                "--mean", type=click.Choice(["arithmetic", "geometric"]), default="arithmetic", show_default=True
+            ),
+            click.option("--weights", help=f"Weights of the groups with data, {CHOSEN_GROUPS}"),
+            click.option(
+                "--facts",
+                type=click.Path(path_type=Path, file_okay=False, exists=True),
+                help="A folder with your own facts.csv and sources.csv.",
+            ),
+            click.option("--runs", type=int, default=10_000, show_default=True, help="Runs behind intervals."),
+            click.option("--seed", type=int, default=20260525, show_default=True),
+            click.option(
+                "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def built(options: dict[str, Any]) -> "tuple[Index, str]":
+    """The index of the options, and the form of the output."""
+    from tidegate.index.evidence import FACTS
+    from tidegate.index.regional import DEFAULT_MAP, Spec, build
+    from tidegate.index.regional_diff import parse_weights
+
+    form = str(options.pop("form"))
+    facts = options.pop("facts") or FACTS
+    weights = options.pop("weights")
+    spec = Spec(
+        **{**options, "region_map": options["region_map"] or DEFAULT_MAP},
+        weights=parse_weights(weights) if weights else None,
+    )
+    return build(spec, facts), form
+
+
+def show(
+    index: "Index",
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    form: str,
+    *,
+    more: Sequence[str] = (),
+    drawn: tuple[Sequence[str], Sequence[Sequence[Cell]]] | None = None,
+) -> None:
+    """Rows with what must stand beside them. drawn: other columns for the table, where all would be too wide."""
+    import msgspec
+
+    from tidegate.index.regional_tell import about
+
+    said = about(index)
+    notes = [*more, *index.notes()]
+    rounded = [[round(cell, DIGITS) if isinstance(cell, float) else cell for cell in row] for row in rows]
+    if form == "json":
+        found = {"about": said, "notes": notes, "rows": [dict(zip(columns, row, strict=True)) for row in rounded]}
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+    elif form == "csv":
+        beside = {
+            key: "; ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+            for key, value in said.items()
+        }
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow([*columns, *beside])
+        writer.writerows([*row, *beside.values()] for row in rounded)
+    else:
+        shown_columns, shown_rows = drawn or (columns, rounded)
+        print_table(shown_columns, shown_rows, "table")
+        click.echo("\n" + "\n".join(notes))
+
+
+@click.group()
+def index() -> None:
+    """The regional demand index: where demand for language models is, how sure that is, and what it means.
+
+    \b
+    Example:
+      tidegate index build                        nine regions with intervals and ranks
+      tidegate index explain "South Asia"         why it stands where it does
+      tidegate index implications                 who may serve it, at what price, with which gaps
+    """
+
+
+@index.command()
+@choices
+def build(**options: Any) -> None:
+    """The index: point, 90 % interval, ranks and how likely they are, coverage, and what is absent.
+
+    \b
+    Example:
+      tidegate index build --china national
+      tidegate index build --map north-africa-in-mena-2026 --format csv
+    """
+    from tidegate.index.regional_tell import index_rows
+
+    made, form = built(options)
+    columns, rows = index_rows(made)
+    names = ["region", "rank", "index", "90 %", "ranks", "other reading", "absent filled", "P(rank 1, 2, ...) in %"]
+    shown: list[list[Cell]] = []
+    for row in rows:
+        region, rank, score, low, high, first, last, other, under, over, _, *chances = row
+        likely = " ".join(f"{100 * float(chance or 0):.0f}" for chance in chances)
+        interval, places, bounds = f"{low:.0f}-{high:.0f}", f"{first}-{last}", f"{under:.0f}-{over:.0f}"
+        shown.append([region, rank, f"{score:.1f}", interval, places, f"{other:.1f}", bounds, likely])
+    covered = "; ".join(f"{row[0]}: {row[10]}" for row in rows)
+    more = [f"Coverage, part of the people whose country has a figure: {covered}."]
+    show(made, columns, rows, form, more=more, drawn=(names, shown))
+
+
+@index.command()
+@choices
+@click.option("--multiverse", is_flag=True, help="Only methods, readings and any weights, figures as they are.")
+def vary(multiverse: bool, **options: Any) -> None:
+    """The index under every choice: scores and ranks, how likely each rank is, and who stands above whom.
+
+    \b
+    Example:
+      tidegate index vary --runs 20000
+      tidegate index vary --multiverse --format json
+    """
+    from tidegate.index.regional_vary import multiverse as any_weights
+
+    made, form = built(options)
+    runs = made.varied(any_weights(made.spec.region_map)) if multiverse else made.runs
+    names = ["region", "low", "median", "high", "rank_low", "rank_median", "rank_high"]
+    columns = [*names, *(f"p_rank_{k + 1}" for k in range(len(runs.units)))]
+    columns += [f"p_above {unit}" for unit in runs.units]
+    scores, ranks = runs.quantiles(), runs.rank_quantiles()
+    rows: list[list[Cell]] = []
+    shown: list[list[Cell]] = []
+    for at, unit in enumerate(runs.units):
+        known = [*map(float, scores[:, at]), *map(int, ranks[:, at])]
+        chances, above = map(float, runs.rank_probabilities[at]), [float(x) for x in runs.above[at]]
+        chances = list(chances)  # type: ignore[assignment]
+        rows.append([unit, *known, *chances, *above])
+        likely = " ".join(f"{100 * chance:.0f}" for chance in chances)
+        shown.append([unit, "-".join(f"{x:.0f}" for x in known[:3]), "-".join(map(str, known[3:])), likely])
+    drawn = (["region", "5-50-95 % of scores", "of ranks", "P(rank 1, 2, ...) in %"], shown)
+    show(made, columns, rows, form, more=[space_text(runs, multiverse)], drawn=drawn)
+
+
+def space_text(runs: Any, multiverse: bool) -> str:
+    what = "methods, readings and any weights" if multiverse else "maps, readings, methods, weights and errors"
+    return f"{len(runs.scores):,} runs over {what}; JSON and CSV also say how often a region stands above another."
+
+
+@index.command()
+@choices
+@click.option("--base", type=int, default=1024, show_default=True, help="Rows of the design, a power of two.")
+@click.option("--region", help="Of this region's score. Default: of the ranking as a whole.")
+def sensitivity(base: int, region: str | None, **options: Any) -> None:
+    """Which choice moves the index most: Sobol's first and total order, with intervals.
+
+    \b
+    Example:
+      tidegate index sensitivity
+      tidegate index sensitivity --region Africa --base 512
+    """
+    from tidegate.index.regional_sensitivity import sensitivity as moved
+    from tidegate.index.regional_tell import region_of
+    from tidegate.index.regional_vary import every_choice
+
+    made, form = built(options)
+    space: Space = every_choice()
+    at = None if region is None else region_of(made, region)
+    found = moved(made, space, base)
+    if at is None:
+        shift = found.shift
+        parts = [shift.first, shift.first_low, shift.first_high, shift.total, shift.total_low, shift.total_high]
+        columns = ["factor", "first", "first_low", "first_high", "total", "total_low", "total_high"]
+    else:
+        parts, columns = [found.scores.first[:, at], found.scores.total[:, at]], ["factor", "first", "total"]
+    rows: list[list[Cell]] = []
+    for number, factor in enumerate(found.shift.factors):
+        rows.append([factor, *(None if part is None else float(part[number]) for part in parts)])
+    of = "the mean rank shift from the index as built" if at is None else f"the score of {made.regions[at]}"
+    more = [f"Share of the variance of {of}; first: by itself, total: with what it does together with others."]
+    show(made, columns, rows, form, more=more)
+
+
+@index.command()
+@choices
+@click.option("--ledger", "ledger_path", type=click.Path(path_type=Path), help="Tokens of this ledger as the truth.")
+def backtest(ledger_path: Path | None, **options: Any) -> None:
+    """The index against later use, beside plain baselines. Default: Claude's use in April 2026.
+
+    \b
+    Example:
+      tidegate index backtest
+      tidegate index backtest --china national --format json
+    """
+    from tidegate.index.regional_backtest import backtest as tested
+
+    made, form = built(options)
+    ledger = None
+    if ledger_path is not None:
+        from tidegate.catalog import load_catalog
+        from tidegate.index.regional_ledger import tokens_by_country
+        from tidegate.ledger.store import Ledger
+
+        ledger = tokens_by_country(Ledger.open(ledger_path), load_catalog())
+    found = tested(made, ledger)
+    columns = ["predictor", "spearman", "kendall", "distance", "skill"]
+    rows = [[line.predictor, line.spearman, line.kendall, line.distance, line.skill] for line in found.lines]
+    more = [
+        f"Truth: {found.bias}.",
+        "Distance: half the sum of differences of shares. Skill: against the last known share.",
+    ]
+    show(made, columns, rows, form, more=more)
+
+
+@index.command()
+@choices
+def weights(**options: Any) -> None:
+    """Which weights could give the published table at all: bounds, never an estimate.
+
+    \b
+    Example:
+      tidegate index weights --china national
+    """
+    from tidegate.index.regional_weights import weighed
+
+    made, form = built(options)
+    found = weighed(made)
+    columns = ["tolerance", "group", "low", "high", "stated", "part_that_fits"]
+    rows = [[b.tolerance, b.group, b.low, b.high, b.stated, b.part] for b in found.bounds]
+    nearest = ", ".join(f"{g} {w:.2f}" for g, w in zip(made.groups, found.nearest.weights, strict=True))
+    left = found.left_out
+    more = [
+        found.readings[1],
+        f"No weights come nearer than {found.nearest.deviation:.1f} points everywhere ({nearest}, scale free).",
+        f"A fit on all nine misses by {left.rmse_inside:.1f} (RMSE); on eight it misses the ninth by "
+        f"{left.rmse_outside:.1f}, worst {made.regions[left.worst]} by {left.worst_miss:.0f}.",
+    ]
+    show(made, columns, rows, form, more=more)
+
+
+@index.command()
+@choices
+@click.argument("region")
+def explain(region: str, **options: Any) -> None:
+    """Ten lines on why REGION stands where it does.
+
+    \b
+    Example:
+      tidegate index explain "South Asia" --china national
+    """
+    from tidegate.index.regional_tell import explain as told
+
+    made, form = built(options)
+    lines = told(made, region)
+    if form == "table":
+        click.echo("\n".join(f"{number:2}  {line}" for number, line in enumerate(lines, start=1)))
+        click.echo("\n" + "\n".join(made.notes()))
+        return
+    show(made, ["line", "text"], [[number, line] for number, line in enumerate(lines, start=1)], form)
+
+
+@index.command()
+@choices
+def ceiling(**options: Any) -> None:
+    """Users against what readiness and income could carry: readiness as a medium-term limit, beside the index.
+
+    \b
+    Example:
+      tidegate index ceiling --china national
+    """
+    from tidegate.index.regional_ceiling import ABSENT, ceilings
+
+    made, form = built(options)
+    columns = ["region", "index", "users", "ceiling", "used", "covered"]
+    rows: list[list[Cell]] = [[c.region, c.index, c.users, c.ceiling, c.used, c.covered] for c in ceilings(made)]
+    shown = [
+        [r[0], *(None if x is None else round(float(x), 3 if n > 2 else 1) for n, x in enumerate(r[1:]))] for r in rows
+    ]
+    show(made, columns, rows, form, more=[ABSENT], drawn=(columns, shown))
+
+
+@index.command()
+@click.argument("before", default="")
+@click.argument("after")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+def diff(before: str, after: str, form: str) -> None:
+    """Why two editions differ, in points of data, method, weights and map. BEFORE may be '' for the shipped one.
+
+    An edition is KEY=VALUE, joined by commas: facts (a folder), china, normalisation, mean, weights, map.
+
+    \b
+    Example:
+      tidegate index diff '' china=national
+      tidegate index diff mean=geometric china=national,map=north-africa-in-mena-2026
+    """
+    from tidegate.index.regional import build as made
+    from tidegate.index.regional_diff import CAUSES, compare, parse_edition
+
+    changes = compare(parse_edition(before), parse_edition(after))
+    columns = ["region", "before", "after", *CAUSES]
+    rows: list[list[Cell]] = [[c.region, c.before, c.after, *(c.parts[cause] for cause in CAUSES)] for c in changes]
+    shown = [
+        [row[0], *(f"{float(x or 0):+.1f}" if n > 1 else f"{float(x or 0):.1f}" for n, x in enumerate(row[1:]))]
+        for row in rows
+    ]
+    more = [f"Before: {before or 'as shipped'}. After: {after or 'as shipped'}. Parts by Shapley's rule; they add up."]
+    show(made(), columns, rows, form, more=more, drawn=(columns, shown))
+
+
+@index.command()
+@choices
+@click.option("--day", help="ISO day of the prices. Default: today (UTC).")
+def implications(day: str | None, **options: Any) -> None:
+    """What it means for a gateway: endpoints that may serve each region, price against income, and gaps.
+
+    \b
+    Example:
+      tidegate index implications
+      tidegate index implications --day 2026-11-01 --format json
+    """
+    from tidegate.catalog import load_catalog
+    from tidegate.config import load_config
+    from tidegate.index.implications import columns_of, read_policies, table_of
+    from tidegate.index.implications import implications as joined
+
+    made, form = built(options)
+    policies = read_policies()
+    today = day or datetime.datetime.now(datetime.UTC).date().isoformat()
+    found = joined(made, load_catalog([load_config().catalog_path]), today, policies)
+    rows = table_of(found)
+    columns = columns_of(policies)
+    counts = len(policies.policies)
+    shown: list[list[Any]] = [
+        [
+            *(row[0], f"{row[1]:.0f}", f"{row[2]:.0f}-{row[3]:.0f}", "/".join(str(n) for n in row[4 : 4 + counts])),
+            *("" if row[-3] is None else f"{row[-3]:.2%}", row[-2], row[-1]),
+        ]
+        for row in rows
+    ]
+    basket = policies.basket
+    more = [
+        f"Endpoints: {' / '.join(f'{p.policy} ({p.says})' for p in policies.policies)}.",
+        f"Basket: {basket.input_tokens:,} input and {basket.output_tokens:,} output tokens a month at the median "
+        f"model's cheapest list price of {today}, against GDP per person of working age and month.",
+    ]
+    drawn = (["region", "index", "90 %", "endpoints", "basket", "local providers", "gaps"], shown)
+    show(made, columns, rows, form, more=more, drawn=drawn)
