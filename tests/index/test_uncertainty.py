@@ -1,11 +1,14 @@
 """Many runs at once against the recorded runs of the reference design, and against one run after another."""
 
+import itertools
 import math
+import time
 
+import msgspec
 import numpy as np
 import pytest
 from asem_files import asem_tree, frame, needs_asem, rows
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -21,6 +24,8 @@ from tidegate.index.choices import (
     scores,
     with_errors,
 )
+from tidegate.index.normalise import min_max, percentile, ratio, z_score
+from tidegate.index.outliers import Treatment, treat_column
 from tidegate.index.scale import ranks
 from tidegate.index.stack import leader, log_ratio, minmax, rank_share, winsorise, zscore
 from tidegate.index.table import IndexRefusal
@@ -226,3 +231,35 @@ def test_a_weight_below_zero_and_an_empty_experiment_are_refused():
         small_model(weight_sets=np.array([WEIGHTS, [1.0, -1.0, 1.0, 1.0, 1.0]]))
     with pytest.raises(IndexRefusal, match="0 runs"):
         vary(small_model(), 0, 1)
+
+
+@settings(max_examples=40)
+@given(arrays(np.float64, (12, 3), elements=st.one_of(st.integers(0, 9).map(float), st.floats(1, 1e6))))
+def test_steps_on_a_stack_equal_the_steps_on_one_table(values):
+    """Two implementations of the same formulas: one column at a time, and all columns of all runs at once."""
+    for points, name in itertools.product((0, 2, 5), ("log_ct", "log_ct_plus")):
+        spec = Treatment(winsorise_max=points, then=name)
+        expected = np.stack([treat_column(column, spec)[0] for column in values.T], axis=1)
+        found = winsorise(points, mirror=name == "log_ct_plus")(values[None])[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    if (np.ptp(values, axis=0) > 0).all():
+        np.testing.assert_allclose(minmax(1, 100)(values), min_max(values, 1, 100), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(zscore(10, 2)(values), z_score(values, 10, 2), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(rank_share()(values) / 100, percentile(values), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(leader()(values) / 100, ratio(values), rtol=1e-9, atol=1e-9)
+
+
+@needs_asem
+@pytest.mark.slow
+def test_ten_thousand_runs_with_an_error_on_every_figure_take_under_twenty_seconds():
+    """51 countries, 49 indicators; treatment and normalisation are redone in every run. Measured: 4.5 s."""
+    model, _ = reference_model()
+    start = Input(values=model.inputs[("group mean",)].values, cv=np.full((51, 49), 0.1))
+    sets = perturbed_weights(model.tree, model.weight_sets[0], 10000, seed=1)
+    varied = msgspec.structs.replace(
+        model, inputs={("group mean",): start}, weight_sets=sets, error_draws=10000, seed=2
+    )
+    begun = time.perf_counter()
+    found = vary(varied, 10000, seed=3)
+    assert time.perf_counter() - begun < 20
+    assert found.rank_probability.sum(axis=1) == pytest.approx(np.ones(51))

@@ -71,23 +71,26 @@ def log_ratio(floor: Floats | float) -> Step:
 
 
 def rank_share(direction: Floats | None = None) -> Step:
-    """100 (n - rank) / (n - 1): the best of a column at 100, the worst at 0; equal values share the better rank."""
+    """100 (rank - 1) / (n - 1), rank 1 for the lowest; equal values share the lower rank."""
 
     def step(values: Floats) -> Floats:
         turned = values if direction is None else values * direction
-        place = np.swapaxes(ranks(np.swapaxes(turned, -1, -2)), -1, -2)
+        place = np.swapaxes(ranks(-np.swapaxes(turned, -1, -2)), -1, -2)
         present = (~np.isnan(turned)).sum(axis=-2, keepdims=True)
-        scaled: Floats = 100.0 * (present - place) / (present - 1)
+        scaled: Floats = 100.0 * (place - 1) / (present - 1)
         return scaled
 
     return step
 
 
-def winsorise(points_max: int, skew_max: float = SKEW_MAX, kurtosis_max: float = KURTOSIS_MAX) -> Step:
+def winsorise(
+    points_max: int, skew_max: float = SKEW_MAX, kurtosis_max: float = KURTOSIS_MAX, *, mirror: bool = True
+) -> Step:
     """Move a column's extreme points inwards until it passes; log the original column where that does not do.
 
     A column passes with |skewness| < skew_max or kurtosis < kurtosis_max. At most `points_max` points are moved, those
-    at the maximum for a positive skewness, at the minimum for a negative one. INDEX method 1.5.
+    at the maximum for a positive skewness, at the minimum for a negative one. mirror: the log of a column with a low
+    tail is taken from its other end.
     """
 
     def step(values: Floats) -> Floats:
@@ -102,7 +105,7 @@ def winsorise(points_max: int, skew_max: float = SKEW_MAX, kurtosis_max: float =
             active = active[allowed & ~passes(part, skew_max, kurtosis_max)]
         if failing.size:
             bad = failing[~passes(treated[failing], skew_max, kurtosis_max)]
-            treated[bad] = log_shifted(columns[bad])
+            treated[bad] = log_shifted(columns[bad], mirror)
         result: Floats = np.moveaxis(treated.reshape(*shape[:-2], shape[-1], shape[-2]), -1, -2)
         return result
 
@@ -150,11 +153,12 @@ def moments(rows: Floats) -> tuple[Floats, Floats]:
     return skew, kurtosis
 
 
-def log_shifted(rows: Floats) -> Floats:
-    """ln(x - min + 0.01 range), mirrored for a negative skewness."""
+def log_shifted(rows: Floats, mirror: bool) -> Floats:
+    """ln(x - min + 0.01 range); mirrored for a negative skewness, so that the long tail is drawn in either way."""
     least, most = np.nanmin(rows, axis=1, keepdims=True), np.nanmax(rows, axis=1, keepdims=True)
     shift = 0.01 * (most - least)
-    logged: Floats = np.where(skewness(rows)[:, None] >= 0, np.log(rows - least + shift), -np.log(most + shift - rows))
+    low_tail = mirror & (skewness(rows)[:, None] < 0)
+    logged: Floats = np.where(~low_tail, np.log(rows - least + shift), -np.log(most + shift - rows))
     return logged
 
 
