@@ -14,7 +14,8 @@ from tidegate.index.aggregate import aggregate, method
 from tidegate.index.backtest import backtest
 from tidegate.index.coherence import coherence, cronbach_alpha, pairs_in_groups, pairs_with_parent, with_denominators
 from tidegate.index.correlate import correlation_matrix, kendall, pearson, spearman
-from tidegate.index.dropone import drop_each, drop_units, without
+from tidegate.index.dropone import drop_each, drop_units, sources, without
+from tidegate.index.framework import Framework, Group, Indicator
 from tidegate.index.table import IndexRefusal
 from tidegate.index.tree import tree_from_parents, weight_vector
 
@@ -126,6 +127,18 @@ def test_a_source_takes_all_of_its_indicators_and_an_empty_group_goes_with_them(
     assert found.scores.tolist() == pytest.approx([(2 * 2 + 5) / 3, (2 * 9 + 1) / 3])
     with pytest.raises(IndexRefusal, match="nothing of i is left"):
         without(tree, weights, ["g", "h"])
+
+
+def test_indicators_are_gathered_by_provider():
+    framework = Framework(
+        name="t",
+        groups=(Group(code="i"),),
+        indicators=tuple(
+            Indicator(code=code, parent="i", unit="score", source=source)
+            for code, source in (("a", "ITU"), ("b", "IMF"), ("c", "ITU"), ("d", ""))
+        ),
+    )
+    assert sources(framework) == {"ITU": ("a", "c"), "IMF": ("b",)}
 
 
 def test_without_a_unit_the_others_are_normalised_anew():

@@ -100,7 +100,7 @@ def test_treatment_and_normalisation_of_a_stack_equal_the_reference_steps():
 
 
 def test_the_log_that_follows_failed_winsorising_is_applied():
-    """The reference package's GII form computes the transform and returns the input unchanged."""
+    """Whatever the step computes must be in what it returns."""
     column = np.array([[1.0], [1.1], [1.2], [1.3], [1.4], [1.5], [1.6], [400.0], [900.0], [5000.0], [90000.0], [1e8]])
     found = winsorise(0)(column)
     shift = 0.01 * (1e8 - 1.0)
@@ -191,6 +191,17 @@ def test_data_errors_keep_the_mean_and_have_the_stated_spread():
     assert drawn.mean() == pytest.approx(10.0, abs=0.08)
     assert drawn.std() / drawn.mean() == pytest.approx(0.3, abs=0.01)
     assert (with_errors(start, np.array([7]), 3) == drawn[7]).all()
+
+
+def test_errors_of_one_provider_go_together_and_those_of_two_do_not():
+    cv = np.full((1, 3), 0.2)
+    start = Input(values=np.full((1, 3), 10.0), cv=cv, source=np.array([0, 0, 1]), dependence=0.6)
+    drawn = np.log(with_errors(start, np.arange(20000), seed=1)[:, 0])
+    r = np.corrcoef(drawn.T)
+    assert r[0, 1] == pytest.approx(0.6, abs=0.02)
+    assert r[0, 2] == pytest.approx(0.0, abs=0.02)
+    with pytest.raises(IndexRefusal, match="no provider is given"):
+        Input(values=cv, cv=cv, dependence=0.5)
 
 
 def test_a_bound_is_drawn_evenly_inside_and_an_exact_cell_stays():

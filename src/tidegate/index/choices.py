@@ -35,13 +35,22 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One table that the index may start from. values: (units, indicators).
 
     cv: standard error over value, lognormal, same shape; 0 where exact, None where all are. low, high: a cell whose
-    bounds differ is drawn evenly between them.
+    bounds differ is drawn evenly between them. source: (indicators,) number of each column's provider; dependence: the
+    correlation of the errors of one unit's columns by the same provider, who measures them with one instrument.
     """
 
     values: Floats
     cv: Floats | None = None
     low: Floats | None = None
     high: Floats | None = None
+    source: Draws | None = None
+    dependence: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dependence <= 1:
+            raise IndexRefusal(f"Errors of one provider correlate by 0 to 1, not {self.dependence:g}.")
+        if self.dependence > 0 and self.source is None:
+            raise IndexRefusal("Errors depend on providers, and no provider is given; number them by column.")
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -142,11 +151,20 @@ def with_errors(start: Input, numbers: Draws, seed: int) -> Floats:
     for place, number in enumerate(numbers):
         random = np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, int(number)))))
         if sigma is not None:
-            stack[place] *= np.exp(sigma * random.standard_normal(sigma.shape) - sigma**2 / 2)
+            stack[place] *= np.exp(sigma * standard_errors(start, sigma.shape, random) - sigma**2 / 2)
         if bounded is not None and start.low is not None and start.high is not None:
             even = start.low + (start.high - start.low) * random.random(bounded.shape)
             stack[place] = np.where(bounded, even, stack[place])
     return stack
+
+
+def standard_errors(start: Input, shape: tuple[int, ...], random: np.random.Generator) -> Floats:
+    """(units, indicators) standard normal, correlated by `dependence` in each unit's columns of one provider."""
+    own = random.standard_normal(shape)
+    if start.source is None or start.dependence == 0:
+        return own
+    common = random.standard_normal((shape[0], int(start.source.max()) + 1))[:, start.source]
+    return np.asarray(np.sqrt(start.dependence) * common + np.sqrt(1.0 - start.dependence) * own)
 
 
 def perturbed_weights(tree: Tree, weights: Floats, sets: int, seed: int, part: float = 0.25) -> Floats:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from tidegate.index.aggregate import Combine, aggregate
+from tidegate.index.framework import Framework
 from tidegate.index.scale import ranks
 from tidegate.index.table import IndexRefusal
 from tidegate.index.tree import Floats, Tree, tree_from_parents
@@ -58,6 +59,15 @@ def drop_each(
         scores = aggregate(values[:, kept], smaller, fewer, steps)[:, smaller.root.column]
         found.append(compare(what, start, scores))
     return tuple(found)
+
+
+def sources(framework: Framework) -> dict[str, tuple[str, ...]]:
+    """Each provider's indicators, for `drop_each`: what would be left if a provider stopped."""
+    found: dict[str, tuple[str, ...]] = {}
+    for indicator in framework.indicators:
+        if indicator.source:
+            found[indicator.source] = (*found.get(indicator.source, ()), indicator.code)
+    return found
 
 
 def drop_units(values: Floats, units: Sequence[str], index: Callable[[Floats], Floats]) -> tuple[Dropped, ...]:
