@@ -12,6 +12,7 @@ import numpy as np
 
 from tidegate.index.aggregate import aggregate, method
 from tidegate.index.denominators import denominate
+from tidegate.index.dropone import without
 from tidegate.index.evidence import RegionMap
 from tidegate.index.framework import Framework
 from tidegate.index.impute import impute_column, impute_group, impute_regression, impute_row
@@ -21,7 +22,8 @@ from tidegate.index.regions import to_regions
 from tidegate.index.scale import leader_scale, ranks
 from tidegate.index.screen import Screening, screen
 from tidegate.index.table import MARK_NAMES, IndexRefusal, Matrix, Table, Vector
-from tidegate.index.tree import tree_of, weight_vector
+from tidegate.index.tree import Tree, tree_of
+from tidegate.index.weights import count_weights, equal_weights, with_weights
 
 StepName = Literal["denominate", "impute", "screen", "treat", "regions"]
 ImputeName = Literal[
@@ -33,19 +35,22 @@ STEPS: Final[tuple[StepName, ...]] = ("denominate", "screen", "impute", "treat")
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What is done to a table. steps: in this order, before normalising and aggregating.
 
-    impute: `group_*` needs labels of units; `row_*` goes by the groups of `impute_level`. weights: by code, instead of
-    the framework's. aggregation: one method for each level from the bottom, or one for all. threshold: smallest part
-    of a group's children that must be present. leader: the index also with its leader at 100.
+    impute: `group_*` needs labels of units; `row_*` goes by the groups of `impute_level`. drop: indicators and groups
+    left out of the index. weighing: the framework's weights, equal ones, or each group by its number of indicators;
+    weights: of single codes, instead of those. aggregation: one method for each level from the bottom, or one for all.
+    threshold: smallest part of a group's children that must be present. leader: the index also with its leader at 100.
     """
 
     steps: tuple[StepName, ...] = STEPS
     impute: ImputeName = "none"
     impute_level: int = 2
+    drop: tuple[str, ...] = ()
     screening: Screening = Screening()
     treatment: Treatment = Treatment()
     scale: Mapping[str, float] = {}
     normalisation: Normalisation = Normalisation()
     by_indicator: Mapping[str, Normalisation] = {}
+    weighing: Literal["framework", "equal", "count"] = "framework"
     weights: Mapping[str, float] = {}
     aggregation: tuple[str, ...] = ("arithmetic",)
     threshold: float = 0.0
@@ -107,12 +112,7 @@ def build(framework: Framework, table: Table, plan: Plan | None = None, given: G
     IndexRefusal from the step that cannot be done, named.
     """
     plan, given = plan or Plan(), given or Given()
-    tree, weights = tree_of(framework)
-    if plan.weights:
-        if unknown := sorted(set(plan.weights) - set(tree.codes)):
-            raise IndexRefusal(f"the plan weighs {unknown[0]!r}, which has no data; there are {', '.join(tree.codes)}")
-        own = {code: framework.weight(code) for code in tree.codes}
-        weights = weight_vector(tree, {**own, **plan.weights})
+    tree, weights = weighed(framework, plan)
     now = table.pick(indicators=tree.indicators)
     stages = [Stage(step="raw", table=now, said=_marked(now))]
     for step in plan.steps:
@@ -136,6 +136,17 @@ def build(framework: Framework, table: Table, plan: Plan | None = None, given: G
     )
 
 
+def weighed(framework: Framework, plan: Plan) -> tuple[Tree, Vector]:
+    """The tree of what has data and is not dropped, and its (n_codes,) weights."""
+    tree, weights = tree_of(framework)
+    if plan.drop:
+        tree, weights, _ = without(tree, weights, plan.drop)
+    if unknown := sorted(set(plan.weights) - set(tree.codes)):
+        raise IndexRefusal(f"the plan weighs {unknown[0]!r}, which has no data; there are {', '.join(tree.codes)}")
+    made = {"framework": weights, "equal": equal_weights(tree), "count": count_weights(tree)}[plan.weighing]
+    return tree, with_weights(tree, made, plan.weights)
+
+
 def _do(step: StepName, table: Table, framework: Framework, plan: Plan, given: Given) -> tuple[Table, tuple[str, ...]]:
     if step == "denominate":
         if given.sizes is None:
@@ -150,7 +161,8 @@ def _do(step: StepName, table: Table, framework: Framework, plan: Plan, given: G
         said = [f"{u.unit} out, {u.data:.0%} of indicators present" for u in units if not u.kept]
         return found, (*said, *(f"{u.unit} in by decision" for u in units if u.kept and u.forced))
     if step == "treat":
-        found, columns = treat(table, plan.treatment)
+        alone = {code: None for code in table.indicators if framework.indicator(code).treatment == "none"}
+        found, columns = treat(table, plan.treatment, alone)
         done = [
             f"{c.indicator}: {' + '.join(c.done)} {' '.join((*c.high, *c.low))}".rstrip() for c in columns if c.done
         ]
