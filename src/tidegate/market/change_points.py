@@ -1,8 +1,9 @@
 """Where the growth of a series bends, and which dated events lie there.
 
 The log of the series is fitted by straight pieces that meet at knots. A knot is added while the Bayesian information
-criterion n ln(RSS / n) + (2 + 2 k) ln n falls (a slope and a place for each knot), and all knots are moved to their
-best place after each addition. An event near a knot is a coincidence in time, not a cause.
+criterion n ln(RSS / n) + (2 + 4 k) ln n falls, and all knots are moved to their best place after each addition. A knot
+costs four parameters, not two, since its place was searched for: with two, 18 to 28 % of steady series of 8 to 24 noisy
+points got a bend, with four 0 to 8 % (60 synthetic series each). An event near a knot is a coincidence in time, not a cause.
 """
 
 import csv
@@ -20,6 +21,7 @@ from tidegate.market.claim import MarketError
 from tidegate.market.series import Point, Series
 
 KNOTS_MAX = 4
+KNOT_COST = 4  # parameters
 SEGMENT_MIN = 2  # steps between knots, and between a knot and an end
 POINTS_MIN = 6
 NEAR_DAYS = 45
@@ -90,7 +92,7 @@ def _rss(days: NDArray[np.float64], logs: NDArray[np.float64], knots: Sequence[i
 
 def _criterion(days: NDArray[np.float64], logs: NDArray[np.float64], knots: Sequence[int]) -> float:
     n = len(days)
-    return n * math.log(_rss(days, logs, knots) / n) + (2 + 2 * len(knots)) * math.log(n)
+    return n * math.log(_rss(days, logs, knots) / n) + (2 + KNOT_COST * len(knots)) * math.log(n)
 
 
 def _knots(days: NDArray[np.float64], logs: NDArray[np.float64]) -> list[int]:
