@@ -1,113 +1,16 @@
 """`tidegate index`: the regional demand index, what it is worth, and what it means for a gateway."""
 
-import csv
 import datetime
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidegate.cli.tables import Cell, print_table
+from tidegate.cli.index_options import built, choices, drawn_to, show
+from tidegate.cli.tables import Cell
 
 if TYPE_CHECKING:
-    from tidegate.index.regional import Index
     from tidegate.index.regional_vary import Space
-
-CHOSEN_GROUPS = "such as A:30;C:15;S:15;G:10; default: the framework's."
-DIGITS = 4  # of numbers in CSV and JSON; ranks and hashes come from unrounded ones
-
-Shown = Callable[..., None]
-
-
-def choices(command: Shown) -> Shown:
-    """The choices behind an index, and the form of the output, as options of a command."""
-    for option in reversed(
-        (
-            click.option(
-                "--china",
-                type=click.Choice(["telemetry", "national"]),
-                default="telemetry",
-                show_default=True,
-                help="China's users by Microsoft's telemetry or by the national survey.",
-            ),
-            click.option("--map", "region_map", help="Region map; default: North Africa counts as Africa."),
-            click.option(
-                "--normalisation",
-                type=click.Choice(["ratio", "minmax", "root", "log", "rank"]),
-                default="ratio",
-                show_default=True,
-                help="How groups come onto one scale.",
-            ),
-            click.option(
-                "--mean", type=click.Choice(["arithmetic", "geometric"]), default="arithmetic", show_default=True
-            ),
-            click.option("--weights", help=f"Weights of the groups with data, {CHOSEN_GROUPS}"),
-            click.option(
-                "--facts",
-                type=click.Path(path_type=Path, file_okay=False, exists=True),
-                help="A folder with your own facts.csv and sources.csv.",
-            ),
-            click.option("--runs", type=int, default=10_000, show_default=True, help="Runs behind intervals."),
-            click.option("--seed", type=int, default=20260525, show_default=True),
-            click.option(
-                "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-def built(options: dict[str, Any]) -> "tuple[Index, str]":
-    """The index of the options, and the form of the output."""
-    from tidegate.index.evidence import FACTS
-    from tidegate.index.regional import DEFAULT_MAP, Spec, build
-    from tidegate.index.regional_diff import parse_weights
-
-    form = str(options.pop("form"))
-    facts = options.pop("facts") or FACTS
-    weights = options.pop("weights")
-    spec = Spec(
-        **{**options, "region_map": options["region_map"] or DEFAULT_MAP},
-        weights=parse_weights(weights) if weights else None,
-    )
-    return build(spec, facts), form
-
-
-def show(
-    index: "Index",
-    columns: Sequence[str],
-    rows: Sequence[Sequence[Cell]],
-    form: str,
-    *,
-    more: Sequence[str] = (),
-    drawn: tuple[Sequence[str], Sequence[Sequence[Cell]]] | None = None,
-) -> None:
-    """Rows with what must stand beside them. drawn: other columns for the table, where all would be too wide."""
-    import msgspec
-
-    from tidegate.index.regional_tell import about
-
-    said = about(index)
-    notes = [*more, *index.notes()]
-    rounded = [[round(cell, DIGITS) if isinstance(cell, float) else cell for cell in row] for row in rows]
-    if form == "json":
-        found = {"about": said, "notes": notes, "rows": [dict(zip(columns, row, strict=True)) for row in rounded]}
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
-    elif form == "csv":
-        beside = {
-            key: "; ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-            for key, value in said.items()
-        }
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow([*columns, *beside])
-        writer.writerows([*row, *beside.values()] for row in rounded)
-    else:
-        shown_columns, shown_rows = drawn or (columns, rounded)
-        print_table(shown_columns, shown_rows, "table")
-        click.echo("\n" + "\n".join(notes))
 
 
 @click.group()
@@ -124,17 +27,23 @@ def index() -> None:
 
 @index.command()
 @choices
-def build(**options: Any) -> None:
+@drawn_to("points and intervals")
+def build(chart: Path | None, **options: Any) -> None:
     """The index: point, 90 % interval, ranks and how likely they are, coverage, and what is absent.
 
     \b
     Example:
       tidegate index build --china national
       tidegate index build --map north-africa-in-mena-2026 --format csv
+      tidegate index build --chart index.svg
     """
     from tidegate.index.regional_tell import index_rows
 
     made, form = built(options)
+    if chart:
+        from tidegate.report.index_intervals import save_intervals
+
+        save_intervals(made, chart)
     columns, rows = index_rows(made)
     names = ["region", "rank", "index", "90 %", "ranks", "other reading", "absent filled", "P(rank 1, 2, ...) in %"]
     shown: list[list[Cell]] = []
@@ -151,18 +60,23 @@ def build(**options: Any) -> None:
 @index.command()
 @choices
 @click.option("--multiverse", is_flag=True, help="Only methods, readings and any weights, figures as they are.")
-def vary(multiverse: bool, **options: Any) -> None:
+@drawn_to("the heat map of ranks")
+def vary(multiverse: bool, chart: Path | None, **options: Any) -> None:
     """The index under every choice: scores and ranks, how likely each rank is, and who stands above whom.
 
     \b
     Example:
       tidegate index vary --runs 20000
-      tidegate index vary --multiverse --format json
+      tidegate index vary --multiverse --chart ranks.svg
     """
     from tidegate.index.regional_vary import multiverse as any_weights
 
     made, form = built(options)
     runs = made.varied(any_weights(made.spec.region_map)) if multiverse else made.runs
+    if chart:
+        from tidegate.report.index_ranks import save_ranks
+
+        save_ranks(made, runs, chart)
     names = ["region", "low", "median", "high", "rank_low", "rank_median", "rank_high"]
     columns = [*names, *(f"p_rank_{k + 1}" for k in range(len(runs.units)))]
     columns += [f"p_above {unit}" for unit in runs.units]
@@ -250,19 +164,24 @@ def backtest(ledger_path: Path | None, **options: Any) -> None:
     show(made, columns, rows, form, more=more)
 
 
-@index.command()
+@index.command("weights")
 @choices
-def weights(**options: Any) -> None:
+@drawn_to("the bounds of the weights")
+def consistent(chart: Path | None, **options: Any) -> None:
     """Which weights could give the published table at all: bounds, never an estimate.
 
     \b
     Example:
-      tidegate index weights --china national
+      tidegate index weights --china national --chart weights.svg
     """
     from tidegate.index.regional_weights import weighed
 
     made, form = built(options)
     found = weighed(made)
+    if chart:
+        from tidegate.report.index_weights import save_weights
+
+        save_weights(made, found, chart)
     columns = ["tolerance", "group", "low", "high", "stated", "part_that_fits"]
     rows = [[b.tolerance, b.group, b.low, b.high, b.stated, b.part] for b in found.bounds]
     nearest = ", ".join(f"{g} {w:.2f}" for g, w in zip(made.groups, found.nearest.weights, strict=True))
