@@ -10,7 +10,7 @@ from asem_tables import framework as asem_framework
 from asem_tables import labels, sizes
 from asem_tables import table as asem_table
 
-from tidegate.index.chain import Given, Plan, build, read_plan
+from tidegate.index.chain import Given, Plan, build, interval, read_plan
 from tidegate.index.evidence import RegionMap
 from tidegate.index.framework import parse_framework
 from tidegate.index.normalise import Normalisation
@@ -75,6 +75,25 @@ def test_weights_of_the_plan_replace_those_of_the_framework() -> None:
         build(FRAMEWORK, ROWS, Plan(steps=(), weights={"c": 1}))
     with pytest.raises(IndexRefusal, match="-1"):
         build(FRAMEWORK, ROWS, Plan(steps=(), weights={"a": -1}))
+
+
+def test_the_interval_is_of_the_weights_and_holds_the_index() -> None:
+    """Two children at 0 and 100 with weights of 1 +/- 25 percent: their mean lies in 37.5 .. 62.5, mostly inside."""
+    made = parse_framework(
+        "name: t\ngroups: [{code: top}]\nindicators: [{code: x, parent: top, unit: score}, "
+        "{code: y, parent: top, unit: score}]"
+    )
+    table = Table.of(["a", "b", "c"], ["x", "y"], [[0, 1], [1, 0], [1, 1]])
+    built = build(made, table, Plan(steps=()))
+    low, high = interval(built, made, Plan(), runs=4000)
+    # a = 100 w2 / (w1 + w2), both even on 0.75 .. 1.25: by a fine grid
+    grid = np.linspace(0.75, 1.25, 400)
+    shares = np.sort((100 * grid[:, None] / (grid[:, None] + grid[None, :])).ravel())
+    assert low[0] == pytest.approx(shares[int(0.05 * len(shares))], abs=0.5)
+    assert high[0] == pytest.approx(shares[int(0.95 * len(shares))], abs=0.5)
+    assert (low[2], high[2]) == pytest.approx((100, 100))
+    again = interval(built, made, Plan(), runs=4000)
+    assert (again[0] == low).all()
 
 
 def test_each_stage_says_what_it_did() -> None:

@@ -29,6 +29,7 @@ StepName = Literal["denominate", "impute", "screen", "treat", "regions"]
 ImputeName = Literal[
     "column_mean", "column_median", "group_mean", "group_median", "row_mean", "row_median", "regression", "none"
 ]
+RUNS_AT_ONCE: Final = 128
 STEPS: Final[tuple[StepName, ...]] = ("denominate", "screen", "impute", "treat")
 
 
@@ -145,6 +146,25 @@ def weighed(framework: Framework, plan: Plan) -> tuple[Tree, Vector]:
         raise IndexRefusal(f"the plan weighs {unknown[0]!r}, which has no data; there are {', '.join(tree.codes)}")
     made = {"framework": weights, "equal": equal_weights(tree), "count": count_weights(tree)}[plan.weighing]
     return tree, with_weights(tree, made, plan.weights)
+
+
+def interval(
+    built: Built, framework: Framework, plan: Plan, *, runs: int = 1000, seed: int = 0, spread: float = 0.25
+) -> tuple[Vector, Vector]:
+    """(n_units,) 5th and 95th percentile of the index, each weight drawn evenly within `spread` of its own.
+
+    Of the weights alone: what other methods and errors of the data would change is not in it (`uncertainty`).
+    """
+    tree, weights = weighed(framework, plan)
+    values = built.scores[:, : len(tree.indicators)]
+    methods = [method(name) for name in plan.aggregation]
+    rng = np.random.default_rng(seed)
+    index = np.empty((runs, len(built.units)))
+    for start in range(0, runs, RUNS_AT_ONCE):
+        drawn = weights * rng.uniform(1 - spread, 1 + spread, (min(RUNS_AT_ONCE, runs - start), len(weights)))
+        index[start : start + len(drawn)] = aggregate(values, tree, drawn, methods, plan.threshold)[..., -1]
+    low, high = np.quantile(index, [0.05, 0.95], axis=0)
+    return low, high
 
 
 def _do(step: StepName, table: Table, framework: Framework, plan: Plan, given: Given) -> tuple[Table, tuple[str, ...]]:
