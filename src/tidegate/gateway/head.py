@@ -33,10 +33,10 @@ ACCEPTED_ENCODINGS: Final = frozenset((b"identity", b"gzip", b"x-gzip", b"deflat
 
 def split_target(target: bytes, headers: Headers) -> tuple[str, bytes]:
     """Path and query of a request target, origin-form or absolute-form. Raises InvalidRequest."""
-    if target[:1] != b"/":
-        target = _origin_form(target, headers)
     if b"#" in target:
         raise InvalidRequest("The request target holds a fragment (#), which no request may.")
+    if target[:1] != b"/":
+        target = _origin_form(target, headers)
     path, _, query = target.partition(b"?")
     return path.decode("latin-1"), query
 
