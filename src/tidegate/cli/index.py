@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidegate.cli.index_options import built, choices, drawn_to, show
+from tidegate.cli.index_options import built, choices, drawn_to, ledger_tokens, show
+from tidegate.cli.index_own import own
 from tidegate.cli.tables import Cell
 
 if TYPE_CHECKING:
@@ -147,13 +148,7 @@ def backtest(ledger_path: Path | None, **options: Any) -> None:
     from tidegate.index.regional_backtest import backtest as tested
 
     made, form = built(options)
-    ledger = None
-    if ledger_path is not None:
-        from tidegate.catalog import load_catalog
-        from tidegate.index.regional_ledger import tokens_by_country
-        from tidegate.ledger.store import Ledger
-
-        ledger = tokens_by_country(Ledger.open(ledger_path), load_catalog())
+    ledger = ledger_tokens(ledger_path) if ledger_path else None
     found = tested(made, ledger)
     columns = ["predictor", "spearman", "kendall", "distance", "skill"]
     rows = [[line.predictor, line.spearman, line.kendall, line.distance, line.skill] for line in found.lines]
@@ -302,3 +297,6 @@ def implications(day: str | None, **options: Any) -> None:
     ]
     drawn = (["region", "index", "90 %", "endpoints", "basket", "local providers", "gaps"], shown)
     show(made, columns, rows, form, more=more, drawn=drawn)
+
+
+index.add_command(own)

@@ -51,6 +51,11 @@ def choices(command: Shown) -> Shown:
                 type=click.Path(path_type=Path, file_okay=False, exists=True),
                 help="A folder with your own facts.csv and sources.csv.",
             ),
+            click.option(
+                "--traffic-from",
+                type=click.Path(path_type=Path, exists=True),
+                help="A ledger whose tokens by caller's country stand for the absent traffic.",
+            ),
             click.option("--runs", type=int, default=10_000, show_default=True, help="Runs behind intervals."),
             click.option("--seed", type=int, default=20260525, show_default=True, help="Of the runs."),
             click.option(
@@ -77,11 +82,21 @@ def built(options: dict[str, Any]) -> "tuple[Index, str]":
     form = str(options.pop("form"))
     facts = options.pop("facts") or FACTS
     weights = options.pop("weights")
+    traffic = options.pop("traffic_from")
     spec = Spec(
         **{**options, "region_map": options["region_map"] or DEFAULT_MAP},
         weights=parse_weights(weights) if weights else None,
     )
-    return build(spec, facts), form
+    return build(spec, facts, ledger_tokens(traffic) if traffic else None), form
+
+
+def ledger_tokens(path: Path) -> dict[str, float]:
+    """Tokens of a ledger by alpha-3 country of the caller's address."""
+    from tidegate.catalog import load_catalog
+    from tidegate.index.regional_ledger import tokens_by_country
+    from tidegate.ledger.store import Ledger
+
+    return tokens_by_country(Ledger.open(path), load_catalog())
 
 
 def show(

@@ -4,6 +4,7 @@ The index is a proxy for where the demand for language models is, 100 for the le
 agreement with any published table is no evidence that it measures demand.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -11,8 +12,8 @@ from typing import Final
 import msgspec
 
 from tidegate import __version__
-from tidegate.index.evidence import FACTS, Evidence, RegionMap, map_names, read_evidence, read_map
-from tidegate.index.framework import Framework, read_framework
+from tidegate.index.evidence import FACTS, Evidence, Fact, RegionMap, map_names, read_evidence, read_map
+from tidegate.index.framework import Framework, Indicator, Vintage, read_framework
 from tidegate.index.partial import Partial, partial_index
 from tidegate.index.regional_columns import NATIONAL_PERIOD, USERS, China, columns_of, coverage, region_table
 from tidegate.index.regional_scores import (
@@ -32,6 +33,9 @@ from tidegate.index.table import Matrix, Table, Vector
 FRAMEWORK: Final = "regional-llm-demand-2026"
 DEFAULT_MAP: Final = "north-africa-in-africa-2026"
 INTERVAL: Final = 0.9
+TRAFFIC: Final = "T"
+LEDGER_TOKENS: Final = "ledger_tokens"
+LEDGER_PERIOD: Final = "the ledger's"
 READINGS: Final[dict[China, str]] = {
     "telemetry": "China's users by Microsoft's telemetry",
     "national": f"China's users by the national survey (CNNIC, {NATIONAL_PERIOD})",
@@ -180,13 +184,55 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
         ]
 
 
-def build(spec: Spec | None = None, facts: Path = FACTS) -> Index:
+def build(spec: Spec | None = None, facts: Path = FACTS, traffic: Mapping[str, float] | None = None) -> Index:
     """The index of the shipped framework. Raises IndexRefusal for a choice that there is not.
 
     facts: a folder with `facts.csv` and `sources.csv`, the shipped one or a later edition of yours.
+    traffic: a gateway's tokens by ISO 3166-1 alpha-3 country, which then stand for the absent group of traffic.
     """
-    return Index(
+    found = Index(
         spec=spec or Spec(),
         framework=read_framework(FACTS / f"{FRAMEWORK}.yml"),
         evidence=read_evidence(facts),
     )
+    return found if traffic is None else with_traffic(found, traffic)
+
+
+def with_traffic(index: Index, tokens: Mapping[str, float]) -> Index:
+    """The index with a gateway's own tokens as the group T. A region without a call has 0, which the ledger knows."""
+    seen = {index.map.region_of(country) for country in tokens}
+    none = {f"region:{region}": 0.0 for region in index.regions if region not in seen}
+    facts = tuple(
+        Fact(
+            indicator=LEDGER_TOKENS,
+            place=place,
+            period=LEDGER_PERIOD,
+            value=float(value),
+            low=None,
+            high=None,
+            basis="measured",
+            source="ledger",
+            licence="own",
+            checked="",
+        )
+        for place, value in {**tokens, **none}.items()
+    )
+    column = Indicator(
+        code=LEDGER_TOKENS,
+        parent=TRAFFIC,
+        unit="tokens",
+        kind="extensive",
+        name="tokens of a gateway's ledger: its customers, not the world",
+        source="ledger",
+        error_cv=0.0,
+        vintage=Vintage(period=LEDGER_PERIOD),
+    )
+    groups = tuple(
+        msgspec.structs.replace(group, absent=False, single=True, note="") if group.code == TRAFFIC else group
+        for group in index.framework.groups
+    )
+    framework = msgspec.structs.replace(
+        index.framework, groups=groups, indicators=(*index.framework.indicators, column)
+    )
+    evidence = msgspec.structs.replace(index.evidence, facts=(*index.evidence.facts, *facts))
+    return Index(spec=index.spec, framework=framework, evidence=evidence)

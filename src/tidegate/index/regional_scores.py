@@ -34,9 +34,9 @@ def _root(x: Matrix) -> Matrix:
 
 
 def _log(x: Matrix) -> Matrix:
-    """The smallest region is the floor of the scale, and so 0."""
-    floor = x.min(axis=-1, keepdims=True)
-    return np.asarray(np.log(x / floor) / np.log(x.max(axis=-1, keepdims=True) / floor))
+    """The smallest region that has anything is the floor of the scale, and so 0, as are those that have nothing."""
+    floor = np.where(x > 0, x, np.inf).min(axis=-1, keepdims=True)
+    return np.asarray(np.log(np.maximum(x, floor) / floor) / np.log(x.max(axis=-1, keepdims=True) / floor))
 
 
 def _rank(x: Matrix) -> Matrix:
