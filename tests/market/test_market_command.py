@@ -83,3 +83,13 @@ def test_an_exported_book_is_read_back_the_same(tmp_path: Path) -> None:
     assert [(one.claim_id, one.value, one.period_end, one.derived_from) for one in back] == [
         (one.claim_id, one.value, one.period_end, one.derived_from) for one in shipped_claims()
     ]
+
+
+def test_the_how_to_shows_what_the_command_prints(tmp_path: Path) -> None:
+    """The page's own rows give the finding that it prints below them."""
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "add-a-claim.md").read_text("utf-8")
+    rows, shown = page.split("```csv\n")[1].split("```")[0], page.split("```console\n")[1].split("```")[0]
+    (tmp_path / "mine.csv").write_text(rows, "utf-8")
+    printed = run("check", str(tmp_path / "mine.csv"))
+    for line in printed.stdout.splitlines() + printed.stderr.splitlines():
+        assert line.rstrip() in shown

@@ -302,8 +302,15 @@ def forecast(key: str, files: tuple[Path, ...], form: str, **options: object) ->
     made = law.forecast(one, made_at=_today(), day=day.date() if isinstance(day, dt.datetime) else None, level=level)
     if isinstance(path := options["kept_path"], Path):
         law.keep(path, made)
+    if form == "table":
+        span = f"{made.level:.0%} interval {_readable(made.low)} to {_readable(made.high)}"
+        sys.stdout.write(f"{printable(made.key)}\n  {made.day}: {_readable(made.value)} {made.unit}, {span}\n")
+        claim = ", ".join(made.last_claims)
+        sys.stdout.write(f"  {made.method} from {made.points} points, the last of {made.last_day} ({claim})\n")
+        return
     told = (made.value, made.low, made.high, made.level, made.method, made.points, str(made.last_day))
-    _print_by_series(FORECAST_COLUMNS, [[made.key, made.unit, str(made.day), *told, ";".join(made.last_claims)]], form)
+    row: list[Cell] = [made.key, made.unit, str(made.day), *told, ";".join(made.last_claims)]
+    print_table(FORECAST_COLUMNS, [row], form)
 
 
 def _print_scores(scores: "Sequence[object]", form: str) -> None:

@@ -2,8 +2,9 @@
 
 The log of the series is fitted by straight pieces that meet at knots. A knot is added while the Bayesian information
 criterion n ln(RSS / n) + (2 + 4 k) ln n falls, and all knots are moved to their best place after each addition. A knot
-costs four parameters, not two, since its place was searched for: with two, 18 to 28 % of steady series of 8 to 24 noisy
-points got a bend, with four 0 to 8 % (60 synthetic series each). An event near a knot is a coincidence in time, not a cause.
+costs four parameters, not two, since its place was searched for: with two, 18 to 28 % of steady synthetic series of
+8 to 24 noisy points got a bend, with four 0 to 8 % (60 series each). An event near a knot is a coincidence in time, not
+a cause.
 """
 
 import csv
