@@ -230,6 +230,18 @@ def test_rank_probabilities_and_who_is_above_whom_by_counting():
     assert above(found)[1, 2] == pytest.approx(3 / 4)
 
 
+def test_a_unit_without_a_score_has_no_interval_and_disturbs_no_other():
+    gap = TABLE.copy()
+    gap[1, 2] = math.nan
+    inputs = dict.fromkeys([("one",), ("two",)], Input(values=gap, cv=np.full(gap.shape, 0.1)))
+    model = small_model(inputs=inputs, error_draws=20, threshold=1.0, leader=True)
+    found = vary(model, 50, seed=1)
+    assert np.isnan(found.score.mean).tolist() == [False, True, False, False]
+    assert np.isnan(found.rank.high).tolist() == [False, True, False, False]
+    assert found.rank_probability.sum(axis=1).tolist() == pytest.approx([1, 0, 1, 1])
+    assert not np.isnan(mean_rank_shift(np.array([[3.0, math.nan, 1.0]]), np.array([1.0, 2.0, math.nan]))).any()
+
+
 @given(arrays(np.float64, (30, 5), elements=st.integers(0, 9).map(float)))
 def test_one_of_two_units_is_above(found):
     share = above(found)

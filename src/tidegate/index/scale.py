@@ -28,7 +28,7 @@ def leader_scale(scores: Floats) -> Scaled:
 
 def leader_scales(scores: Floats) -> Floats:
     """(..., units) each row with its own best unit at 100; NaN stays."""
-    best = np.nanmax(scores, axis=-1, keepdims=True)
+    best = np.fmax.reduce(scores, axis=-1, keepdims=True)
     if (best <= 0).any():
         raise IndexRefusal(f"A best score is {best.min():g}; scale to the leader needs one above 0.")
     scaled: Floats = 100.0 * scores / best

@@ -22,7 +22,7 @@ def minmax(low: float = 0.0, high: float = 100.0, direction: Floats | None = Non
 
     def step(values: Floats) -> Floats:
         turned = values if direction is None else values * direction
-        least, most = np.nanmin(turned, axis=-2, keepdims=True), np.nanmax(turned, axis=-2, keepdims=True)
+        least, most = np.fmin.reduce(turned, axis=-2, keepdims=True), np.fmax.reduce(turned, axis=-2, keepdims=True)
         need_range(most == least)
         scaled: Floats = (turned - least) / (most - least) * (high - low) + low
         return scaled
@@ -155,7 +155,7 @@ def moments(rows: Floats) -> tuple[Floats, Floats]:
 
 def log_shifted(rows: Floats, mirror: bool) -> Floats:
     """ln(x - min + 0.01 range); mirrored for a negative skewness, so that the long tail is drawn in either way."""
-    least, most = np.nanmin(rows, axis=1, keepdims=True), np.nanmax(rows, axis=1, keepdims=True)
+    least, most = np.fmin.reduce(rows, axis=1, keepdims=True), np.fmax.reduce(rows, axis=1, keepdims=True)
     shift = 0.01 * (most - least)
     low_tail = mirror & (skewness(rows)[:, None] < 0)
     logged: Floats = np.where(~low_tail, np.log(rows - least + shift), -np.log(most + shift - rows))
@@ -169,7 +169,7 @@ def need_range(constant: Mask) -> None:
 
 
 def positive_maximum(values: Floats) -> Floats:
-    most: Floats = np.nanmax(values, axis=-2, keepdims=True)
+    most: Floats = np.fmax.reduce(values, axis=-2, keepdims=True)
     if (most <= 0).any():
         column = int(np.argwhere(most <= 0)[0][-1])
         raise IndexRefusal(f"Indicator column {column} has no value above 0; a ratio to the leader needs one.")

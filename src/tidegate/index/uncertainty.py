@@ -63,8 +63,11 @@ def summary(found: Floats, start: Floats, interval: float) -> Summary:
     """Over the runs in which the unit has a value."""
     quantile, mean = (np.nanquantile, np.nanmean) if np.isnan(found).any() else (np.quantile, np.mean)
     tail = (1.0 - interval) / 2.0
-    low, median, high = quantile(found, [tail, 0.5, 1.0 - tail], axis=0)
-    return Summary(nominal=start, mean=mean(found, axis=0), median=median, low=low, high=high)
+    seen = ~np.isnan(found).all(axis=0)
+    table = np.full((4, found.shape[1]), np.nan)
+    table[:3, seen] = quantile(found[:, seen], [tail, 0.5, 1.0 - tail], axis=0)
+    table[3, seen] = mean(found[:, seen], axis=0)
+    return Summary(nominal=start, mean=table[3], median=table[1], low=table[0], high=table[2])
 
 
 def rank_probability(places: Floats) -> Floats:
@@ -91,6 +94,8 @@ def above(found: Floats) -> Floats:
 
 
 def mean_rank_shift(found: Floats, start: Floats) -> Floats:
-    """(runs,) mean over the units of how many ranks each moved from the nominal ranking."""
+    """(runs,) mean, over the units ranked in both, of how many ranks each moved from the nominal ranking."""
     shift = np.abs(ranks(found) - ranks(start))
-    return np.asarray(np.nanmean(shift, axis=-1))
+    held = ~np.isnan(shift)
+    count = held.sum(axis=-1)
+    return np.asarray(np.where(held, shift, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan))
