@@ -92,3 +92,18 @@ def test_a_plan_that_treats_before_imputing_cannot_be_varied():
     plan = msgspec.structs.replace(PLAN, steps=("treat", "impute"))
     with pytest.raises(IndexRefusal, match="treat last; its steps are treat, impute"):
         model_of(FRAMEWORK, table(), plan, OTHERS)
+
+
+def test_gaps_that_are_drawn_are_alternatives_of_the_fill():
+    """One fill pretends to know; several draws show in the interval of the unit that has the gap, and in no other's."""
+    made = Table.of(UNITS, ["a", "b", "c"], np.random.default_rng(8).uniform(1, 9, (12, 3)))
+    made.values[5, 0] = np.nan
+    others = Alternatives(completions=20, weight_sets=1, errors=0, seed=3)
+    plan = msgspec.structs.replace(PLAN, steps=("impute",), normalisation=Normalisation(name="none"))
+    model, _ = model_of(FRAMEWORK, made, plan, others)
+    assert model.factors[0].options == ("column_mean", *(f"drawn {n + 1}" for n in range(20)))
+    found = vary(model, 400, seed=1)
+    spread = found.score.high - found.score.low
+    assert spread[5] > 0
+    assert (np.delete(spread, 5) == 0).all()
+    assert nominal(model).tolist() == pytest.approx(build(FRAMEWORK, made, plan).scores[:, -1].tolist())

@@ -13,10 +13,11 @@ from tidegate.index.aggregate import method
 from tidegate.index.chain import Given, ImputeName, Plan, build, weighed
 from tidegate.index.choices import Choice, Input, Model, perturbed_weights
 from tidegate.index.framework import Framework
+from tidegate.index.impute import multiple
 from tidegate.index.normalise import Normalisation, normalise
 from tidegate.index.outliers import Treatment, treat
 from tidegate.index.stack import Step, minmax, winsorise, zscore
-from tidegate.index.table import IndexRefusal, Table
+from tidegate.index.table import IMPUTED, IndexRefusal, Table
 from tidegate.index.tree import Floats
 
 T = TypeVar("T")
@@ -27,7 +28,8 @@ class Alternatives(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     treatments: only where the plan treats. weights: each varies by up to this part of itself. weight_sets: how many
     sets are drawn. errors: how many sets of data errors are drawn, from each indicator's error_cv and each cell's
-    bounds; 0 for none. dependence: correlation of the errors of one provider's indicators, for one unit.
+    bounds; 0 for none. dependence: correlation of the errors of one provider's indicators, for one unit. completions:
+    how many times the gaps are filled by drawing (`multiple`), each a way of imputation beside the plan's.
     """
 
     imputations: tuple[ImputeName, ...] = ()
@@ -38,6 +40,7 @@ class Alternatives(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     weight_sets: int = 1000
     errors: int = 1000
     dependence: float = 0.0
+    completions: int = 0
     seed: int = 0
 
 
@@ -51,8 +54,12 @@ def model_of(
     if "treat" in plan.steps and plan.steps[-1] != "treat":
         raise IndexRefusal(f"To vary a plan, treat last; its steps are {', '.join(plan.steps)}.")
     tree, weights = weighed(framework, plan)
-    ways = unique(plan.impute, others.imputations)
-    tables = {(way,): before_treatment(framework, table, plan, way, given) for way in ways}
+    filled = unique(plan.impute, others.imputations)
+    tables = {(str(way),): before_treatment(framework, table, plan, way, given) for way in filled}
+    if others.completions:
+        gaps = before_treatment(framework, table, plan, "none", given)
+        tables |= {(f"drawn {n + 1}",): drawn for n, drawn in enumerate(completed(gaps, others))}
+    ways = tuple(way for (way,) in tables)
     first = tables[ways[0],]
     if any(held.units != first.units for held in tables.values()):
         raise IndexRefusal("The alternatives keep different units; screen before imputing.")
@@ -94,6 +101,13 @@ def before_treatment(framework: Framework, table: Table, plan: Plan, way: Impute
         "aggregation": ("arithmetic",),
     }
     return build(framework, table, msgspec.structs.replace(plan, **changes), given).stages[-2].table
+
+
+def completed(table: Table, others: Alternatives) -> tuple[Table, ...]:
+    """The table with its gaps drawn, several times; bounds stay bounds."""
+    drawn = multiple(table, others.completions, others.seed)
+    held = [np.where(table.missing, values, table.values) for values in drawn]
+    return tuple(table.with_values(values, mark=IMPUTED, keep_bounds=True) for values in held)
 
 
 def with_error_model(table: Table, framework: Framework, others: Alternatives) -> Input:
