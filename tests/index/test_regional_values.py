@@ -3,11 +3,12 @@
 import csv
 from collections import defaultdict
 
+import msgspec
 import numpy as np
 import pytest
 
-from tidegate.index.evidence import FACTS, read_evidence, read_map
-from tidegate.index.framework import Framework, read_framework
+from tidegate.index.evidence import FACTS, Evidence, read_evidence, read_map
+from tidegate.index.framework import Framework, Indicator, Vintage, read_framework
 from tidegate.index.regional_columns import China, columns_of, coverage, region_table
 from tidegate.index.regional_scores import combined, group_scores, group_weights, leader_100, normalised
 from tidegate.index.table import ASSUMED, BOUNDED, IndexRefusal
@@ -148,3 +149,44 @@ def test_bad_choices_are_refused_with_the_choices_that_there_are(framework: Fram
         group_scores(framework, dict.fromkeys(framework.codes, np.ones(9)))
     with pytest.raises(IndexRefusal, match="telemetry and national"):
         columns_of(read_evidence(), framework, read_map(SEED), "both")  # type: ignore[arg-type]
+
+
+def test_an_indicator_is_added_by_facts_and_one_entry(framework: Framework) -> None:
+    """As the how-to says: readiness becomes the mean of two ratios to the leader, here by hand for each region."""
+    scores = dict(zip(REGIONS, [78.0, 93.0, 90.0, 50.0, 75.0, 80.0, 70.0, 36.0, 85.0], strict=True))
+    plain, added = with_net(framework, scores)
+    table = region_table(columns_of(plain, added, read_map(SEED), "telemetry"), added.units)
+    z = group_scores(added, {code: table.column(code) for code in table.indicators})[:, 3]
+    ready = table.column("ai_preparedness")
+    by_hand = [(ready[at] / max(ready) + scores[region] / 93.0) / 2 for at, region in enumerate(REGIONS)]
+    assert z == pytest.approx(by_hand)
+
+
+def test_a_region_without_a_figure_is_named_with_the_mend(framework: Framework) -> None:
+    """It must not drag the others into nothing, nor count as zero."""
+    plain, added = with_net(framework, {region: 50.0 + at for at, region in enumerate(REGIONS[:-1])})
+    table = region_table(columns_of(plain, added, read_map(SEED), "telemetry"), added.units)
+    with pytest.raises(IndexRefusal, match="net has no figure for Oceania; add a bound or a floor as region:Oceania"):
+        group_scores(added, {code: table.column(code) for code in table.indicators})
+
+
+def test_a_score_of_a_whole_region_weighs_as_much_as_its_people(framework: Framework) -> None:
+    """A mean over countries and a figure for a region both end as the region's score, never as nothing."""
+    plain, added = with_net(framework, {region: 50.0 + at for at, region in enumerate(REGIONS)})
+    mean = msgspec.structs.replace(added.indicators[-1], kind="intensive", base="population")
+    added = msgspec.structs.replace(added, indicators=(*added.indicators[:-1], mean))
+    table = region_table(columns_of(plain, added, read_map(SEED), "telemetry"), added.units)
+    assert table.column("net") == pytest.approx([50.0 + at for at in range(9)])
+
+
+def with_net(framework: Framework, by_region: dict[str, float]) -> tuple[Evidence, Framework]:
+    """An indicator of readiness whose source speaks of whole regions."""
+    evidence = read_evidence()
+    like = evidence.facts[0]
+    facts = [
+        msgspec.structs.replace(like, indicator="net", place=f"region:{region}", period="2026", value=value)
+        for region, value in by_region.items()
+    ]
+    net = Indicator(code="net", parent="G", unit="percent", kind="extensive", vintage=Vintage(period="2026"))
+    added = msgspec.structs.replace(framework, indicators=(*framework.indicators, net))
+    return msgspec.structs.replace(evidence, facts=(*evidence.facts, *facts)), added

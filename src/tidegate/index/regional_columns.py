@@ -90,7 +90,7 @@ def _column(
     facts = users(evidence, indicator.vintage.period, china) if indicator.code == USERS else ()
     facts = facts or evidence.of(indicator.code, indicator.vintage.period)
     placed = [(fact, region_map.region_of(fact.place)) for fact in facts]
-    base = evidence.by_place(indicator.base, SIZE_PERIOD) if indicator.base else None
+    base = _bases(evidence, region_map, indicator.base, [fact.place for fact in facts]) if indicator.base else None
     kept = [
         (fact, region) for fact, region in placed if region in framework.units and (base is None or fact.place in base)
     ]
@@ -108,6 +108,20 @@ def _column(
         base=None if base is None else np.array([base[fact.place] for fact, _ in kept]),
         marks=np.array([BASIS_MARKS.get(fact.basis, 0) for fact, _ in kept], dtype=np.uint8),
     )
+
+
+def _bases(evidence: Evidence, region_map: RegionMap, size: str, places: list[str]) -> dict[str, float]:
+    """What weighs each place in a mean: its own size, that of a sum's parts together, or that of the whole region."""
+    sizes = evidence.by_place(size, SIZE_PERIOD)
+    whole: dict[str, float] = {}
+    for country, value in sizes.items():
+        region = f"region:{region_map.region_of(country)}"
+        whole[region] = whole.get(region, 0.0) + value
+    parts = {place: place.split("+") for place in places}
+    sums = {
+        place: sum(sizes[one] for one in ones) for place, ones in parts.items() if all(one in sizes for one in ones)
+    }
+    return {**whole, **sums}
 
 
 def users(evidence: Evidence, period: str, china: China) -> tuple[Fact, ...]:

@@ -87,7 +87,7 @@ def group_weights(framework: Framework, weights: dict[str, float] | None = None)
 def group_scores(framework: Framework, figures: dict[str, Matrix]) -> Matrix:
     """(..., n_regions, n_groups) of figures (..., n_regions) by indicator: the mean ratio to the leader in a group.
 
-    Raises IndexRefusal for an indicator in which all regions are equal, or none is above zero.
+    Raises IndexRefusal for an indicator in which all regions are equal, none is above zero, or one has no figure.
     """
     scores = []
     for group in present_groups(framework):
@@ -96,6 +96,11 @@ def group_scores(framework: Framework, figures: dict[str, Matrix]) -> Matrix:
         parts = []
         for code in codes:
             x = figures[code]
+            if np.isnan(x).any():
+                empty = framework.units[int(np.argwhere(np.isnan(x))[0][-1])]
+                raise IndexRefusal(
+                    f"{code} has no figure for {empty}; add a bound or a floor as region:{empty}, or leave {code} out"
+                )
             if (x.max(axis=-1) <= 0).any() or (x.max(axis=-1) == x.min(axis=-1)).any():
                 raise IndexRefusal(
                     f"{code} is the same in every region, or zero: it cannot tell them apart; leave it out"
