@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from tidegate.index.backtest import total_variation
+from tidegate.index.correlate import kendall, spearman
 from tidegate.index.evidence import Evidence
 from tidegate.index.regional import Index
 from tidegate.index.regional_columns import SIZE_PERIOD
@@ -64,14 +66,14 @@ def backtest(index: Index, ledger: Mapping[str, float] | None = None) -> Backtes
         "working-age population": _shares(index, index.evidence.by_place("working_age_population", SIZE_PERIOD)),
         "square root of GDP": _roots(index, index.evidence),
     }
-    last = _distance(known, truth)
+    last = total_variation(known, truth)
     lines = tuple(
         Line(
             predictor=predictor,
-            spearman=_rank_correlation(share, truth),
-            kendall=_kendall(share, truth),
-            distance=_distance(share, truth),
-            skill=1 - _distance(share, truth) / last if last > 0 else None,
+            spearman=spearman(share, truth),
+            kendall=kendall(share, truth),
+            distance=total_variation(share, truth),
+            skill=1 - total_variation(share, truth) / last if last > 0 else None,
         )
         for predictor, share in predictors.items()
     )
@@ -101,19 +103,3 @@ def _shares(index: Index, by_country: Mapping[str, float]) -> Vector:
 def _roots(index: Index, evidence: Evidence) -> Vector:
     roots = np.sqrt(_sums(index, evidence.by_place("gdp_usd", SIZE_PERIOD)))
     return np.asarray(roots / roots.sum())
-
-
-def _distance(p: Vector, q: Vector) -> float:
-    return float(0.5 * np.abs(p - q).sum())
-
-
-def _rank_correlation(p: Vector, q: Vector) -> float:
-    from scipy import stats
-
-    return float(stats.spearmanr(p, q).statistic)
-
-
-def _kendall(p: Vector, q: Vector) -> float:
-    from scipy import stats
-
-    return float(stats.kendalltau(p, q).statistic)
