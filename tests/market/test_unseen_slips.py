@@ -315,3 +315,52 @@ def test_the_shipped_claims_fail_no_check_of_arithmetic() -> None:
     """What they disagree on is scope; their sums, growth and conversions are right."""
     verdicts = {(one.kind, one.verdict) for one in check_claims(shipped_claims(documents=False)) if one.is_alarm}
     assert verdicts == {("scope_mismatch", "flag")}
+
+
+def test_two_spellings_of_one_scope_do_not_hide_a_slip() -> None:
+    """3e12 x 31 = 93e12 against 9e9: k = -4."""
+    assert alarms("""
+        a|doc|Zhipu|tokens_per_day|MaaS|2026-01|2026-01|3000000000000|tokens_per_day|3万亿|q=eq
+        b|doc|Zhipu|tokens_called|MaaS platform|2026-01|2026-01|9000000000|tokens|90亿|q=eq
+    """) == {("scale_slip", "fail", of("a", "b"))}
+
+
+def test_what_had_piled_up_told_as_one_years() -> None:
+    rows = """
+        a|doc|Acme|tokens_called|API|2024|2025|900000000000|tokens||q=eq
+        b|doc|Acme|tokens_called|API|2025|2025|{}|tokens||q=eq
+    """
+    assert alarms(rows.format(900000000000)) == {("period_slip", "flag", of("a", "b"))}
+    assert not alarms(rows.format(600000000000))
+
+
+def test_calls_times_their_mean_are_the_tokens() -> None:
+    """2e9 calls x 2,500 tokens = 5e12."""
+    rows = """
+        a|doc|Acme|mean_tokens|API|2025|2025|2500|tokens_per_request||q=eq
+        b|doc|Acme|calls|API|2025|2025|2000000000|calls||q=eq
+        c|doc|Acme|tokens_called|API|2025|2025|{}|tokens||q=eq
+    """
+    assert keys(rows.format(5000000000000)) == {("conversion", "pass", of("a", "b", "c"))}
+    assert alarms(rows.format(5000000000)) == {("scale_slip", "fail", of("a", "b", "c"))}
+
+
+def test_users_of_a_day_and_of_a_month() -> None:
+    rows = """
+        a|doc|Doubao|daily_active_users|app|2025-12|2025-12|{}|persons||q=eq
+        b|doc|Doubao|monthly_active_users|app|2025-12|2025-12|80000000|persons||q=eq
+    """
+    assert alarms(rows.format(100000000)) == {("part_whole", "fail", of("a", "b"))}
+    assert alarms(rows.format(80000000)) == {("metric_word", "flag", of("a", "b"))}
+    assert not alarms(rows.format(30000000))
+
+
+def test_parts_that_are_more_than_their_whole() -> None:
+    """70 + 60 > 100; parts by name may overlap, parts that say so may not."""
+    named = """
+        a|doc|Group|revenue|AI cloud|2025|2025|100000000|usd||q=eq
+        b|doc|Group - cloud|revenue|AI cloud|2025|2025|70000000|usd||q=eq
+        c|doc|Group - API|revenue|AI cloud|2025|2025|{}|usd||q=eq
+    """
+    assert ("part_whole", "flag", of("a", "b", "c")) in alarms(named.format(60000000))
+    assert not alarms(named.format(25000000))

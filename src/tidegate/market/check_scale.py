@@ -1,7 +1,10 @@
 """Checks 1 to 3: powers of ten, wrong periods, and rates times days against totals."""
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from tidegate.market.claim import DAYS_OF, Claim, low_high, rate_days, stock
 from tidegate.market.finding import Corpus, Finding, ids, same_name, short
@@ -27,12 +30,15 @@ CONFUSIONS = {
 }
 ADDITIVE = ("tokens", "token", "calls", "requests", "queries", "visits", "prompts", "usd", "cny", "rmb", "eur", "jpy")
 MONTH_DAYS_MAX = 31
+LONGER = 1.5  # a span so much longer than another is not the same one with other days
 
 
 def check_scale(corpus: Corpus) -> Iterator[Finding]:
     """Words against value, rates against totals, and two figures of one thing."""
     for claim in corpus.claims:
         yield from _words_against_value(claim)
+    yield from _same_total_twice(corpus.claims)
+    yield from _calls_times_mean(corpus.claims)
     seen: set[frozenset[str]] = set()
     for left in corpus.claims:
         for right in corpus.claims:
@@ -112,13 +118,12 @@ def _comparable(left: Claim, right: Claim) -> bool:
         return False
     if not same_name(left.entity, right.entity) or not left.overlaps(right) or "ratio" in left.unit:
         return False
-    open_scope = "not said" in left.scope + right.scope or not left.scope or not right.scope
-    return left.platform == right.platform or open_scope or left.entity == right.entity
+    return left.alike_scope(right) or left.entity == right.entity
 
 
 def _pair(left: Claim, right: Claim) -> Finding | None:
     per_left, per_right = rate_days(left.unit, left.metric), rate_days(right.unit, right.metric)
-    same_scope = left.platform == right.platform or "not said" in left.scope + right.scope
+    same_scope = left.alike_scope(right)
     if per_left and not per_right and left.metric != right.metric:
         return _rate_times_days(left, right, per_left) if same_scope else None
     if per_left and per_right and per_left <= per_right and left.unit != right.unit:
@@ -126,6 +131,41 @@ def _pair(left: Claim, right: Claim) -> Finding | None:
     if left.unit == right.unit and left.metric == right.metric and left.source_id != right.source_id:
         return _two_sources(left, right)
     return None
+
+
+def _same_total_twice(claims: Sequence[Claim]) -> Iterator[Finding]:
+    """One total for a span and again for a part of it: what had piled up, told as one period's."""
+    totals = [c for c in claims if c.unit in ADDITIVE and c.period_end and not rate_days(c.unit, c.metric)]
+    for whole in totals:
+        for part in totals:
+            alike = same_name(part.entity, whole.entity) and part.metric == whole.metric and part.unit == whole.unit
+            if not alike or part.value != whole.value or not part.value or not part.alike_scope(whole):
+                continue
+            inside = whole.period_start <= part.period_start and part.end <= whole.end
+            if inside and whole.days >= LONGER * part.days:
+                yield Finding(
+                    kind="period_slip",
+                    verdict="flag",
+                    claims=ids([whole, part]),
+                    test=f"{short(float(whole.value))} in {whole.days} days and in {part.days} of them",
+                    expected=f"under {short(float(whole.value))} in the part",
+                    found=short(float(part.value)),
+                    reading="what had piled up by then was told as one period's",
+                )
+
+
+def _calls_times_mean(claims: Sequence[Claim]) -> Iterator[Finding]:
+    """Calls x mean tokens of a call = tokens, in one scope and period."""
+    means = [c for c in claims if re.fullmatch(r"tokens_per_(request|call)", c.unit) and c.value > 0]
+    for mean in means:
+        near = [c for c in claims if c.same_period(mean) and c.entity == mean.entity and c.scope == mean.scope]
+        calls = next((c for c in near if c.unit in ("calls", "requests") and c.value > 0), None)
+        total = next((c for c in near if c.unit == "tokens" and c.value > 0), None)
+        if calls and total and not re.search("prompt|completion|input|output", mean.metric + total.metric):
+            derived = float(mean.value) * float(calls.value)
+            test = f"{short(float(calls.value))} x {short(float(mean.value))} = {short(derived)}"
+            found = _judge(mean, total, (derived, derived * 0.95, derived * 1.05), test)
+            yield msgspec.structs.replace(found, claims=ids([mean, calls, total]))
 
 
 def _rate_times_days(rate: Claim, total: Claim, per: float) -> Finding | None:

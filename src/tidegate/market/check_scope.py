@@ -23,6 +23,7 @@ BASES = {  # word -> basis
     "users": "users",
     "visits": "visits",
 }
+WINDOWS = ("daily", "weekly", "monthly", "quarterly", "half_year", "yearly")
 VOLUMES = ("tokens", "calls", "requests", "persons", "people", "users", "usd", "cny", "visits")
 RATES_OF_EXCHANGE = {("usd", "cny"): (6.6, 7.4), ("eur", "cny"): (7.3, 8.5), ("usd", "jpy"): (135.0, 162.0)}
 
@@ -34,6 +35,7 @@ def check_scope(corpus: Corpus) -> Iterator[Finding]:
     yield from _bases(corpus.claims)
     yield from _currencies(corpus.claims)
     yield from _counter_words(corpus.claims)
+    yield from _windows_of_users(corpus.claims)
 
 
 # -- scope -------------------------------------------------------------------------
@@ -52,6 +54,7 @@ def per_day(claim: Claim) -> float | None:
 def _mismatches(corpus: Corpus) -> Iterator[Finding]:
     """One vendor's volume in two scopes, stated or as share x total, more than twice apart."""
     volumes = [one for one in corpus.claims if stock(one.unit) in VOLUMES and one.claim_id not in corpus.slips]
+    volumes = [one for one in volumes if "peak" not in one.metric]
     implied = [(total, share) for share in corpus.claims for total in volumes if _share_of(share, total)]
     for total, share in implied:
         rate = per_day(total)
@@ -233,6 +236,32 @@ def _exchange(left: str, right: str, ratio: float) -> str:
         if left in pair and (low <= ratio <= high or low <= 1 / ratio <= high):
             return f"apart by what {pair[0].upper()} is worth in {pair[1].upper()}"
     return ""
+
+
+def _windows_of_users(claims: Sequence[Claim]) -> Iterator[Finding]:
+    """Users in a day are at most those in a month; the same number for both names one of them wrongly."""
+    timed = [
+        (WINDOWS.index(found[1]), claim)
+        for claim in claims
+        if (found := re.match(rf"({'|'.join(WINDOWS)})_(?:active_)?users", claim.metric))
+    ]
+    for window, short_one in timed:
+        for longer, long_one in timed:
+            alike = organisation(short_one.entity) == organisation(long_one.entity) and short_one.alike_scope(long_one)
+            if window >= longer or not alike or not short_one.overlaps(long_one) or short_one.value < long_one.value:
+                continue
+            same = short_one.value == long_one.value
+            yield Finding(
+                kind="metric_word" if same else "part_whole",
+                verdict="flag" if same else "fail",
+                claims=ids([short_one, long_one]),
+                test=f"{short_one.metric} <= {long_one.metric}",
+                expected=f"under {short(float(long_one.value))}",
+                found=short(float(short_one.value)),
+                reading="one figure under two names"
+                if same
+                else "more users in the shorter time: the words are mixed up",
+            )
 
 
 def _counter_words(claims: Sequence[Claim]) -> Iterator[Finding]:

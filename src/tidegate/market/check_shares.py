@@ -181,10 +181,12 @@ def _parts(claims: Sequence[Claim]) -> Iterator[Finding]:
                     reading="a part is larger than its whole: the scopes differ, or one of the two is wrong",
                 )
     for whole, parts in wholes.values():
-        yield from _sum_of_parts(whole, [part for part in parts if part.part_of])
+        told = [part for part in parts if part.part_of]
+        yield from _sum_of_parts(whole, told or [p for p in parts if p.entity.startswith(f"{whole.entity} - ")], told)
 
 
-def _sum_of_parts(whole: Claim, parts: Sequence[Claim]) -> Iterator[Finding]:
+def _sum_of_parts(whole: Claim, parts: Sequence[Claim], told: Sequence[Claim]) -> Iterator[Finding]:
+    """told: the parts that say of what they are a part; parts by name only may overlap, so they are flagged at most."""
     if len(parts) < 2 or any(low_high(part)[0] > low_high(whole)[1] for part in parts):
         return
     low = sum(low_high(part)[0] for part in parts)
@@ -192,12 +194,12 @@ def _sum_of_parts(whole: Claim, parts: Sequence[Claim]) -> Iterator[Finding]:
     fits = low <= low_high(whole)[1] * 1.005
     yield Finding(
         kind="part_whole",
-        verdict="pass" if fits else "fail",
+        verdict="pass" if fits else "fail" if told else "flag",
         claims=ids([*parts, whole]),
         test=" + ".join(short(float(part.value)) for part in parts) + f" = {short(total)}",
         expected=f"at most {short(float(whole.value))}",
         found=short(total),
-        reading="" if fits else "the parts are more than the whole",
+        reading="" if fits else "the parts are more than the whole, or they overlap",
     )
 
 

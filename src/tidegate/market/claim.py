@@ -152,6 +152,13 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         """The scope without what narrows it: `OpenRouter platform, best weeks` -> `openrouter platform`."""
         return self.scope.split(",")[0].strip().lower()
 
+    def alike_scope(self, other: "Claim") -> bool:
+        """One platform, two spellings of one, or a scope that nobody told."""
+        if "not said" in self.scope + other.scope or not self.scope or not other.scope:
+            return True
+        a, b = words(self.platform), words(other.platform)
+        return a <= b or b <= a
+
     @property
     def is_share(self) -> bool:
         return self.unit in ("percent", "fraction") and bool(re.search(r"(^|_)share(_|$)", self.metric))
