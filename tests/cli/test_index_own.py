@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "build-an-index
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """The three files of the page."""
-    framework, plan = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+    framework, plan, _ = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.S)
     (table,) = re.findall(r"```text\n(.*?)```", PAGE.read_text("utf-8"), re.S)
     for name, text in (("framework.yml", framework), ("plan.yml", plan), ("table.csv", table)):
         (tmp_path / name).write_text(text, "utf-8")
@@ -45,11 +45,12 @@ def test_the_page_builds_its_index(files: Path) -> None:
         "DDD": 1.0,
     }
     cost = {"AAA": 1.0, "BBB": scaled(25, 30, 4), "CCC": scaled(12, 30, 4), "DDD": 100.0}
+    best = max((reach[unit] ** 2 * cost[unit]) ** (1 / 3) for unit in reach)
     for unit in reach:
         assert float(rows[unit]["reach"]) == pytest.approx(reach[unit], rel=1e-5)
         assert float(rows[unit]["cost"]) == pytest.approx(cost[unit], rel=1e-5)
         index = float(rows[unit]["index"])
-        assert index == pytest.approx((reach[unit] ** 2 * cost[unit]) ** (1 / 3), rel=1e-5)
+        assert index == pytest.approx(100 * (reach[unit] ** 2 * cost[unit]) ** (1 / 3) / best, rel=1e-5)
         assert float(rows[unit]["low_90"]) <= index <= float(rows[unit]["high_90"])
     assert [row["unit"] for row in rows.values()] == ["BBB", "AAA", "DDD", "CCC"]
     assert float(rows["CCC"]["present"]) == pytest.approx(2 / 3, rel=1e-5)
@@ -67,6 +68,21 @@ def test_what_was_done_is_said_beside_the_numbers(files: Path) -> None:
         "each weight drawn within 25 percent",
     ):
         assert said in done.stderr
+
+
+def test_every_choice_can_be_varied(files: Path) -> None:
+    """Other fills, scales and means, drawn gaps and bounds: the page's alternatives."""
+    page = PAGE.read_text("utf-8")
+    (files / "others.yml").write_text(re.findall(r"```yaml\n(.*?)```", page, re.S)[2], "utf-8")
+    options = ["--plan", str(files / "plan.yml"), "--labels", "area", "--vary", str(files / "others.yml")]
+    done = run(files, *options, "--runs", "500", "--format", "json")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert sum(row["first"] for row in rows) == pytest.approx(1, abs=1e-5)
+    assert all(0 <= row["low_90"] <= row["high_90"] <= 100 for row in rows)
+    assert "over 500 runs: imputation (" in done.stderr
+    again = run(files, *options, "--runs", "500", "--format", "json")
+    assert again.stdout == done.stdout  # the seed is part of the method
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,9 @@ def test_the_same_seed_draws_the_same_tables() -> None:
 
 
 def test_bounds_are_drawn_inside() -> None:
-    made = bounded(Table.of(["a", "b"], ["x"], [5, NAN]), {("b", "x"): (0, 2)})
+    made = bounded(Table.of(["a", "b", "c"], ["x"], [5, NAN, NAN]), {("b", "x"): (0, 2)})
     draws = multiple(made, 200, seed=3)[:, 1, 0]
+    assert (multiple(made, 9, seed=3)[:, 2, 0] <= 5).all()  # c is a gap beside it
     assert 0 <= draws.min() < 0.2
     assert 1.8 < draws.max() <= 2
 

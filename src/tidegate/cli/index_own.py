@@ -1,6 +1,5 @@
 """`tidegate index own`: an index of one's own, from a framework, a table and a plan in files."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,11 @@ from tidegate.cli.tables import Cell, print_table
 
 if TYPE_CHECKING:
     from tidegate.index.chain import Built, Plan
+    from tidegate.index.choices import Choice
     from tidegate.index.framework import Framework
 
+WEIGHTS_ALONE = "each weight drawn within 25 percent of its own; methods and errors of the data are not in it (--vary)"
+OPTIONS_SHOWN = 8
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
@@ -23,8 +25,9 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--unit", default="unit", show_default=True, help="The column with the codes of units.")
 @click.option("--labels", help="A column of TABLE by which gaps are filled (`impute: group_mean`).")
 @click.option("--map", "region_map", help="A region map, for the step `regions`.")
-@click.option("--runs", type=click.IntRange(1), default=1000, show_default=True, help="Draws of the weights.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
+@click.option("--vary", "others", type=FILE, help="What else each step could be, as YAML; default: weights alone.")
+@click.option("--runs", type=click.IntRange(1), default=1000, show_default=True, help="Runs behind the intervals.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the runs.")
 @click.option("--form", "--format", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 def own(  # noqa: PLR0913
     framework: Path,
@@ -34,6 +37,7 @@ def own(  # noqa: PLR0913
     unit: str,
     labels: str | None,
     region_map: str | None,
+    others: Path | None,
     runs: int,
     seed: int,
     form: str,
@@ -49,11 +53,13 @@ def own(  # noqa: PLR0913
     from tidegate.cli import need_extra
 
     need_extra("study")
+    from tidegate.index.alternatives import model_of, read_alternatives
     from tidegate.index.chain import Given, Plan, build, interval, read_plan, weighed
     from tidegate.index.evidence import read_map
     from tidegate.index.framework import read_framework
     from tidegate.index.table import IMPUTED
     from tidegate.index.tables import read_labels, read_table
+    from tidegate.index.uncertainty import vary
 
     made, chosen = read_framework(framework), read_plan(plan) if plan else Plan()
     columns = [size.code for size in made.sizes]
@@ -62,20 +68,36 @@ def own(  # noqa: PLR0913
         labels=read_labels(table, labels, unit) if labels else None,
         region_map=read_map(region_map) if region_map else None,
     )
-    built = build(made, read_table(table, weighed(made, chosen)[0].indicators, unit), chosen, given)
-    low, high = interval(built, made, chosen, runs=runs, seed=seed)
-    for note in notes(made, chosen, built):
+    raw = read_table(table, weighed(made, chosen)[0].indicators, unit)
+    built = build(made, raw, chosen, given)
+    first: list[float] | None = None
+    if others:
+        model, _ = model_of(made, raw, chosen, read_alternatives(others), given)
+        found = vary(model, runs, seed)
+        low, high, first = found.score.low, found.score.high, found.rank_probability[:, 0].tolist()
+        of = f"over {runs} runs: {'; '.join(varied(choice) for choice in model.factors)}"
+    else:
+        low, high = interval(built, made, chosen, runs=runs, seed=seed)
+        of = WEIGHTS_ALONE
+    for note in notes(made, chosen, built, of):
         click.echo(note, err=True)
     groups = [code for code in built.codes if code not in made.codes][:-1]
     last = built.stages[-2].table
     present = 1 - (last.missing | ((last.marks & IMPUTED) > 0)).mean(axis=1)
     rows: list[list[Cell]] = []
     for n in sorted(range(len(built.units)), key=lambda n: (built.ranks[n] != built.ranks[n], built.ranks[n])):
-        scores = [built.scores[n, -1], low[n], high[n], *(built.of(code)[n] for code in groups)]
+        index = built.scores[n, -1] if built.leader is None else built.leader[n]
+        scores = [index, low[n], high[n], *([first[n]] if first else []), *(built.of(code)[n] for code in groups)]
         rank = None if built.ranks[n] != built.ranks[n] else int(built.ranks[n])
         rows.append([rank, built.units[n], *(shown(float(x)) for x in scores), shown(float(present[n]))])
-    print_table(["rank", "unit", "index", "low_90", "high_90", *groups, "present"], rows, form, title=made.name)
-    sys.stdout.flush()
+    heads = ["rank", "unit", "index", "low_90", "high_90", *(["first"] if first else []), *groups, "present"]
+    print_table(heads, rows, form, title=made.name)
+
+
+def varied(choice: "Choice") -> str:
+    """A factor and what it may be; only how many where they are numbered."""
+    many = len(choice.options) > OPTIONS_SHOWN
+    return f"{choice.factor} ({len(choice.options) if many else ', '.join(choice.options)})"
 
 
 def shown(number: float) -> float | None:
@@ -83,7 +105,7 @@ def shown(number: float) -> float | None:
     return None if number != number else float(f"{number:.6g}")
 
 
-def notes(made: "Framework", plan: "Plan", built: "Built") -> list[str]:
+def notes(made: "Framework", plan: "Plan", built: "Built", of: str) -> list[str]:
     """Vintages, absent groups, what the steps did, and what the interval is of."""
     weights = made.effective_weights()
     absent = [f"{group.code} ({weights[group.code]:.0%} of the weight)" for group in made.groups if group.absent]
@@ -95,5 +117,5 @@ def notes(made: "Framework", plan: "Plan", built: "Built") -> list[str]:
         f"absent: {', '.join(absent) or 'none'}",
         *said,
         f"aggregation: {', '.join(plan.aggregation)}",
-        "low_90, high_90: each weight drawn within 25 percent of its own; methods and errors of the data are not in it",
+        f"low_90, high_90: {of}",
     ]

@@ -4,6 +4,7 @@ Figures are perturbed after denominators and imputation, so treatment and normal
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -84,6 +85,17 @@ def model_of(
         seed=others.seed,
     )
     return made, first.units
+
+
+def read_alternatives(file: Path) -> Alternatives:
+    """Alternatives from YAML. Raises IndexRefusal with file and field."""
+    try:
+        return msgspec.yaml.decode(file.read_bytes() or b"{}", type=Alternatives)
+    except OSError as error:
+        raise IndexRefusal(f"{file} cannot be read: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        fields = ", ".join(Alternatives.__struct_fields__)
+        raise IndexRefusal(f"{file} states no alternatives: {error}; fields are {fields}") from error
 
 
 def unique(own: T, others: tuple[T, ...]) -> tuple[T, ...]:

@@ -19,7 +19,7 @@ from tidegate.index.impute import impute_column, impute_group, impute_regression
 from tidegate.index.normalise import Normalisation, normalise
 from tidegate.index.outliers import Treatment, treat
 from tidegate.index.regions import to_regions
-from tidegate.index.scale import leader_scale, ranks
+from tidegate.index.scale import leader_scale, leader_scales, ranks
 from tidegate.index.screen import Screening, screen
 from tidegate.index.table import MARK_NAMES, IndexRefusal, Matrix, Table, Vector
 from tidegate.index.tree import Tree, tree_of
@@ -153,6 +153,7 @@ def interval(
 ) -> tuple[Vector, Vector]:
     """(n_units,) 5th and 95th percentile of the index, each weight drawn evenly within `spread` of its own.
 
+    On the scale of each run's leader where the plan says so.
     Of the weights alone: what other methods and errors of the data would change is not in it (`uncertainty`).
     """
     tree, weights = weighed(framework, plan)
@@ -163,7 +164,7 @@ def interval(
     for start in range(0, runs, RUNS_AT_ONCE):
         drawn = weights * rng.uniform(1 - spread, 1 + spread, (min(RUNS_AT_ONCE, runs - start), len(weights)))
         index[start : start + len(drawn)] = aggregate(values, tree, drawn, methods, plan.threshold)[..., -1]
-    low, high = np.quantile(index, [0.05, 0.95], axis=0)
+    low, high = np.quantile(leader_scales(index) if plan.leader else index, [0.05, 0.95], axis=0)
     return low, high
 
 

@@ -85,9 +85,10 @@ def multiple(table: Table, draws: int, seed: int) -> NDArray[np.float64]:
     found = np.empty((draws, *table.values.shape))
     for number, source in enumerate(np.random.SeedSequence(seed).spawn(draws)):
         rng = np.random.default_rng(source)
-        start = table.values
+        start = table.values.copy()
         if table.low is not None and table.high is not None:
-            start = np.where(table.low < table.high, rng.uniform(table.low, table.high), start)
+            cells = table.low < table.high  # never of a gap, whose bounds are NaN
+            start[cells] = rng.uniform(table.low[cells], table.high[cells])
         found[number] = _chained(start, rng, _donor)
     return found
 
