@@ -231,6 +231,15 @@ def test_build_prints_nine_regions_with_interval_ranks_and_coverage() -> None:
     assert [round(row["index_national"]) for row in rows] == [100, 80, 51, 39, 26, 28, 18, 21, 19]
 
 
+def test_every_score_links_to_its_figures_and_their_sources(tmp_path: Path) -> None:
+    """PROV: nine scores from seven figures each, every figure attributed to a source."""
+    run("build", "--provenance", str(tmp_path / "prov.json"))
+    found = json.loads((tmp_path / "prov.json").read_text())
+    assert len(found["wasDerivedFrom"]) == 9 * 7 == len(found["wasAttributedTo"])
+    assert len(found["wasGeneratedBy"]) == 9
+    assert "tg:source/aei-2025-09" in found["agent"]
+
+
 def test_the_same_choices_have_the_same_release_and_others_another() -> None:
     one, again = build(), build()
     assert one.release == again.release

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tidegate.index.regional import DEFAULT_MAP, Index, Spec, build
-from tidegate.index.regional_backtest import backtest
+from tidegate.index.regional_backtest import regional_backtest
 from tidegate.index.regional_sensitivity import dropped, sensitivity
 from tidegate.index.regional_vary import Space, every_choice, factor_names, multiverse, vary, worlds
 from tidegate.index.table import IndexRefusal
@@ -111,22 +111,40 @@ def test_every_output_says_vintage_reading_map_absence_and_interval(index: Index
 
 def test_the_back_test_counts_distance_between_shares(index: Index) -> None:
     """Total variation by hand: half the sum of absolute differences."""
-    found = backtest(index)
+    found = regional_backtest(index)
     shares, truth = found.shares["index"], found.shares["truth"]
     assert sum(shares.values()) == pytest.approx(1) and sum(truth.values()) == pytest.approx(1)
     by_hand = sum(abs(shares[region] - truth[region]) for region in shares) / 2
     assert found.lines[0].distance == pytest.approx(by_hand)
-    assert next(line for line in found.lines if line.predictor.startswith("last")).skill == 0
+    last = next(line for line in found.lines if line.predictor.startswith("last"))
+    assert last.skill == pytest.approx(1 - found.lines[0].distance / last.distance)
     assert "not offered in China" in found.bias
+
+
+def test_users_half_a_year_later_are_foretold_with_the_users_before(index: Index) -> None:
+    """The users that the index is tested on must not be in it."""
+    found = regional_backtest(index, "users")
+    of = index.evidence.by_place
+    share, people = of("ai_user_share", "2025-H1"), of("working_age_population", "2024")
+    users: dict[str, float] = {}
+    for place, percent in share.items():
+        if place in people:
+            region = str(index.map.region_of(place))
+            users[region] = users.get(region, 0.0) + percent * people[place]
+    total = sum(users[region] for region in index.regions)
+    by_hand = {region: users[region] / total for region in index.regions}
+    assert found.shares["last share (users, 2025-H1)"] == pytest.approx(by_hand)
+    with_users_of_h2 = dict(zip(index.regions, index.scores / index.scores.sum(), strict=True))
+    assert found.shares["index"] != pytest.approx(with_users_of_h2, abs=1e-4)
 
 
 def test_a_ledger_can_be_the_truth(index: Index) -> None:
     """All tokens from India: the share of South Asia is 1, and the index is far from it."""
-    found = backtest(index, {"IND": 5.0})
+    found = regional_backtest(index, "ledger", {"IND": 5.0})
     assert found.shares["truth"]["South Asia"] == 1
     assert found.lines[0].distance == pytest.approx(1 - found.shares["index"]["South Asia"])
     with pytest.raises(IndexRefusal, match="none of the regions has any use"):
-        backtest(index, {})
+        regional_backtest(index, "ledger", {})
 
 
 def test_without_claude_nothing_but_the_weights_changes(index: Index) -> None:

@@ -29,7 +29,12 @@ def index() -> None:
 @index.command()
 @choices
 @drawn_to("points and intervals")
-def build(chart: Path | None, **options: Any) -> None:
+@click.option(
+    "--provenance",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write PROV-JSON that links every score to its figures and their sources.",
+)
+def build(chart: Path | None, provenance: Path | None, **options: Any) -> None:
     """The index: point, 90 % interval, ranks and how likely they are, coverage, and what is absent.
 
     \b
@@ -45,6 +50,13 @@ def build(chart: Path | None, **options: Any) -> None:
         from tidegate.report.index_intervals import save_intervals
 
         save_intervals(made, chart)
+    if provenance:
+        import msgspec
+
+        from tidegate.index.release import provenance as links
+
+        linked = links(made.framework, made.figures, made.scores, made.release)
+        provenance.write_bytes(msgspec.json.format(msgspec.json.encode(linked), indent=2))
     columns, rows = index_rows(made)
     names = ["region", "rank", "index", "90 %", "ranks", "other reading", "absent filled", "P(rank 1, 2, ...) in %"]
     shown: list[list[Cell]] = []
@@ -136,25 +148,35 @@ def sensitivity(base: int, region: str | None, **options: Any) -> None:
 
 @index.command()
 @choices
+@click.option(
+    "--truth",
+    type=click.Choice(["claude", "users"]),
+    default="claude",
+    show_default=True,
+    help="Claude's use in April 2026, or Microsoft's users half a year after the index's.",
+)
 @click.option("--ledger", "ledger_path", type=click.Path(path_type=Path), help="Tokens of this ledger as the truth.")
-def backtest(ledger_path: Path | None, **options: Any) -> None:
-    """The index against later use, beside plain baselines. Default: Claude's use in April 2026.
+def backtest(truth: str, ledger_path: Path | None, **options: Any) -> None:
+    """The index against later use, beside plain baselines: skill says how much nearer the index comes than each.
 
     \b
     Example:
       tidegate index backtest
-      tidegate index backtest --china national --format json
+      tidegate index backtest --truth users --china national
+      tidegate index backtest --ledger my-ledger
     """
-    from tidegate.index.regional_backtest import backtest as tested
+    from tidegate.index.regional_backtest import regional_backtest
 
     made, form = built(options)
     ledger = ledger_tokens(ledger_path) if ledger_path else None
-    found = tested(made, ledger)
-    columns = ["predictor", "spearman", "kendall", "distance", "skill"]
+    found = regional_backtest(
+        made, "ledger" if ledger is not None else "users" if truth == "users" else "claude", ledger
+    )
+    columns = ["predictor", "spearman", "kendall", "distance", "skill_of_index"]
     rows = [[line.predictor, line.spearman, line.kendall, line.distance, line.skill] for line in found.lines]
     more = [
         f"Truth: {found.bias}.",
-        "Distance: half the sum of differences of shares. Skill: against the last known share.",
+        "Distance: half the sum of differences of shares. Skill: above 0 the index is nearer than that predictor.",
     ]
     show(made, columns, rows, form, more=more)
 
