@@ -70,6 +70,21 @@ def test_what_was_done_is_said_beside_the_numbers(files: Path) -> None:
         assert said in done.stderr
 
 
+def test_countries_become_regions_by_a_map_of_ones_own(files: Path) -> None:
+    """Users add up, speed and price are averaged by people; a map that leaves a unit out is refused."""
+    (files / "regions-two.csv").write_text("place,region,name\nAAA,N,\nBBB,N,\nCCC,S,\nDDD,S,\n", "utf-8")
+    (files / "plan.yml").write_text("steps: [regions]\nnormalisation: {name: none}\n", "utf-8")
+    options = ["--plan", str(files / "plan.yml"), "--map", str(files / "regions-two.csv"), "--format", "json"]
+    done = run(files, *options)
+    assert done.exit_code == 0, done.output
+    rows = {row["unit"]: row for row in json.loads(done.stdout)}
+    assert rows["N"]["reach"] == pytest.approx((29 + (10 * 80 + 40 * 45) / 50) / 2)
+    assert rows["S"]["cost"] == pytest.approx(-(25 * 12 + 5 * 4) / 30, rel=1e-5)
+    assert rows["S"]["reach"] == pytest.approx((6 + 15) / 2)  # C's speed is not known
+    (files / "regions-two.csv").write_text("place,region,name\nAAA,N,\nBBB,N,\nCCC,S,\n", "utf-8")
+    assert "map two leaves out DDD" in str(run(files, *options).exception)
+
+
 def test_every_choice_can_be_varied(files: Path) -> None:
     """Other fills, scales and means, drawn gaps and bounds: the page's alternatives."""
     page = PAGE.read_text("utf-8")

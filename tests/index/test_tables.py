@@ -49,11 +49,19 @@ def test_cells_are_numbers_intervals_or_missing(tmp_path: Path) -> None:
         ("unit,y\na,1\n", "has no column 'x'; its header is unit, y"),
         ("unit,x\n", "a header and no rows"),
         ("", "its header is empty"),
+        ("unit,x,x\na,1,2\n", "has two columns named 'x'; rename one"),
     ],
 )
 def test_what_is_none_is_named_with_line_and_mend(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(IndexRefusal, match=said):
         read_table(written(tmp_path, text), ["x"])
+
+
+def test_a_quoted_cell_may_hold_commas_and_lines(tmp_path: Path) -> None:
+    file = written(tmp_path, 'unit,name,x\na,"one, or\nthe other",3\nb,,many\n')
+    with pytest.raises(IndexRefusal, match="line 4, column x: 'many'"):
+        read_table(file, ["x"])
+    assert read_labels(file, "name") == {"a": "one, or\nthe other"}
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

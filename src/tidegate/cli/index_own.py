@@ -24,7 +24,7 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--sizes", type=FILE, help="A table of denominators and bases; default: columns of TABLE.")
 @click.option("--unit", default="unit", show_default=True, help="The column with the codes of units.")
 @click.option("--labels", help="A column of TABLE by which gaps are filled (`impute: group_mean`).")
-@click.option("--map", "region_map", help="A region map, for the step `regions`.")
+@click.option("--map", "region_map", help="A region map for the step `regions`: a name, or a file regions-NAME.csv.")
 @click.option("--vary", "others", type=FILE, help="What else each step could be, as YAML; default: weights alone.")
 @click.option("--runs", type=click.IntRange(1), default=1000, show_default=True, help="Runs behind the intervals.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the runs.")
@@ -66,7 +66,7 @@ def own(  # noqa: PLR0913
     given = Given(
         sizes=read_table(sizes or table, columns, unit) if columns else None,
         labels=read_labels(table, labels, unit) if labels else None,
-        region_map=read_map(region_map) if region_map else None,
+        region_map=read_map(*map_place(region_map)) if region_map else None,
     )
     raw = read_table(table, weighed(made, chosen)[0].indicators, unit)
     built = build(made, raw, chosen, given)
@@ -92,6 +92,12 @@ def own(  # noqa: PLR0913
         rows.append([rank, built.units[n], *(shown(float(x)) for x in scores), shown(float(present[n]))])
     heads = ["rank", "unit", "index", "low_90", "high_90", *(["first"] if first else []), *groups, "present"]
     print_table(heads, rows, form, title=made.name)
+
+
+def map_place(name: str) -> tuple[str] | tuple[str, Path]:
+    """Name, and folder where it was given as a file, of a region map."""
+    file = Path(name)
+    return (file.stem.removeprefix("regions-"), file.parent) if file.suffix == ".csv" else (name,)
 
 
 def varied(choice: "Choice") -> str:

@@ -5,6 +5,7 @@ is a 0. Other columns, such as names or labels, are read only by those who ask f
 """
 
 import csv
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -111,8 +112,10 @@ def _rows(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         raise IndexRefusal(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise IndexRefusal(f"{file}: byte {error.start} is not UTF-8 text; save it as UTF-8") from error
-    reader = csv.reader(text.splitlines())
+    reader = csv.reader(io.StringIO(text, newline=""))
     header = [name.strip() for name in next(reader, [])]
+    if twice := [name for place, name in enumerate(header) if name in header[:place]]:
+        raise IndexRefusal(f"{file} has two columns named {twice[0]!r}; rename one")
     rows = []
     for fields in reader:
         if not fields:
