@@ -125,3 +125,21 @@ def test_the_shipped_book_has_sixty_claims_of_its_own_each_with_source_date_and_
         assert claim.source_id and claim.publisher and claim.retrieved_from and claim.retrieved_at and claim.locator
         assert claim.confidence in tuple("ABCD") and claim.status
     assert len(shipped_claims()) > len(own)
+
+
+@pytest.mark.parametrize(
+    ("words", "qualifier"),
+    [
+        ("超100万亿", "gt"),
+        ("近30%", "lt"),
+        ("约70%", "approx"),
+        ("over 15 billion", "gt"),
+        ("nearly 50%", "lt"),
+        ("300+", "gt"),
+    ],
+)
+def test_the_words_tell_over_under_and_about_where_no_reader_did(words: str, qualifier: str) -> None:
+    (claim,) = claims_of(row(as_stated=words, note=""))
+    assert claim.qualifier == qualifier
+    (told,) = claims_of(row(as_stated=words, note="q=eq; read by hand"))
+    assert told.qualifier == "eq"

@@ -311,6 +311,21 @@ def test_evidence_of_another_scope_month_and_definition() -> None:
     }
 
 
+def test_evidence_about_something_else_is_not_held_against_a_claim() -> None:
+    """Internet users are no users of AI; 500 is not 480 told in another month."""
+    evidence = """
+        e1|maker|Brazil|ai_users|telemetry|2025-06|2025-06|20000000|persons||q=eq
+        e2|maker|Gemini|tokens_processed|all products|2025-05|2025-05|480000000000000|tokens||q=eq
+    """
+    assert not alarms(
+        """
+        a|one|Brazil|internet_users|survey|2025-06|2025-06|180000000|persons||q=eq
+        b|one|Gemini|tokens_processed|all products|2025-06|2025-06|500000000000000|tokens||q=eq
+        """,
+        evidence,
+    )
+
+
 def test_the_shipped_claims_fail_no_check_of_arithmetic() -> None:
     """What they disagree on is scope; their sums, growth and conversions are right."""
     verdicts = {(one.kind, one.verdict) for one in check_claims(shipped_claims(documents=False)) if one.is_alarm}

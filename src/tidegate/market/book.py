@@ -14,6 +14,11 @@ from tidegate.market.claim import QUALIFIERS, Claim, MarketError, check_unit, pa
 SHIPPED = Path(__file__).parent.parent / "data" / "market"
 NEEDED = ("entity", "metric", "period_start", "value", "unit")
 OTHER_NAMES = {"id": "claim_id", "seed_file": "source_id", "source": "source_id", "source_url": "retrieved_from"}
+SAID = {
+    "approx": r"约|左右|\babout\b|\baround\b|approximately|roughly|~",
+    "lt": r"近|不足|不到|以下|\bunder\b|less than|\bbelow\b|nearly|almost|up to|<",
+    "gt": r"超|突破|以上|[倍亿万个家%]?多(?!模)|余|至少|more than|\bover\b|at least|exceed|\d\+|>",
+}
 PERIOD_KINDS = ("instant", "span", "rate")
 
 
@@ -121,7 +126,7 @@ def _claim(row: dict[str, str], line: int) -> Claim:
     value, high = _number(row, "value"), _number(row, "value_hi") if row.get("value_hi") else None
     if high is not None and high < value:
         raise MarketError(f"value_hi {high} is below value {value}: a reversed bound; exchange them")
-    qualifier = row.get("qualifier") or _noted_qualifier(row.get("note", "")) or "eq"
+    qualifier = row.get("qualifier") or _noted_qualifier(row.get("note", "")) or _stated_qualifier(row)
     if qualifier not in QUALIFIERS:
         raise MarketError(f"qualifier {qualifier!r} is unknown; it may be {', '.join(QUALIFIERS)}")
     if qualifier == "range" and high is None:
@@ -153,6 +158,13 @@ def _claim(row: dict[str, str], line: int) -> Claim:
 def _noted_qualifier(note: str) -> str:
     found = re.match(r"q=(\w+)", note)
     return found[1] if found else ""
+
+
+def _stated_qualifier(row: dict[str, str]) -> str:
+    """Where no reader said it, what the words say: 近 and nearly are under, 超 and over above, 约 and about near."""
+    stated = row.get("as_stated", "").lower()
+    found = next((name for name, pattern in SAID.items() if re.search(pattern, stated)), "eq")
+    return "eq" if row["unit"] in ("yyyymm", "yyyy", "rank") else found
 
 
 def _day(row: dict[str, str], name: str, *, last: bool) -> dt.date:

@@ -9,7 +9,7 @@ from tidegate.market.claim import Claim, rate_days, stock, words
 from tidegate.market.finding import Corpus, Finding, ids, organisation, same_name, short
 
 SPELLING = 3
-NEAR = 0.05  # relative: the same figure
+NEAR = 0.005  # relative: the same figure
 APART = 2.0  # factor between definitions
 
 
@@ -77,7 +77,8 @@ def _definition(claim: Claim, rows: list[Claim]) -> Iterator[Finding]:
             continue
         factor = float(claim.value) / float(row.value)
         near = row.overlaps(claim)
-        if near and "users" in row.metric and not 1 / APART <= factor <= APART:
+        shared = (words(row.metric) & words(claim.metric)) - {"users", "monthly", "daily", "active"}
+        if near and shared and "users" in row.metric and not 1 / APART <= factor <= APART:
             found = f"{short(float(claim.value))}, a factor of {max(factor, 1 / factor):.1f}"
             yield _finding("definition_conflict", claim, row, f"{short(float(row.value))} ({row.scope})", found)
             return

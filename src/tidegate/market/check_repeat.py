@@ -23,9 +23,9 @@ def check_repeat(corpus: Corpus) -> Iterator[Finding]:
 def one_thing(left: Claim, right: Claim) -> bool:
     """Same entity, metric, unit, basis and platform, in times that overlap."""
     return (
-        words(left.entity) == words(right.entity)
-        and left.metric == right.metric
+        left.metric == right.metric
         and left.unit == right.unit
+        and words(left.entity) == words(right.entity)
         and left.platform == right.platform
         and not (left.basis and right.basis and left.basis != right.basis)
         and left.overlaps(right)

@@ -205,10 +205,12 @@ def _sum_of_parts(whole: Claim, parts: Sequence[Claim], told: Sequence[Claim]) -
 
 def _is_part(part: Claim, whole: Claim) -> bool:
     """Said so, or the same thing in the same time with more words on it: `top ten - Chinese` of `top ten`."""
+    if part.metric != whole.metric or not part.same_period(whole):
+        return False
     alike = stock(part.unit) == stock(whole.unit) and rate_days(part.unit, part.metric) == rate_days(
         whole.unit, whole.metric
     )
-    if not alike or part.metric != whole.metric or not part.same_period(whole):
+    if not alike:
         return False
     if part.part_of:
         return part.part_of.lower() in (whole.entity.lower(), whole.claim_id.lower()) and part.scope == whole.scope

@@ -5,11 +5,13 @@ import datetime as dt
 import math
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
 from tidegate.core.errors import TidegateError
 
+NAMES_KEPT = 65_536  # entries of a cache: every check compares the same few names again and again
 QUALIFIERS = ("eq", "approx", "gt", "lt", "range", "range_low", "range_high")
 APPROX = 0.1  # "about" is read as up to this part of the value
 UNIT_WORDS = frozenset(
@@ -200,6 +202,7 @@ def half_step(claim: Claim) -> float:
     return float(Decimal(1).scaleb(min(exponent, max(0, claim.value.adjusted() - 2)))) / 2 if claim.value else 0.5
 
 
+@lru_cache(NAMES_KEPT)
 def rate_days(unit: str, metric: str = "") -> float | None:
     """Days that the `per` of a unit or metric covers: tokens_per_day 1, tokens/month 30.44; None for a total."""
     found = re.search(r"(?:_per_|/)(second|minute|hour|day|week|month|quarter|year)\b", unit)
@@ -211,6 +214,7 @@ def rate_days(unit: str, metric: str = "") -> float | None:
     return DAYS_OF[found[1]] if found else None
 
 
+@lru_cache(NAMES_KEPT)
 def stock(unit: str) -> str:
     """What a unit counts, without its time: tokens_per_day and tokens are both tokens."""
     return re.sub(r"(_per_|/)(second|minute|hour|day|week|month|quarter|year)$", "", unit)
@@ -238,6 +242,7 @@ def parse_day(text: str, *, last: bool) -> dt.date:
     return dt.date.fromisoformat(text)
 
 
+@lru_cache(NAMES_KEPT)
 def words(text: str) -> frozenset[str]:
     """The words of a name, lower case, without filler: what two spellings of one entity share."""
     filler = {"the", "of", "in", "and", "all", "s"}

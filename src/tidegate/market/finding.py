@@ -2,12 +2,12 @@
 
 import csv
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
 from tidegate.market.book import SHIPPED
-from tidegate.market.claim import Claim, words
+from tidegate.market.claim import NAMES_KEPT, Claim, words
 
 ALARMS = ("fail", "fail_as_stated", "fail_soft", "flag", "flag_bounds", "flag_external")
 
@@ -45,6 +45,7 @@ def short(value: float) -> str:
     return f"{value:.4g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
 
 
+@lru_cache(NAMES_KEPT)
 def same_name(left: str, right: str) -> bool:
     """Whether one name's words are all in the other: `Doubao` and `Doubao models`, never two different adjectives."""
     a, b = words(left), words(right)
@@ -57,6 +58,7 @@ def _organisations() -> dict[str, str]:
         return {row["name"].lower(): row["organisation"] for row in csv.DictReader(file)}
 
 
+@lru_cache(NAMES_KEPT)
 def organisation(entity: str) -> str:
     """Whose product an entity is, by data/market/entities.csv; the name itself where nobody knows."""
     text = f" {' '.join(entity.lower().replace('(', ' ').replace(')', ' ').replace(',', ' ').split())} "
