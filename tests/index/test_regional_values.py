@@ -9,6 +9,7 @@ import pytest
 
 from tidegate.index.evidence import FACTS, Evidence, read_evidence, read_map
 from tidegate.index.framework import Framework, Indicator, Vintage, read_framework
+from tidegate.index.regional import Spec, build
 from tidegate.index.regional_columns import China, columns_of, coverage, region_table
 from tidegate.index.regional_scores import combined, group_scores, group_weights, leader_100, normalised
 from tidegate.index.table import ASSUMED, BOUNDED, IndexRefusal
@@ -43,6 +44,14 @@ def test_published_weights_give_the_rows_of_the_method(
     """Both readings of China, rounded; section 4.2 was computed by another program from other files."""
     assert list(framework.units) == REGIONS
     assert [round(value) for value in index_of(framework, china)] == published
+
+
+def test_equal_weights_and_the_geometric_mean_give_their_rows_too() -> None:
+    """Two more rows of section 4.2, by the survey: other weights lift North America, a zero-averse mean the leader."""
+    equal = build(Spec(china="national", weights={"A": 1.0, "C": 1.0, "S": 1.0, "G": 1.0}))
+    assert [round(value) for value in equal.scores] == [93, 100, 62, 42, 33, 35, 25, 24, 30]
+    geometric = build(Spec(china="national", mean="geometric"))
+    assert [round(value) for value in geometric.scores] == [100, 55, 42, 30, 14, 15, 10, 13, 5]
 
 
 def naive(china: str) -> dict[str, float]:
