@@ -349,6 +349,25 @@ def test_what_had_piled_up_told_as_one_years() -> None:
     assert not alarms(rows.format(600000000000))
 
 
+def test_a_weeks_tokens_told_as_a_months() -> None:
+    assert alarms("""
+        a|doc|Router X|weekly_tokens|platform|2026-05-04|2026-05-10|25700000000000|tokens||q=eq
+        b|doc|Router X|monthly_tokens|platform|2026-05|2026-05|25700000000000|tokens||q=eq
+    """) == {("period_slip", "flag", of("a", "b"))}
+
+
+@pytest.mark.parametrize(
+    ("unit", "metric"), [("persons", "weekly_users"), ("percent", "usage_change"), ("count", "models")]
+)
+def test_one_figure_of_any_unit_ten_times_as_large_in_another_source(unit: str, metric: str) -> None:
+    rows = f"""
+        a|one|ChatGPT|{metric}|app|2025-10|2025-10|80|{unit}||q=eq
+        b|two|ChatGPT|{metric}|app|2025-10|2025-10|{{}}|{unit}||q=eq
+    """
+    assert alarms(rows.format(8)) == {("scale_slip", "fail", of("a", "b"))}
+    assert alarms(rows.format("8.9")) == {("conflict", "flag", of("a", "b"))}
+
+
 def test_calls_times_their_mean_are_the_tokens() -> None:
     """2e9 calls x 2,500 tokens = 5e12."""
     rows = """

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from tidegate.market.check_scale import power_off
+from tidegate.market.check_scale import exact_power
 from tidegate.market.claim import Claim, low_high, rate_days, stock, words
 from tidegate.market.finding import Corpus, Finding, ids, same_name, short
 
@@ -134,7 +134,7 @@ def _conflicts(claims: Sequence[Claim]) -> Iterator[Finding]:
             if left.source_id >= right.source_id or pair in seen or not _same_key(left, right):
                 continue
             a, b = low_high(left), low_high(right)
-            if (a[0] <= b[1] and b[0] <= a[1]) or power_off(float(right.value), float(left.value)):
+            if (a[0] <= b[1] and b[0] <= a[1]) or exact_power(float(right.value), float(left.value)):
                 continue
             seen.add(pair)
             nearest = (b[0] - a[1]) if b[0] > a[1] else (a[0] - b[1])

@@ -11,6 +11,7 @@ from tidegate.market.finding import Corpus, Finding, ids, same_name, short
 from tidegate.market.words import NumberWordError, amounts
 
 PASS = math.log10(1.05)
+COPY = 0.01  # of log10, 2.3 %
 SLIP = 0.05  # of log10: a power of ten off, within 12 %
 PERIODS = {
     7.0: "a week for a day",
@@ -30,6 +31,7 @@ CONFUSIONS = {
 }
 ADDITIVE = ("tokens", "token", "calls", "requests", "queries", "visits", "prompts", "usd", "cny", "rmb", "eur", "jpy")
 MONTH_DAYS_MAX = 31
+PERIOD_WORD = r"(daily|weekly|monthly|quarterly|half_year|yearly|annual)_?"
 LONGER = 1.5  # a span so much longer than another is not the same one with other days
 
 
@@ -67,6 +69,12 @@ def power_off(stated: float, derived: float) -> int:
         return 0
     rho = math.log10(stated / derived)
     return round(rho) if abs(rho) > PASS and abs(rho - round(rho)) <= SLIP else 0
+
+
+def exact_power(stated: float, derived: float) -> int:
+    """As power_off, for two copies of one figure: its digits are the same, so the tolerance is narrow."""
+    off = power_off(stated, derived)
+    return off if off and abs(math.log10(stated / derived) - off) < COPY else 0
 
 
 def period_off(stated: float, derived: float) -> str:
@@ -114,7 +122,10 @@ def _near(left: float, right: float) -> bool:
 
 def _comparable(left: Claim, right: Claim) -> bool:
     """Rate and total, or two rates, or two totals of the same thing in the same time."""
-    if stock(left.unit) != stock(right.unit) or stock(left.unit).lower() not in ADDITIVE:
+    told_twice = left.unit == right.unit and left.metric == right.metric and left.source_id != right.source_id
+    if stock(left.unit) != stock(right.unit) or (stock(left.unit).lower() not in ADDITIVE and not told_twice):
+        return False
+    if left.unit in ("yyyymm", "yyyy", "rank"):
         return False
     if not same_name(left.entity, right.entity) or not left.overlaps(right) or "ratio" in left.unit:
         return False
@@ -138,7 +149,8 @@ def _same_total_twice(claims: Sequence[Claim]) -> Iterator[Finding]:
     totals = [c for c in claims if c.unit in ADDITIVE and c.period_end and not rate_days(c.unit, c.metric)]
     for whole in totals:
         for part in totals:
-            alike = same_name(part.entity, whole.entity) and part.metric == whole.metric and part.unit == whole.unit
+            measure = {re.sub(PERIOD_WORD, "", one.metric) for one in (part, whole)}
+            alike = same_name(part.entity, whole.entity) and len(measure) == 1 and part.unit == whole.unit
             if not alike or part.value != whole.value or not part.value or not part.alike_scope(whole):
                 continue
             inside = whole.period_start <= part.period_start and part.end <= whole.end
@@ -246,9 +258,8 @@ def _period_of(stated: float, rate: Claim) -> str:
 
 
 def _two_sources(left: Claim, right: Claim) -> Finding | None:
-    off = power_off(float(right.value), float(left.value))
-    exact = off and abs(math.log10(float(right.value) / float(left.value)) - off) < 0.01
-    if not exact or not _close_in_time(left, right):
+    off = exact_power(float(right.value), float(left.value))
+    if not off or not left.overlaps(right) or not _close_in_time(left, right):
         return None
     return Finding(
         kind="scale_slip",
