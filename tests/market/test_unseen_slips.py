@@ -311,6 +311,21 @@ def test_evidence_of_another_scope_month_and_definition() -> None:
     }
 
 
+def test_evidence_that_knows_the_figure_with_other_zeros() -> None:
+    """140e12 a day in March, printed as 1.4 quadrillion."""
+    evidence = "e|bureau|China|tokens_per_day|national average|2026-03|2026-03|140000000000000|tokens_per_day||q=gt"
+    rows = "a|page|China|tokens_per_day|national average|2026-03|2026-03|{}|tokens_per_day||q=gt"
+    assert alarms(rows.format(1400000000000000), evidence) == {("scale_slip", "flag_external", of("a"))}
+    assert not alarms(rows.format(140000000000000), evidence)
+
+
+def test_a_country_named_us_is_one_among_countries() -> None:
+    assert ("share_sum", "fail", of("a", "b")) in alarms("""
+        a|one|US|traffic_share|chat sites|2026|2026|70|percent||q=eq
+        b|one|Japan|traffic_share|chat sites|2026|2026|45|percent||q=eq
+    """)
+
+
 def test_evidence_about_something_else_is_not_held_against_a_claim() -> None:
     """Internet users are no users of AI; 500 is not 480 told in another month."""
     evidence = """

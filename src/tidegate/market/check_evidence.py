@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 import msgspec
 
+from tidegate.market.check_scale import exact_power
 from tidegate.market.claim import Claim, rate_days, stock, words
 from tidegate.market.finding import Corpus, Finding, ids, organisation, same_name, short
 
 SPELLING = 3
 NEAR = 0.005  # relative: the same figure
+MONTH_DAYS = 31
 APART = 2.0  # factor between definitions
 
 
@@ -21,6 +23,7 @@ def check_evidence(corpus: Corpus) -> Iterator[Finding]:
         for finding in _scope(claim, rows):
             labels.setdefault((claim.source_id, finding.expected, finding.found), []).append(finding)
         yield from _month(claim, rows)
+        yield from _slip(claim, rows)
         yield from _event(claim, rows)
         yield from _definition(claim, rows)
     for same in labels.values():
@@ -60,6 +63,18 @@ def _month(claim: Claim, rows: list[Claim]) -> Iterator[Finding]:
     if others and len(others) == len(same) and rate_days(claim.unit) is None:
         span = f"{others[0].period_start} to {others[0].period_end}"
         yield _finding("date_mislabel", claim, others[0], span, f"{claim.period_start} to {claim.period_end}")
+
+
+def _slip(claim: Claim, rows: list[Claim]) -> Iterator[Finding]:
+    """The same figure is known with more or fewer zeros: same entity, measure, scope and month."""
+    for row in rows:
+        one = words(row.entity) == words(claim.entity) and row.metric == claim.metric and row.unit == claim.unit
+        near = abs((row.period_start - claim.period_start).days) <= MONTH_DAYS
+        if one and near and _alike(row.scope, claim.scope) and claim.unit not in ("yyyymm", "rank"):
+            off = exact_power(float(claim.value), float(row.value))
+            if off:
+                yield _finding("scale_slip", claim, row, short(float(row.value)), f"{claim.value:g}, off by 10^{off}")
+                return
 
 
 def _event(claim: Claim, rows: list[Claim]) -> Iterator[Finding]:

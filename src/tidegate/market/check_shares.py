@@ -37,7 +37,8 @@ def _axis(claim: Claim) -> str:
     if claim.metric in NAMED_CUTS:
         return "entity"
     named = words(claim.entity)
-    hit = [axis for axis, terms in AXES.items() if named & terms]
+    of_models = bool(named & {"models", "model", "模型"})  # "US" alone is a country among countries
+    hit = [axis for axis, terms in AXES.items() if named & terms and (of_models or axis not in ("origin", "size"))]
     return "+".join(sorted(hit)) if hit else "entity"
 
 
