@@ -67,7 +67,7 @@ class Recorder:
             for _, failed in waiting:
                 try:
                     failed(_unavailable())
-                except Exception:  # as above
+                except Exception:  # a mistake in one call: the log has it whole, and the others are refused
                     log.exception("journal: a call failed after its record could not be written")
             return
         for then, _ in waiting:

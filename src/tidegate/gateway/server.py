@@ -105,12 +105,10 @@ class Server:
 
     def exchange_for(self, client: "ClientConnection", request: Request, key: "Key | None") -> Any:
         """Who serves this request: a call, one of the gateway's own pages, or the console behind its socket."""
-        operation = operation_of(request.path, request.query) if request.method == b"POST" else None
+        operation = self.call_of(request.method, request.path, request.query)
         if operation is not None:
             assert key is not None  # needs_key holds for every call path
-            is_special = operation.is_media or operation.counts_only
-            kind = self._kind_of(operation) if is_special else Exchange
-            call = kind(self, client, request, key, operation)
+            call = self._kind_of(operation)(self, client, request, key, operation)
             if self.sampler is not None:
                 self.sampler.offer(call)
             return call
