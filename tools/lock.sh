@@ -23,11 +23,11 @@ compile() { # OUT ARGUMENT...
   rm "$out.new"
 }
 
-compile "$all" --extra up --extra prices --extra cloud --extra local --group dev
+compile "$all" --extra up --extra prices --extra cloud --extra postgres --extra redis --extra local --group dev
 compile requirements/core.txt --constraint "$all"
 compile requirements/serve.txt --constraint "$all" --extra serve
 compile requirements/up.txt --constraint "$all" --extra up
 compile requirements/local.txt --constraint "$all" --extra local
-compile requirements/dev.txt --constraint "$all" --extra up --extra prices --extra cloud --group dev
+compile requirements/dev.txt --constraint "$all" --extra up --extra prices --extra cloud --extra postgres --extra redis --group dev
 compile requirements/oracles.txt --constraint "$all" --group oracles
 wc -l requirements/*.txt

@@ -4,9 +4,13 @@ TidegateError                     anything of ours, also off the wire (exit code
 ├── ConfigError                   the installation cannot start as configured
 ├── LedgerError                   a ledger that cannot be read or written
 ├── CatalogError                  facts that contradict themselves or are missing
+├── AccountsError                 accounts that cannot be read, or a wish they cannot grant
+│   └── QuotaStoreError           whoever grants slices of quotas cannot be reached
 └── GatewayError                  becomes an HTTP reply; status and code sit on the class
     ├── InvalidRequest            400  malformed body or field
     ├── Unauthenticated           401  no key, or one that is not valid
+    ├── PaymentRequired           402  a money quota is used up; the text names it
+    ├── Forbidden                 403  the key may not call this model, or not from there
     ├── ModelNotFound             404  no route serves the model
     ├── PriceUnknown              404  a route exists, but nobody knows its price
     ├── PathNotFound              404
@@ -15,6 +19,7 @@ TidegateError                     anything of ours, also off the wire (exit code
     ├── PayloadTooLarge           413
     ├── UnsupportedEncoding       415
     ├── TooEarly                  425  sent before the TLS handshake was over: it may be a replay
+    ├── QuotaExceeded             429  a rate is used up; the text names it
     ├── HeadersTooLarge           431
     ├── InternalError             500
     ├── ClientGone                499  never sent: what the row says when the caller left
@@ -46,6 +51,14 @@ class CatalogError(TidegateError):
     """Catalog facts are missing or contradict each other; the text names the entry."""
 
 
+class AccountsError(TidegateError):
+    """Accounts cannot be read or written, or what is asked of them contradicts itself; the text names the entry."""
+
+
+class QuotaStoreError(AccountsError):
+    """Whoever grants slices of quotas cannot be reached."""
+
+
 class GatewayError(TidegateError):
     """An error that becomes an HTTP reply.
 
@@ -70,6 +83,14 @@ class InvalidRequest(GatewayError):
 
 class Unauthenticated(GatewayError):
     status, code, kind = 401, "invalid_api_key", "authentication_error"
+
+
+class PaymentRequired(GatewayError):
+    status, code, kind = 402, "insufficient_quota", "insufficient_quota"
+
+
+class Forbidden(GatewayError):
+    status, code, kind = 403, "forbidden", "permission_error"
 
 
 class ModelNotFound(GatewayError):
@@ -114,6 +135,10 @@ class UnsupportedEncoding(GatewayError):
 
 class TooEarly(GatewayError):
     status, code, kind = 425, "too_early", "invalid_request_error"
+
+
+class QuotaExceeded(GatewayError):
+    status, code, kind = 429, "rate_limit_exceeded", "rate_limit_error"
 
 
 class HeadersTooLarge(GatewayError):
