@@ -57,9 +57,9 @@ def test_readings_name_models_that_the_catalog_knows_and_differ_from_it() -> Non
             assert catalog.model_of(model).weights not in (weights, "unknown"), model
 
 
-def test_a_reading_may_leave_models_out_of_both_sides(facts_of: Build) -> None:
-    """Two of four tokens are open, one of them an embedding's: 1 of 3 are without it."""
+def test_price_lists_of_the_time_are_a_reading_of_their_own(facts_of: Build) -> None:
+    """They do not list embeddings: one of four tokens is open to them, two of four to the catalog."""
     models = {"deepseek/deepseek-r1": 1.0, "qwen/qwen3-embedding-8b": 1.0, "anthropic/claude-sonnet-4": 2.0}
     told = open_notes(facts_of(month_of("2026-03-01", 31, models)), Params(grain="month"))
     assert told[0] == "- open weights as the catalog has them: 2026-03 50.0 %"
-    assert any("embedding models left out: 2026-03 33.3 % (" in note for note in told)
+    assert any("as the price lists of the time had it: 2026-03 25.0 % (" in note for note in told)

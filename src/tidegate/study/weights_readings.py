@@ -21,14 +21,10 @@ _GROUP = "concat(CASE WHEN origin = 'cloaked' THEN 'unknown' ELSE weights END, '
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True, rename={"weights": "as"}):
-    """One way to read: the weights of some models, what speaks for them, and where it can be seen.
-
-    leave_out: models whose tokens are counted on neither side.
-    """
+    """One way to read: the weights of some models, what speaks for them, and where it can be seen."""
 
     reading: str
     weights: dict[str, Weights]
-    leave_out: tuple[str, ...] = ()
     why: str
     source: str
     checked: str
@@ -57,10 +53,10 @@ def reading_notes(figure: str, facts: Facts, source: Source, params: Params, tab
         by_model = tabulate(figure, facts, source, asked, Ask(group=_GROUP, of="models"))
         for period in by_model.coverage.kept[-PERIODS_MAX:]:
             groups = by_model.sums[period]
-            catalogs = _open_share(facts, groups, {}, ())
+            catalogs = _open_share(facts, groups, {})
             lines[""].append(f"{_name(period, params)}{days} {percent(catalogs)}")
             for reading in readings():
-                share = _open_share(facts, groups, reading.weights, reading.leave_out)
+                share = _open_share(facts, groups, reading.weights)
                 if round(share, 4) != round(catalogs, 4):
                     lines[reading.reading].append(f"{_name(period, params)}{days} {percent(share)}")
     whys = {reading.reading: reading.why for reading in readings()}
@@ -83,14 +79,12 @@ def _early(table: Table, params: Params) -> tuple[Params, str] | None:
     return msgspec.structs.replace(params, window=window), f" ({present} of {total} days)"
 
 
-def _open_share(facts: Facts, groups: dict[str, int], weights: dict[str, Weights], leave_out: tuple[str, ...]) -> float:
+def _open_share(facts: Facts, groups: dict[str, int], weights: dict[str, Weights]) -> float:
     """Open over everything, with these models' weights in the place of the catalog's."""
     openly = whole = 0
     for group, value in groups.items():
         known, _, model = group.partition("|")
         slug = facts.makers.catalog.resolve(model).model if model else ""
-        if slug in leave_out:
-            continue
         whole += value
         if weights.get(slug, known) == "open":
             openly += value
