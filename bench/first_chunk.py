@@ -3,7 +3,7 @@
 import contextlib
 
 from harness.events import Direct, check_streams, checked_streams
-from harness.first_load import Job, Seen, Way
+from harness.first_load import TURN_CALLS, Job, Seen, Way
 from harness.forms import CHAT
 from harness.paced import PacedProvider
 from harness.peers import FAST
@@ -35,8 +35,9 @@ def measure(setting: Setting) -> Claim:
         title="Time added to the first chunk of a stream",
         unit="call",
         conditions="streams of one event, one at a time on a kept-alive connection, straight to the provider and "
-        "through each subject in turn; from the request's write to the read that holds the first event; added: the "
-        f"quantile less that of the calls without a gateway in the same round of {setting.seconds:g} s",
+        f"through each subject, {TURN_CALLS} calls in turn; from the request's write to the read that holds the first "
+        "event; added: the quantile less that of the calls without a gateway in the same round of "
+        f"{setting.seconds:g} s",
         date=now(),
         rounds=setting.rounds,
         series={name: _series(name, made[1:]) for name in ways},
