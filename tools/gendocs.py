@@ -30,6 +30,7 @@ TABLES = (
     ("gateway", config.Gateway, "[gateway]"),
     ("limits", config.Limits, "[limits]"),
     ("ledger", config.Ledger, "[ledger]"),
+    ("accounts", config.Accounts, "[accounts]"),
     ("upstream", config.Upstream, "[upstream]"),
     ("labels", config.Labels, "[labels]"),
     ("", config.TenantConfig, "[tenants.NAME]"),

@@ -84,6 +84,42 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seal_interval_s: Annotated[Positive, _help("how often closed segments are sealed into Parquet")] = 60.0
 
 
+class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tenants, keys, quotas and wallets, and how workers hold slices of quotas."""
+
+    database_url: Annotated[
+        str,
+        _help(
+            "`postgresql://user:password@host/name`, for several hosts on one database; "
+            "default: SQLite, `accounts.sqlite` in the home"
+        ),
+    ] = ""
+    secret_file: Annotated[
+        str,
+        _help(
+            "keys the hashes of API keys and end users; hosts on one database need the same. "
+            "Default: `secret` in the home"
+        ),
+    ] = ""
+    operator_key_file: Annotated[
+        str, _help("encrypts stored provider keys; made at first use. Default: `operator.key` in the home")
+    ] = ""
+    quota_store: Annotated[
+        Literal["database", "memory", "redis"],
+        _help(
+            "who hands out slices of quotas: the accounts database; `memory`: this process alone, for one worker "
+            "and for tests; `redis`: Redis or Valkey in front of the database"
+        ),
+    ] = "database"
+    redis_url: Annotated[str, _help("`redis://[user:password@]host:port/0`, with quota_store `redis`")] = ""
+    lease_s: Annotated[
+        float, Meta(ge=2), _help("how long a worker may spend a slice of a quota without hearing from its store")
+    ] = 10.0
+    quota_wait_s: Annotated[
+        float, Meta(ge=0), _help("how long a call waits for money that other calls have reserved, before its 402")
+    ] = 5.0
+
+
 class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How providers are reached; a provider may override each with its own value."""
 
@@ -202,6 +238,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gateway: Gateway = Gateway()
     limits: Limits = Limits()
     ledger: Ledger = Ledger()
+    accounts: Accounts = Accounts()
     upstream: Upstream = Upstream()
     labels: Labels = Labels()
     tenants: Annotated[dict[str, TenantConfig], _help("tenants by name")] = {}
@@ -240,6 +277,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "gateway": Gateway,
     "limits": Limits,
     "ledger": Ledger,
+    "accounts": Accounts,
     "upstream": Upstream,
     "labels": Labels,
 }
@@ -329,6 +367,8 @@ def _check(config: Config) -> None:
         raise ConfigError("gateway.tls_cert_file and gateway.tls_key_file go together: set both or neither")
     if config.labels.labeller == "model" and not config.labels.model:
         raise ConfigError("labels.labeller is `model`, and labels.model does not say which; name one that is served")
+    if config.accounts.quota_store == "redis" and not config.accounts.redis_url:
+        raise ConfigError("accounts.quota_store is `redis`, and accounts.redis_url does not say where; set both")
     for network in config.gateway.trusted_forwarders:
         try:
             ipaddress.ip_network(network)

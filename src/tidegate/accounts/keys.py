@@ -15,6 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from tidegate.accounts import schema
+from tidegate.accounts.database import open_database, touch, url_in
 from tidegate.core.errors import ConfigError, TidegateError
 from tidegate.core.ids import KEY_PREFIX
 
@@ -54,15 +55,11 @@ class Accounts:
     """The accounts database of one installation."""
 
     def __init__(self, url: str, pepper: bytes) -> None:
-        self._engine = sa.create_engine(url)
+        self.database = open_database(url)
         self._pepper = pepper
-        try:
-            schema.metadata.create_all(self._engine)
-        except sa.exc.OperationalError:
-            schema.metadata.create_all(self._engine)  # another process made the tables at the same moment
 
     def close(self) -> None:
-        self._engine.dispose()
+        self.database.close()
 
     @property
     def pepper(self) -> bytes:
@@ -100,7 +97,8 @@ class Accounts:
             "billing_country": billing_country,
         }
         try:
-            with self._engine.begin() as connection:
+            with self.database.writing() as connection:
+                touch(connection)
                 connection.execute(sa.insert(schema.keys).values(values))
         except sa.exc.IntegrityError:
             raise TidegateError("this secret is already a key; `tidegate keys list` shows them") from None
@@ -109,7 +107,7 @@ class Accounts:
     def list_keys(self) -> list[Key]:
         """All keys, oldest first, revoked ones included."""
         columns = [schema.keys.c[name] for name in Key.__struct_fields__]
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(sa.select(*columns).order_by(schema.keys.c.created_us, schema.keys.c.key_id))
             return [Key(**row) for row in rows.mappings()]
 
@@ -117,7 +115,7 @@ class Accounts:
         """Revoke the key with this id, or every valid key of this name; the ids. Raises KeyNotFound."""
         table = schema.keys
         chosen = (table.c.key_id == id_or_name) | (table.c.name == id_or_name)
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             ids = [
                 row[0]
                 for row in connection.execute(sa.select(table.c.key_id).where(chosen, table.c.revoked_us.is_(None)))
@@ -125,6 +123,7 @@ class Accounts:
             if not ids:
                 raise KeyNotFound(f"no valid key has the id or name {id_or_name!r}; `tidegate keys list` shows all")
             now = time.time_ns() // 1000
+            touch(connection)
             connection.execute(sa.update(table).where(table.c.key_id.in_(ids)).values(revoked_us=now))
         return ids
 
@@ -132,7 +131,7 @@ class Accounts:
         """Every key that is not revoked, by the hash of its secret: what a worker keeps in memory."""
         columns = [schema.keys.c[name] for name in Key.__struct_fields__]
         query = sa.select(schema.keys.c.secret_hash, *columns).where(schema.keys.c.revoked_us.is_(None))
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             found = {}
             for row in connection.execute(query).mappings():
                 fields = dict(row)
@@ -141,15 +140,8 @@ class Accounts:
             return found
 
     def version(self) -> int:
-        """A number that changes when another process has written (SQLite's `data_version`). Cheap: read every second.
-
-        Always read on the same connection, which this object keeps for it.
-        """
-        if not hasattr(self, "_version_connection"):
-            self._version_connection = self._engine.connect()
-        version = int(self._version_connection.exec_driver_sql("PRAGMA data_version").scalar_one())
-        self._version_connection.rollback()
-        return version
+        """As `Database.version`."""
+        return self.database.version()
 
 
 def hash_secret(pepper: bytes, secret: bytes) -> bytes:
@@ -157,10 +149,13 @@ def hash_secret(pepper: bytes, secret: bytes) -> bytes:
     return hashlib.blake2b(secret, key=pepper, digest_size=32).digest()
 
 
-def open_accounts(home: Path) -> Accounts:
-    """The accounts of the installation in `home`, made if they do not exist."""
+def open_accounts(home: Path, database_url: str = "") -> Accounts:
+    """The accounts of the installation in `home`, made if they do not exist.
+
+    database_url: `[accounts] database_url`; empty: SQLite in the home.
+    """
     home.mkdir(parents=True, exist_ok=True)
-    return Accounts(f"sqlite:///{home / 'accounts.sqlite'}", read_secret(home))
+    return Accounts(database_url or url_in(home), read_secret(home))
 
 
 def read_secret(home: Path) -> bytes:

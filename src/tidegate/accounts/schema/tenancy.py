@@ -1,8 +1,17 @@
-"""Tables of the accounts database, on SQLite or PostgreSQL."""
+"""Who may call: keys; and the row that tells workers that something changed."""
 
 import sqlalchemy as sa
 
-metadata = sa.MetaData()
+from tidegate.accounts.schema.base import metadata
+
+state = sa.Table(  # one row
+    "accounts_state",
+    metadata,
+    sa.Column("state_id", sa.Integer, primary_key=True, autoincrement=False),  # always 1
+    sa.Column("version", sa.BigInteger, nullable=False),  # bumped by every change that workers must see
+    sa.Column("database_id", sa.String(32), nullable=False),  # random, made with the tables
+    sa.Column("secret_check", sa.String(64), nullable=False),  # tells a host whose `secret` is not the others'; "" none
+)
 
 keys = sa.Table(
     "keys",

@@ -1,0 +1,1 @@
+"""Wallets and the entries that balance them."""

@@ -1,0 +1,1 @@
+"""Vouchers, top-ups, exchange rates, and group prices."""

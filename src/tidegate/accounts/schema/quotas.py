@@ -1,0 +1,1 @@
+"""Quotas, their windows, and what each worker holds of them."""
