@@ -1,0 +1,1 @@
+"""Money that comes in: vouchers, top-ups, exchange rates; and what tenants are charged: price groups."""
