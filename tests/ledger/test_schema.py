@@ -87,3 +87,15 @@ def test_every_column_has_a_type_and_a_sentence():
     assert kinds["is_byok"] == "BOOLEAN"
     assert kinds["cost_basis"] == "VARCHAR"
     assert kinds["task_tags"] == "STRUCT(path VARCHAR, confidence_ppm BIGINT)[]"
+
+
+def test_a_row_of_before_accounts_keeps_its_leaf():
+    """`operator_loss_nano_usd` came between other columns: where it is null, no byte of a row tells of it."""
+    old = (
+        b'{"generation_id":"g1","ts":1750000000000000,"source_id":"own","cost_nano_usd":17,"cost_basis":"metered",'
+        b'"price_id":"m@p#2025-01-01","duration_us":5}'
+    )
+    row = msgspec.json.decode(old, type=Row)
+    assert canonical_bytes(row) == old
+    lossy = canonical_bytes(msgspec.structs.replace(row, operator_loss_nano_usd=3))
+    assert lossy.replace(b'"operator_loss_nano_usd":3,', b"") == old

@@ -98,6 +98,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         CostBasis | None, column("money", "`provider_reported`, `metered`, `estimated_partial` or `unknown`")
     ] = None
     price_id: Annotated[str | None, column("money", "the dated price the row was charged at")] = None
+    operator_loss_nano_usd: Annotated[
+        int | None,
+        column("money", "what the call cost above its reservation, which the operator bears; null where nothing"),
+    ] = None
 
     duration_us: Annotated[int | None, column("time", "request arrival to last byte, microseconds")] = None
     time_to_first_chunk_us: Annotated[
