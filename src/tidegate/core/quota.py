@@ -56,6 +56,8 @@ class LeaseAsk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `granted`: what the worker knows it was granted. `returned`: what it gives back of that, now included. `spent`:
     what its finished calls came to. granted - returned - spent is what it still may spend or has reserved.
     `want`: what it would like beyond that; the store grants no less than `want_min` (one call's reservation), or none.
+    want_min 0: to have some in hand; only a refused `want_min` makes other workers give back.
+    A rate may be spent above what was granted (a call that came out larger): the store takes that in as it is.
     """
 
     window: WindowKey
@@ -69,7 +71,8 @@ class LeaseAsk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class LeaseAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The store's word on it.
 
-    `granted`: total granted to this worker; what is above its own total is new. `remaining`: what nobody holds.
+    `granted`: total granted to this worker, to be taken over as it is: what is above the worker's own total is new; it
+    is below it where the lease of a rate had ended in the meantime. `remaining`: what nobody holds.
     `unspent`: what others hold and have not spent by their last word: it may come back. `is_contended`: somebody
     wants more than remains: give back what no call needs. `retry_us`: when the window gives again, where it does.
     `limit`: in force now.
