@@ -10,7 +10,7 @@ from tidegate.gateway.openrouter_errors import CHUNKED, Identity, own_error
 from tidegate.gateway.replies import call_headers, header_list
 
 if TYPE_CHECKING:
-    from tidegate.gateway.exchange import Exchange
+    from tidegate.gateway.call import Call
 
 
 REQUEST_IDS: Final = {"anthropic": b"request-id"}  # where a dialect's SDKs look for it, beside `x-request-id`
@@ -19,7 +19,7 @@ SIGNS_OF_LIFE: Final = {"gemini": b"\n\n"}
 """Google's SDKs take any line that is not empty and no `data:` for an error's; an event without lines they skip."""
 
 
-def show_life(exchange: "Exchange") -> None:
+def show_life(exchange: "Call") -> None:
     """Let the caller of a stream, and proxies on the way, see that it lives; where nothing may stand, nothing."""
     client, relay = exchange.client, exchange.relay
     if not exchange.client_gone and not client.is_clogged and (relay is None or relay.is_between_events):
@@ -27,7 +27,7 @@ def show_life(exchange: "Exchange") -> None:
         client.write_stream(SIGNS_OF_LIFE.get(exchange.operation.dialect.name, COMMENT))
 
 
-def begin_stream(exchange: "Exchange") -> None:
+def begin_stream(exchange: "Call") -> None:
     """The head of a streamed reply, unless it was sent or nobody is there."""
     if exchange.client_gone or exchange.reply_started:
         return
@@ -37,7 +37,7 @@ def begin_stream(exchange: "Exchange") -> None:
     exchange.client.begin_stream(exchange.operation.stream_type, extra)
 
 
-def send_answer(exchange: "Exchange") -> None:
+def send_answer(exchange: "Call") -> None:
     """The end of the stream, the provider's reply, or the error that came instead."""
     client = exchange.client
     if exchange.reply_started:
@@ -51,7 +51,7 @@ def send_answer(exchange: "Exchange") -> None:
         client.reply(exchange.status, exchange.content_type, body, extra_headers(exchange))
 
 
-def send_unrecorded(exchange: "Exchange", error: GatewayError) -> None:
+def send_unrecorded(exchange: "Call", error: GatewayError) -> None:
     """The outcome could not be written: no reply of this call may look whole."""
     if exchange.reply_started:
         exchange.client.abort()
@@ -59,7 +59,7 @@ def send_unrecorded(exchange: "Exchange", error: GatewayError) -> None:
         exchange.client.finish(_error_reply(exchange, error))
 
 
-def extra_headers(exchange: "Exchange") -> bytes:
+def extra_headers(exchange: "Call") -> bytes:
     """The header lines of every reply to this call."""
     lines = call_headers(exchange.generation_id, exchange.request_id, exchange.retry_after)
     if (name := REQUEST_IDS.get(exchange.operation.dialect.name)) is not None:
@@ -69,7 +69,7 @@ def extra_headers(exchange: "Exchange") -> bytes:
     return lines
 
 
-def _last_event(exchange: "Exchange") -> bytes:
+def _last_event(exchange: "Call") -> bytes:
     relay, error = exchange.relay, exchange.error
     if relay is None:  # only comments have been sent
         if error is None:
@@ -82,14 +82,14 @@ def _last_event(exchange: "Exchange") -> bytes:
     return event + relay.last(b"")
 
 
-def _error_event(exchange: "Exchange", error: GatewayError) -> bytes:
+def _error_event(exchange: "Call", error: GatewayError) -> bytes:
     operation = exchange.operation
     if operation.is_openrouter and operation.dialect.name in CHUNKED:
         return own_error(error, operation.dialect.name, _identity(exchange))
     return operation.dialect.stream_error(error)
 
 
-def _estimate(exchange: "Exchange") -> dict[str, Any] | None:
+def _estimate(exchange: "Call") -> dict[str, Any] | None:
     """The usage that OpenRouter's callers are told of a call that was counted here; None of any other."""
     settlement, operation = exchange.settlement, exchange.operation
     if not operation.is_openrouter or operation.dialect.name not in CHUNKED or exchange.price is None:
@@ -99,12 +99,12 @@ def _estimate(exchange: "Exchange") -> dict[str, Any] | None:
     return usage_object(settlement, operation.dialect.name, exchange.price)
 
 
-def _identity(exchange: "Exchange") -> Identity:
+def _identity(exchange: "Call") -> Identity:
     model = exchange.head.model if exchange.head is not None else ""
     return Identity(exchange.generation_id, exchange.request.arrived_us // 1_000_000, model)
 
 
-def _error_reply(exchange: "Exchange", error: GatewayError) -> bytes:
+def _error_reply(exchange: "Call", error: GatewayError) -> bytes:
     provider = exchange.endpoint.provider if exchange.endpoint and exchange.attempts else ""
     keep_alive, date = exchange.client.keeps_alive, exchange.server.date
     body = error_at(exchange.request.path, error, request_id=exchange.request_id, provider_name=provider)

@@ -1,84 +1,40 @@
 """The life of one call: decode head, plan, record the intent, forward, relay, settle, record the outcome, finish.
 
-One object per call, driven by callbacks of the listener, the pool and the recorder; no task, no lock. Whatever
-happens, exactly one outcome is recorded and the caller's last byte is written after it.
+One object per call, driven by callbacks of the listener, the pool and the recorder; no task, no lock. Its state and its
+ends are `gateway/call.py`'s.
 """
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tidegate.core.errors import ClientGone, GatewayError, InternalError, Unavailable, UpstreamError
-from tidegate.core.facts import Endpoint
-from tidegate.core.price import Price
-from tidegate.core.row import Attempt, Outcome
-from tidegate.gateway.answer import begin_stream, send_answer, send_unrecorded
+from tidegate.core.errors import ClientGone, GatewayError, InternalError, UpstreamError
+from tidegate.gateway.answer import begin_stream
+from tidegate.gateway.call import Call
 from tidegate.gateway.dispatch import Dispatch, passed_on, prepare
-from tidegate.gateway.http import JSON, Request
-from tidegate.gateway.meter import NOTHING_SPENT, Settlement, unspent
-from tidegate.gateway.patience import Patience
+from tidegate.gateway.http import JSON
+from tidegate.gateway.meter import NOTHING_SPENT, unspent
 from tidegate.gateway.relay import Relay, is_finished
-from tidegate.gateway.replies import reply_too_large, request_id_of, timeout_of
-from tidegate.gateway.rows import attempt_of, identity_row, intent_of, outcome_row
+from tidegate.gateway.replies import reply_too_large, timeout_of
+from tidegate.gateway.rows import identity_row, intent_of
 from tidegate.gateway.settling import prompt_of, settled
 from tidegate.gateway.short_way import short_way
-from tidegate.gateway.way import Stamp, Way, way_of
+from tidegate.gateway.way import Stamp, way_of
 from tidegate.gateway.whole_answer import as_whole, is_stream_by_look, take_whole, whole_reply
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from tidegate.accounts.keys import Key
-    from tidegate.gateway.listener import ClientConnection
-    from tidegate.gateway.operation import Operation
-    from tidegate.gateway.server import Server
     from tidegate.gateway.table import Serving
     from tidegate.gateway.upstream import UpstreamConnection
     from tidegate.gateway.whole_reply import WholeReply
-    from tidegate.wire.dialect import Head, Pieces, Seen
+    from tidegate.wire.dialect import Head, Pieces
 
 log = logging.getLogger(__name__)
 ATTEMPTS_MAX = 2  # the first, and one more where a warm connection turned out to be dead
 STALE_S = 1.0  # a dead connection shows at once; one that dies later may have worked, and is not asked twice
 
 
-class Exchange:
-    """One call of one caller."""
-
-    # What a call begins with stands on the class: one object per call, and most of this never changes in it.
-    head: "Head | None" = None
-    endpoint: Endpoint | None = None
-    serving: "Serving | None" = None
-    price: Price | None = None
-    way: Way | None = None
-    relay: Relay | None = None
-    seen: "Seen | None" = None  # what the reply told; None where there was none to read
-    settlement: Settlement | None = None
-    error: GatewayError | None = None
-    identity: Any = None  # what was known at dispatch: a `rows.Draft`
-    prompt: bytes | int | None = None  # what is kept of a stream's request
-    status = upstream_status = 0
-    dispatched = upstream_ended = first_chunk = 0.0
-    reply_started, client_gone, attempt_started = False, False, (0, 0.0)
-    content_type, retry_after = JSON, b""
-    _upstream: "UpstreamConnection | None" = None
-    _dialling: "asyncio.Task[None] | None" = None
-    _pieces: "Pieces" = ()
-    _body_bytes, _is_finished = 0, False
-
-    def __init__(self, server: "Server", client: "ClientConnection", request: Request, key: "Key",
-                 operation: "Operation") -> None:  # fmt: skip
-        self.server, self.client, self.request, self.key = server, client, request, key
-        self.operation = operation
-        self.generation_id = server.new_generation_id(request.arrived_us // 1000)
-        self.request_id = request_id_of(request.headers, self.generation_id)
-        self.patience = Patience()
-        self.attempts: list[Attempt] = []
-        self.body: list[bytes] = []
-
-    @property
-    def deadline(self) -> float:
-        return self.patience.deadline
+class Exchange(Call):
+    """One call on its way to a provider and back."""
 
     # -- from request to provider -----------------------------------------------------------------------------------
 
@@ -254,6 +210,22 @@ class Exchange:
         else:
             self.fail(error, settlement)
 
+    def on_deadline(self) -> None:
+        """A time-out of the ladder has passed; called by the worker's sweep."""
+        if self.settlement is not None:
+            self._drop_upstream()  # the provider kept its connection after [DONE]
+            self._let_go()
+            return
+        if self._upstream is None or not self.patience.is_over():
+            return  # dialling has a time-out of its own
+        if self.client_gone:
+            self._cancel(ClientGone("the caller left, and the provider did not finish in time"))
+            return
+        answered = self._upstream.answered
+        error = timeout_of(self._upstream.target, in_total=self.patience.is_over_in_total, answered=answered)
+        self._drop_upstream()
+        self.on_upstream_lost(error, answered=answered)
+
     # -- ends -------------------------------------------------------------------------------------------------------
 
     def _end_of_stream(self) -> None:
@@ -288,113 +260,3 @@ class Exchange:
         if not self.client_gone and not self.reply_started:
             self.status = self.upstream_status
         self._settle(settlement)
-
-    def refuse(self, error: GatewayError) -> None:
-        """End a call whose next attempt was not begun."""
-        self.fail(error, unspent(self.attempts))
-
-    def _end_undispatched(self, error: GatewayError) -> None:
-        """End an attempt, and its call, before a byte of it has left."""
-        self._end_attempt(error, NOTHING_SPENT)
-        self.refuse(error)
-
-    def fail(self, error: GatewayError, settlement: Settlement) -> None:
-        """End a call with an error of ours."""
-        if self.settlement is not None:
-            return
-        self.error = error
-        if not self.reply_started:
-            self.body = []
-            if not self.client_gone:
-                self.status = error.status
-        self._settle(settlement)
-
-    def on_client_gone(self) -> None:
-        """The caller hung up. What was dispatched goes on or is cancelled, as policy says, and is settled."""
-        self.client_gone = True
-        if self._upstream is not None:
-            self._upstream.stop_offering()
-        if self.settlement is not None:
-            return
-        if not self.reply_started:
-            self.status = 499
-        if self.server.on_disconnect == "drain" and (self._upstream is not None or self._dialling is None):
-            self.patience.limit(self.server.drain_s)
-            self.resume()
-        elif self._dialling is not None and self._upstream is None:
-            self._dialling.cancel()
-            self._end_undispatched(ClientGone("the caller left before dispatch"))
-        elif self._upstream is not None:
-            self._cancel(ClientGone("the caller left"))
-
-    def _cancel(self, error: GatewayError) -> None:
-        self._drop_upstream()
-        self._end_attempt(error, settlement := settled(self))
-        self.fail(error, settlement)
-
-    def on_deadline(self) -> None:
-        """A time-out of the ladder has passed; called by the worker's sweep."""
-        if self.settlement is not None:
-            self._drop_upstream()  # the provider kept its connection after [DONE]
-            self._let_go()
-            return
-        if self._upstream is None or not self.patience.is_over():
-            return  # dialling has a time-out of its own
-        if self.client_gone:
-            self._cancel(ClientGone("the caller left, and the provider did not finish in time"))
-            return
-        answered = self._upstream.answered
-        error = timeout_of(self._upstream.target, in_total=self.patience.is_over_in_total, answered=answered)
-        self._drop_upstream()
-        self.on_upstream_lost(error, answered=answered)
-
-    # -- settling ---------------------------------------------------------------------------------------------------
-
-    def _end_attempt(self, error: GatewayError | None, settlement: Settlement) -> None:
-        if error is not None and not isinstance(error, ClientGone):
-            self.server.totals.count_upstream_failure(error.code)
-        self.attempts.append(attempt_of(self, len(self.attempts) + 1, error, settlement))
-
-    def _settle(self, settlement: Settlement) -> None:
-        """Record the outcome; the caller's last bytes follow when it is in the kernel."""
-        self.settlement = settlement
-        row = outcome_row(self, self.attempts)
-        self.server.recorder.record(Outcome(row=row, attempts=tuple(self.attempts)), self._finish, self._unrecorded)
-        self.server.totals.count_call(self.status, settlement, row.overhead_us or 0, row.time_to_first_chunk_us)
-
-    def _unrecorded(self, error: Unavailable) -> None:
-        """The outcome could not be written: the caller must not take the call as acknowledged."""
-        self._drop_upstream()
-        self._is_finished = True
-        self._let_go()
-        if not self.client_gone:
-            send_unrecorded(self, error)
-
-    def _finish(self) -> None:
-        self._is_finished = True
-        self._let_go()
-        if not self.client_gone:
-            send_answer(self)
-
-    def _let_go(self) -> None:
-        """Forget the call once it is finished and the provider's connection is back or gone."""
-        if self._is_finished and self._upstream is None:
-            self.server.exchanges.discard(self)
-
-    # -- flow -------------------------------------------------------------------------------------------------------
-
-    def _drop_upstream(self) -> None:
-        connection, self._upstream = self._upstream, None
-        if connection is not None:
-            connection.abort()
-
-    def pause(self) -> None:
-        """The caller is slower than the provider."""
-        if self._upstream is not None and not self.client_gone:
-            self._upstream.pause_reading()
-            self.patience.pause()
-
-    def resume(self) -> None:
-        self.patience.resume()
-        if self._upstream is not None:
-            self._upstream.resume_reading()

@@ -16,7 +16,7 @@ from tidegate.gateway.meter import UNKNOWN_SPENT, Settlement, settle
 from tidegate.wire.media import SECONDS_MAX, Media
 
 if TYPE_CHECKING:
-    from tidegate.gateway.exchange import Exchange
+    from tidegate.gateway.call import Call
     from tidegate.gateway.media import MediaWay, SoundRelay
 
 PCM_BYTES_PER_S: Final = 48_000  # 24 kHz, 16 bits, one voice: what OpenAI's `pcm` is
@@ -26,7 +26,7 @@ TOKENS_PER_S_HEARD: Final = 10  # OpenAI: one token per 100 ms of a user's voice
 TOKENS_PER_S_SPOKEN: Final = 20  # OpenAI: 0.015 USD a minute at 12 USD per million tokens
 
 
-def media_settled(exchange: "Exchange") -> Settlement:
+def media_settled(exchange: "Call") -> Settlement:
     """What the provider has reported so far, and what that costs; counted here where it says nothing of use."""
     from tidegate.gateway.media import MediaExchange, MediaWay  # it imports what imports this
 
@@ -55,7 +55,7 @@ def media_settled(exchange: "Exchange") -> Settlement:
     return settlement
 
 
-def _is_worked(exchange: "Exchange", sound: "SoundRelay | None") -> bool:
+def _is_worked(exchange: "Call", sound: "SoundRelay | None") -> bool:
     seen = exchange.seen
     assert seen is not None
     return seen.is_done or seen.output_text_bytes > 0 or (sound is not None and sound.length > 0)
@@ -99,7 +99,7 @@ def is_free(price: Price) -> bool:
                 or rates.audio_output_s)  # fmt: skip
 
 
-def estimated(exchange: "Exchange", way: "MediaWay", sound: "SoundRelay | None") -> Usage:
+def estimated(exchange: "Call", way: "MediaWay", sound: "SoundRelay | None") -> Usage:
     """What a call came to, as near as can be counted here."""
     media, serving, seen = exchange.operation.dialect, exchange.serving, exchange.seen
     assert isinstance(media, Media) and serving is not None

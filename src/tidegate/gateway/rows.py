@@ -16,7 +16,7 @@ from tidegate.gateway.meter import Settlement
 
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
-    from tidegate.gateway.exchange import Exchange
+    from tidegate.gateway.call import Call
 
 APP_CHARS_MAX = 128
 REASON_CHARS_MAX = 64  # of what a provider may put into a row
@@ -40,7 +40,7 @@ class Kinds:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str, str, str], tuple[Key, Endpoint, Price | None, Any]] = {}
 
-    def draft(self, exchange: "Exchange", endpoint: Endpoint) -> Any:
+    def draft(self, exchange: "Call", endpoint: Endpoint) -> Any:
         """A row of this exchange's kind, without anything that is the call's own."""
         key, price, operation = exchange.key, exchange.price, exchange.operation
         name = (key.key_id, endpoint.endpoint_id, operation.dialect.name, operation.name)
@@ -52,7 +52,7 @@ class Kinds:
         return kept[3].__copy__()
 
 
-def _shared(exchange: "Exchange", endpoint: Endpoint | None) -> Any:
+def _shared(exchange: "Call", endpoint: Endpoint | None) -> Any:
     key, server = exchange.key, exchange.server
     model, variant = split_variant(endpoint.model) if endpoint else (None, None)
     return Draft(
@@ -76,7 +76,7 @@ def _shared(exchange: "Exchange", endpoint: Endpoint | None) -> Any:
     )
 
 
-def identity_row(exchange: "Exchange") -> Any:
+def identity_row(exchange: "Call") -> Any:
     """What is known at dispatch: enough for a row if this process dies now."""
     endpoint, head = exchange.endpoint, exchange.head
     row = exchange.server.kinds.draft(exchange, endpoint) if endpoint else _shared(exchange, None)
@@ -90,7 +90,7 @@ def identity_row(exchange: "Exchange") -> Any:
     return row
 
 
-def intent_of(exchange: "Exchange", number: int, now_us: int) -> Intent:
+def intent_of(exchange: "Call", number: int, now_us: int) -> Intent:
     """What the journal holds before an attempt's bytes leave."""
     assert exchange.endpoint is not None and exchange.identity is not None
     return Intent(
@@ -102,7 +102,7 @@ def intent_of(exchange: "Exchange", number: int, now_us: int) -> Intent:
     )
 
 
-def outcome_row(exchange: "Exchange", attempts: list[Attempt]) -> Row:
+def outcome_row(exchange: "Call", attempts: list[Attempt]) -> Row:
     """The row of a finished call, at the recorder's next position."""
     settlement, seen, request, now = exchange.settlement, exchange.seen, exchange.request, time.monotonic()
     assert settlement is not None
@@ -138,7 +138,7 @@ def _write_usage(row: Any, usage: Usage) -> None:
     row.audio_input_s, row.audio_output_s = usage.audio_input_s or None, usage.audio_output_s or None
 
 
-def _overhead_s(exchange: "Exchange", now: float) -> float:
+def _overhead_s(exchange: "Call", now: float) -> float:
     """The request's last byte to dispatch, and what follows the provider's last; all of it if none was asked."""
     ready, dispatched = exchange.request.complete, exchange.dispatched
     if not dispatched:
@@ -146,7 +146,7 @@ def _overhead_s(exchange: "Exchange", now: float) -> float:
     return (dispatched - ready) + (now - (exchange.upstream_ended or now))
 
 
-def attempt_of(exchange: "Exchange", number: int, error: GatewayError | None, settlement: Settlement) -> Attempt:
+def attempt_of(exchange: "Call", number: int, error: GatewayError | None, settlement: Settlement) -> Attempt:
     """The attempt that has just ended, and what the provider charges for it."""
     usage, started = settlement.usage, exchange.attempt_started
     assert exchange.endpoint is not None
@@ -180,14 +180,14 @@ def user_hash(pepper: bytes, tenant_id: str, user: str) -> str:
     return hashlib.blake2b(f"{tenant_id}\0{user}".encode(), key=pepper, digest_size=16).hexdigest()
 
 
-def _session(exchange: "Exchange") -> str | None:
+def _session(exchange: "Call") -> str | None:
     given = exchange.head.session_id if exchange.head else None
     if not given and (header := exchange.request.headers.get(b"x-session-id")):
         given = header.decode("latin-1")
     return given[:NAME_CHARS_MAX] if given else None
 
 
-def _app(exchange: "Exchange") -> str | None:
+def _app(exchange: "Call") -> str | None:
     """`X-Title`, else the host of `HTTP-Referer` or `Referer`: how OpenRouter's clients name themselves."""
     headers = exchange.request.headers
     if title := headers.get(b"x-title"):

@@ -15,7 +15,7 @@ from tidegate.config import Config
 from tidegate.core.sample import BODY_BYTES_MAX, LABELLER_APP, SOCKET_NAME, Sample, frame, is_drawn
 
 if TYPE_CHECKING:
-    from tidegate.gateway.exchange import Exchange
+    from tidegate.gateway.call import Call
     from tidegate.gateway.meter import Totals
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Sampler(asyncio.Protocol):
         self._closed = asyncio.Event()
         self._connecting = loop.create_task(self._connect())
 
-    def offer(self, call: "Exchange") -> None:
+    def offer(self, call: "Call") -> None:
         """Hand the call over if it is drawn."""
         one_in = self._one_in.get(call.key.tenant_id)
         if one_in is None or call.operation.name not in OPERATIONS or call.operation.counts_only:

@@ -9,7 +9,7 @@ from tidegate.wire.events import fold
 
 if TYPE_CHECKING:
     from tidegate.core.usage import Usage
-    from tidegate.gateway.exchange import Exchange
+    from tidegate.gateway.call import Call
     from tidegate.wire.dialect import Pieces
 
 PROMPT_BYTES_MAX: Final = 64 * 1024
@@ -22,7 +22,7 @@ def prompt_of(pieces: "Pieces") -> bytes | int:
     return b"".join(pieces) if length <= PROMPT_BYTES_MAX else length
 
 
-def settled(exchange: "Exchange", body: bytes = b"") -> Settlement:
+def settled(exchange: "Call", body: bytes = b"") -> Settlement:
     """What the provider has reported so far, and what that costs; counted here where it has reported nothing.
 
     body: the provider's whole reply, where the answer was no stream.
@@ -39,7 +39,7 @@ def settled(exchange: "Exchange", body: bytes = b"") -> Settlement:
     return settle(seen.usage, exchange.price, reported_nano_usd=seen.reported_nano_usd, estimate=estimate)
 
 
-def _left_behind(exchange: "Exchange", output: str | int = 0) -> "Usage | None":
+def _left_behind(exchange: "Call", output: str | int = 0) -> "Usage | None":
     """A call that its caller left after it was sent: the provider reads the prompt, and charges for it."""
     serving, way = exchange.serving, exchange.way
     if not exchange.dispatched or serving is None or way is None:
@@ -48,7 +48,7 @@ def _left_behind(exchange: "Exchange", output: str | int = 0) -> "Usage | None":
     return estimate_usage(prompt, output, serving.upstream_model)
 
 
-def _estimate(exchange: "Exchange", body: bytes) -> "Usage | None":
+def _estimate(exchange: "Call", body: bytes) -> "Usage | None":
     """Tokens counted here, some milliseconds for the rare call whose provider does not report."""
     seen, serving, way = exchange.seen, exchange.serving, exchange.way
     assert seen is not None and serving is not None and way is not None

@@ -16,7 +16,7 @@ from tidegate.wire.events import Stop
 from tidegate.wire.surrogates import without_halves
 
 if TYPE_CHECKING:
-    from tidegate.gateway.exchange import Exchange
+    from tidegate.gateway.call import Call
     from tidegate.gateway.whole_reply import WholeReply
 
 _BEGINS_OF_STREAM: Final = (b"data:", b"event:", b": ")
@@ -29,7 +29,7 @@ Where the body is empty, the error is told in its place.
 """
 
 
-def take_whole(exchange: "Exchange", reply: "WholeReply") -> bool:
+def take_whole(exchange: "Call", reply: "WholeReply") -> bool:
     """Note what a reply that came in one piece says of itself; False where it must be told in parts, as a stream's."""
     head, headers = exchange.head, reply.headers
     if exchange.settlement is not None or head is None or head.is_stream or exchange.operation.is_media:
@@ -44,14 +44,14 @@ def take_whole(exchange: "Exchange", reply: "WholeReply") -> bool:
     return True
 
 
-def is_stream_by_look(exchange: "Exchange", data: bytes) -> bool:
+def is_stream_by_look(exchange: "Call", data: bytes) -> bool:
     """The first bytes of a reply are events, whatever the provider called them, and events were asked for."""
     head = exchange.head
     is_wanted = head is not None and head.is_stream and exchange.upstream_status == 200
     return is_wanted and data.lstrip().startswith(_BEGINS_OF_STREAM)
 
 
-def as_whole(exchange: "Exchange", body: bytes) -> bytes:
+def as_whole(exchange: "Call", body: bytes) -> bytes:
     """The provider's whole reply; made of its events where it streamed to a caller who had not asked for a stream."""
     head, serving = exchange.head, exchange.serving
     assert head is not None and serving is not None
@@ -67,7 +67,7 @@ def as_whole(exchange: "Exchange", body: bytes) -> bytes:
     return serving.dialect.encode_reply(events, ask, generation_id=exchange.generation_id, created_s=created_s)
 
 
-def whole_reply(exchange: "Exchange", body: bytes) -> Told:
+def whole_reply(exchange: "Call", body: bytes) -> Told:
     """What the caller gets.
 
     Events, where a stream was asked for: there may have been comments of one already. What cannot be read passes as it
@@ -90,19 +90,19 @@ def whole_reply(exchange: "Exchange", body: bytes) -> Told:
     return b"" if error else told, seen, JSON, error
 
 
-def _error_in(exchange: "Exchange", body: bytes, seen: Seen | None) -> GatewayError | None:
+def _error_in(exchange: "Call", body: bytes, seen: Seen | None) -> GatewayError | None:
     if seen is None or not seen.has_error:
         return None
     said = message_in(body)
     return UpstreamError(f"Provider {_name(exchange)} sent an error with status {exchange.upstream_status}: {said}")
 
 
-def _unreadable(exchange: "Exchange") -> GatewayError:
+def _unreadable(exchange: "Call") -> GatewayError:
     assert exchange.serving is not None
     name, dialect = _name(exchange), exchange.serving.dialect.name
     return UpstreamError(f"Provider {name} answered {exchange.upstream_status} with what is no answer in {dialect}.")
 
 
-def _name(exchange: "Exchange") -> str:
+def _name(exchange: "Call") -> str:
     assert exchange.endpoint is not None
     return exchange.endpoint.provider
