@@ -33,6 +33,7 @@ TABLES = (
     ("accounts", config.Accounts, "[accounts]"),
     ("upstream", config.Upstream, "[upstream]"),
     ("labels", config.Labels, "[labels]"),
+    ("console", config.Console, "[console]"),
     ("", config.TenantConfig, "[tenants.NAME]"),
     ("", config.ProviderConfig, "[providers.NAME]"),
     ("", config.EndpointConfig, "[[endpoints]]"),

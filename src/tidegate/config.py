@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from tidegate.core.console_settings import Console
 from tidegate.core.errors import ConfigError
 from tidegate.core.facts import Auth, Dialect
 
@@ -241,6 +242,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     accounts: Accounts = Accounts()
     upstream: Upstream = Upstream()
     labels: Labels = Labels()
+    console: Console = Console()
     tenants: Annotated[dict[str, TenantConfig], _help("tenants by name")] = {}
     providers: Annotated[dict[str, ProviderConfig], _help("providers by name")] = {}
     endpoints: Annotated[tuple[EndpointConfig, ...], _help("models served, in order of preference")] = ()
@@ -280,6 +282,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "accounts": Accounts,
     "upstream": Upstream,
     "labels": Labels,
+    "console": Console,
 }
 
 

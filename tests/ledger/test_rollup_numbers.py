@@ -39,6 +39,9 @@ calls = st.builds(
     half_days=st.integers(0, 40),
     source_id=st.sampled_from(["own", "other"]),
     tenant_id=st.sampled_from([None, "t1", "t2"]),
+    project_id=st.sampled_from([None, "p1", "p2"]),
+    key_id=st.sampled_from([None, "k1"]),
+    endpoint_id=st.sampled_from([None, "a/x@p"]),
     user_hash=st.sampled_from([None, "u1"]),
     app=st.sampled_from([None, "app"]),
     billing_country=st.sampled_from([None, "DE", "CN"]),
@@ -56,7 +59,9 @@ calls = st.builds(
     usage_input_tokens=small,
     usage_output_tokens=small,
     usage_cache_read_input_tokens=small,
+    usage_reasoning_output_tokens=small,
     cost_nano_usd=small,
+    upstream_cost_nano_usd=small,
     price_id=st.sampled_from([None, "p1", "p2"]),
     duration_us=small,
     time_to_first_chunk_us=small,
@@ -135,10 +140,10 @@ def daily_usage(row: Row) -> Iterator[Line]:
         "unmetered_calls": int(total(row) is None),
         "usage_cache_read_input_tokens": row.usage_cache_read_input_tokens,
         "usage_cache_creation_input_tokens": None,
-        "usage_reasoning_output_tokens": None,
+        "usage_reasoning_output_tokens": row.usage_reasoning_output_tokens,
         "images": row.images,
         "tool_calls": row.tool_calls,
-        "upstream_cost_nano_usd": None,
+        "upstream_cost_nano_usd": row.upstream_cost_nano_usd,
         "list_cost_nano_usd": listed,
         "duration_us": row.duration_us,
     }
@@ -159,6 +164,19 @@ def daily_language(row: Row) -> Iterator[Line]:
 
 def daily_app(row: Row) -> Iterator[Line]:
     yield (row.source_id, day_of(row), row.app, row.response_model, row.model_variant), usage(row)
+
+
+def daily_key(row: Row) -> Iterator[Line]:
+    who = (row.tenant_id, row.project_id, row.key_id)
+    measures = usage(row) | {
+        "usage_cache_read_input_tokens": row.usage_cache_read_input_tokens,
+        "usage_reasoning_output_tokens": row.usage_reasoning_output_tokens,
+        "upstream_cost_nano_usd": row.upstream_cost_nano_usd,
+    }
+    yield (
+        (row.source_id, day_of(row), *who, row.response_model, row.provider_name, row.endpoint_id, row.is_byok),
+        measures,
+    )
 
 
 def daily_tags(row: Row) -> Iterator[Line]:
@@ -221,6 +239,7 @@ LOOPS: dict[str, Callable[[Row], Iterator[Line]]] = {
         daily_country,
         daily_language,
         daily_app,
+        daily_key,
         daily_tags,
         length_histogram,
         latency_histogram,
