@@ -1,0 +1,36 @@
+"""`tidegate accounts`: tenants, people, quotas, wallets and books of this installation.
+
+Each command lives in its own file `accounts_*.py` and is imported only when it is called.
+"""
+
+import importlib
+
+import click
+
+COMMANDS: dict[str, str] = {}  # name -> module:attribute
+
+
+class AccountsGroup(click.Group):
+    """Loads a command's module when the command is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=AccountsGroup)
+def accounts() -> None:
+    """Tenants, people, quotas, wallets and books.
+
+    \b
+    Example:
+      tidegate accounts tenants create acme --name "Acme Ltd"
+      tidegate accounts tenants list
+    """
