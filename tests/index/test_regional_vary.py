@@ -23,19 +23,19 @@ def index() -> Index:
 def test_the_multiverse_of_20000_draws_is_that_of_the_method(index: Index) -> None:
     """First place goes to North America in 61 % of the choices and to East Asia in 37 %: data do not settle it.
 
-    The method states how often and how far, not every detail of a logarithm's floor or a tie; hence the tolerances.
+    Each tolerance is half a unit of the last digit that the method states, and two standard errors of the difference
+    of two runs of 20,000 draws (0.043, 0.052, 0.139 and 0.0021; 0.0033 for first places: 30 seeds).
     """
     runs = vary(index.evidence, index.framework, multiverse(DEFAULT_MAP), runs=20_000, seed=1)
     first = (runs.ranks == 1).mean(axis=0)
-    assert first[1] == pytest.approx(0.61, abs=0.015)
-    assert first[0] == pytest.approx(0.37, abs=0.015)
+    assert first[1] == pytest.approx(0.61, abs=0.0143)
+    assert first[0] == pytest.approx(0.37, abs=0.0143)
     miss = np.sqrt(np.square(runs.scores - np.array(PUBLISHED)).mean(axis=1))
-    for at, stated, error in ((0.05, 8.3, 0.3), (0.5, 15.0, 0.4), (0.95, 30.5, 0.8)):
+    for at, stated, error in ((0.05, 8.3, 0.17), (0.5, 15.0, 0.2), (0.95, 30.5, 0.44)):
         assert np.quantile(miss, at) == pytest.approx(stated, abs=error)
-    assert (miss < 10).mean() == pytest.approx(0.14, abs=0.015)
+    assert (miss < 10).mean() == pytest.approx(0.14, abs=0.011)
     triples = [(1, 2, 3), (1, 1, 4), (2, 3, 3), (3, 4, 5), (5, 6, 7), (5, 5, 7), (5, 8, 9), (6, 8, 9), (5, 9, 9)]
-    off = np.abs(runs.rank_quantiles().T - np.array(triples))
-    assert off.max() <= 1 and off.sum() <= 2, runs.rank_quantiles().T
+    assert runs.rank_quantiles().T.tolist() == [list(triple) for triple in triples]
 
 
 def test_one_world_is_the_index_that_its_row_describes(index: Index) -> None:

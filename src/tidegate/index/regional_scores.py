@@ -16,7 +16,7 @@ from tidegate.index.table import IndexRefusal, Matrix, Vector
 Between = Literal["ratio", "minmax", "root", "log", "rank"]
 Mean = Literal["arithmetic", "geometric"]
 
-FLOOR: Final = 0.01
+LEAST: Final = 0.01
 """What a group's score counts at least in a geometric mean, where the leader has 1: a zero would wipe out the rest."""
 
 
@@ -40,9 +40,10 @@ def _log(x: Matrix) -> Matrix:
 
 
 def _rank(x: Matrix) -> Matrix:
-    """Rank from the bottom over the number of regions: the leader has 1; equal figures share the lower rank."""
+    """The part of the other regions that stand below: 1 for the leader, 0 for the last; equal figures count half."""
     below = (x[..., :, None] > x[..., None, :]).sum(axis=-1)
-    return np.asarray((below + 1) / x.shape[-1])
+    equal = (x[..., :, None] == x[..., None, :]).sum(axis=-1) - 1
+    return np.asarray((below + equal / 2) / (x.shape[-1] - 1))
 
 
 NORMALISATIONS: Final[dict[str, Callable[[Matrix], Matrix]]] = {
@@ -123,7 +124,15 @@ def combined(z: Matrix, weights: Matrix, mean: str) -> Matrix:
         raise IndexRefusal(f"no mean {mean!r}; there are {', '.join(MEANS)}")
     if mean == "arithmetic":
         return np.asarray(np.einsum("...rg,...g->...r", z, weights))
-    return np.asarray(np.exp(np.einsum("...rg,...g->...r", np.log(np.maximum(z, FLOOR)), weights)))
+    return np.asarray(np.exp(np.einsum("...rg,...g->...r", np.log(_above_zero(z)), weights)))
+
+
+def _above_zero(z: Matrix) -> Matrix:
+    """Scores that a geometric mean can take. A scale whose last region has 0 by its making (min-max, log, rank) is
+    lifted by LEAST as a whole, so that the last two regions still differ; on any other the smallest count as LEAST.
+    """
+    begins_at_zero = z.min(axis=-2, keepdims=True) <= 0
+    return np.asarray(np.where(begins_at_zero, z + LEAST, np.maximum(z, LEAST)))
 
 
 def leader_100(scores: Matrix) -> Matrix:
