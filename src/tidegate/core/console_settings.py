@@ -21,7 +21,6 @@ class Console(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ),
     ] = ""
     session_h: Annotated[float, Meta(gt=0, le=720), _help("how long a sign-in holds, hours")] = 12.0
-    session_idle_h: Annotated[float, Meta(gt=0, le=720), _help("after how long without a request it ends, hours")] = 2.0
     oidc_issuer: Annotated[
         str, _help("OpenID provider, to the letter as its discovery document names it; empty: passwords only")
     ] = ""
