@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from rig.stores import postgres, valkey
+
+__all__ = ["postgres", "valkey"]  # fixtures: servers that start when the first test asks for them
+
 settings.register_profile("tidegate", deadline=None)  # a machine under load is no fault of an example's
 settings.load_profile("tidegate")
 

@@ -1,0 +1,172 @@
+"""The quota store of the accounts database: SQLite for the workers of one host, PostgreSQL for many hosts.
+
+An exchange is one transaction: the worker's row, its quotas, then their windows, each in the order of their keys. The
+clock is the database's own on PostgreSQL, this host's on SQLite: leases do not depend on the clocks of other hosts.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from tidegate.accounts.database import Database
+from tidegate.accounts.quotas.account import end_holding, exchange, take_word
+from tidegate.accounts.quotas.locked import LockedWindows
+from tidegate.accounts.quotas.memory import wall_clock_us
+from tidegate.accounts.quotas.store import Lessee
+from tidegate.accounts.quotas.table import held_of_window, locked_quotas
+from tidegate.accounts.quotas.terms import forgotten_us, terms_of
+from tidegate.accounts.quotas.upkeep import alive_workers, end_leases, forget_windows
+from tidegate.accounts.schema.quotas import holdings, workers
+from tidegate.core.errors import QuotaStoreError
+from tidegate.core.quota import LeaseAnswer, LeaseAsk, Quota, WindowKey
+
+TRIES_MAX = 4
+"""Of a transaction that PostgreSQL gave up for another's sake."""
+
+FORGET_EVERY_S = 600.0
+
+T = TypeVar("T")
+
+_RETRIED = {"40001", "40P01"}  # serialization failure, deadlock
+
+
+class SqlStore:
+    """Quotas in an accounts database.
+
+    clock_us: microseconds since 1970-01-01 UTC; default: PostgreSQL's own clock, this host's for SQLite.
+    """
+
+    def __init__(self, database: Database, *, lease_s: float = 10.0, clock_us: Callable[[], int] | None = None) -> None:
+        self.lease_s = lease_s
+        self._database = database
+        self._clock_us = clock_us or (wall_clock_us if database.is_sqlite else None)
+        self._lock = threading.Lock()
+        self._alive = 1
+        self._ended_s = self._forgot_s = float("-inf")
+
+    def enter(self, lessee: Lessee) -> None:
+        """As QuotaStore.enter. Raises QuotaStoreError where the database cannot be reached."""
+        self._in_transaction(lambda connection: self._seen(connection, lessee))
+
+    def exchange(self, lessee: Lessee, asks: Sequence[LeaseAsk]) -> list[LeaseAnswer]:
+        """As QuotaStore.exchange."""
+        self._keep_up()
+        return self._in_transaction(lambda connection: self._exchange(connection, lessee, asks))
+
+    def leave(self, lessee: Lessee, asks: Sequence[LeaseAsk]) -> None:
+        """As QuotaStore.leave."""
+        self._in_transaction(lambda connection: self._leave(connection, lessee, asks))
+
+    def held(self, window: WindowKey) -> int:
+        """What all workers hold of a window."""
+        return self._in_transaction(lambda connection: held_of_window(connection, window))
+
+    def _exchange(self, connection: sa.Connection, lessee: Lessee, asks: Sequence[LeaseAsk]) -> list[LeaseAnswer]:
+        now_us = self._seen(connection, lessee)
+        if not asks:
+            return []
+        windows = {ask.window for ask in asks}
+        quotas = locked_quotas(connection, {key.quota_id for key in windows})
+        locked = _lock_windows(connection, lessee.worker_id, windows, quotas, now_us)
+        answers = []
+        for ask in asks:
+            quota = quotas.get(ask.window.quota_id)
+            if quota is None:  # never made here: nothing is granted
+                answers.append(LeaseAnswer(window=ask.window, granted=0, remaining=0, unspent=0, limit=0))
+                continue
+            terms = terms_of(quota, ask.window.start_us, workers=self._alive, now_us=now_us)
+            holding = locked.holdings[lessee.worker_id, ask.window]
+            answers.append(exchange(locked.accounts[ask.window], holding, ask, terms))
+        locked.write()
+        return answers
+
+    def _leave(self, connection: sa.Connection, lessee: Lessee, asks: Sequence[LeaseAsk]) -> None:
+        now_us = self._seen(connection, lessee)
+        told = {ask.window: ask for ask in asks}
+        query = sa.select(holdings.c.quota_id, holdings.c.subject, holdings.c.start_us)
+        held = {WindowKey(*row) for row in connection.execute(query.where(holdings.c.worker_id == lessee.worker_id))}
+        quotas = locked_quotas(connection, {key.quota_id for key in held})
+        locked = _lock_windows(connection, lessee.worker_id, held, quotas, now_us)
+        for key, account in locked.accounts.items():
+            terms = terms_of(quotas[key.quota_id], key.start_us, workers=1, now_us=now_us)
+            holding = locked.holdings[lessee.worker_id, key]
+            if ask := told.get(key):
+                take_word(account, holding, ask, terms)
+            end_holding(account, holding, terms)
+        locked.write()
+        is_rate = (holdings.c.worker_id == lessee.worker_id) & ~holdings.c.is_money
+        connection.execute(sa.delete(holdings).where(is_rate))
+        here = workers.c.worker_id == lessee.worker_id
+        connection.execute(sa.update(workers).where(here).values(left_us=now_us))
+
+    def _seen(self, connection: sa.Connection, lessee: Lessee) -> int:
+        """Note that a worker is alive, whether known or not; the store's time."""
+        now_us = sa.literal(self._clock_us()) if self._clock_us else _server_clock_us()
+        here = workers.c.worker_id == lessee.worker_id
+        update = sa.update(workers).where(here).values(seen_us=now_us, ended_us=None, left_us=None)
+        seen_us = connection.execute(update.returning(workers.c.seen_us)).scalar()
+        if seen_us is None:
+            values = {"worker_id": lessee.worker_id, "gateway_id": lessee.gateway_id}
+            insert = sa.insert(workers).values(**values, entered_us=now_us, seen_us=now_us)
+            seen_us = connection.execute(insert.returning(workers.c.seen_us)).scalar_one()
+        return int(seen_us)
+
+    def _keep_up(self) -> None:
+        """Now and then: end the leases of the dead, count the living, forget what is long over."""
+        now_s = time.monotonic()
+        with self._lock:
+            is_due, is_long_due = now_s - self._ended_s > self.lease_s / 8, now_s - self._forgot_s > FORGET_EVERY_S
+            if is_due:
+                self._ended_s = now_s
+            if is_long_due:
+                self._forgot_s = now_s
+        if is_due:
+            self._alive = self._in_transaction(self._end_leases)
+        if is_long_due:
+            self._in_transaction(lambda connection: forget_windows(connection, self._now_us(connection)))
+
+    def _end_leases(self, connection: sa.Connection) -> int:
+        now_us, lease_us = self._now_us(connection), int(self.lease_s * 1_000_000)
+        end_leases(connection, now_us, lease_us)
+        return alive_workers(connection, now_us, lease_us)
+
+    def _now_us(self, connection: sa.Connection) -> int:
+        if self._clock_us:
+            return self._clock_us()
+        return int(connection.execute(sa.select(_server_clock_us())).scalar_one())
+
+    def _in_transaction(self, work: Callable[[sa.Connection], T]) -> T:
+        """Raises QuotaStoreError where the database cannot be reached or does not answer."""
+        for tried in range(1, TRIES_MAX + 1):
+            try:
+                with self._database.writing() as connection:
+                    return work(connection)
+            except sa.exc.SQLAlchemyError as error:
+                origin = getattr(error, "orig", None)
+                if getattr(origin, "sqlstate", None) in _RETRIED and tried < TRIES_MAX:
+                    time.sleep(0.002 * tried)
+                    continue
+                raise QuotaStoreError(f"the accounts database does not answer: {origin or error}") from error
+        raise AssertionError("the last try returns or raises")
+
+
+def _server_clock_us() -> sa.ColumnElement[int]:
+    seconds = sa.extract("epoch", sa.func.clock_timestamp())
+    return sa.cast(seconds * 1_000_000, sa.BigInteger)
+
+
+def _lock_windows(
+    connection: sa.Connection,
+    worker_id: str,
+    keys: Collection[WindowKey],
+    quotas: dict[str, Quota],
+    now_us: int,
+) -> LockedWindows:
+    known = [key for key in keys if key.quota_id in quotas]
+    locked = LockedWindows(connection, known)
+    locked.lock({key: forgotten_us(quotas[key.quota_id], key.start_us, now_us=now_us) for key in known})
+    locked.read_holdings(worker_id, {key: quotas[key.quota_id].unit == "nano_usd" for key in known})
+    return locked
