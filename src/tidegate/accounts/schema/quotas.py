@@ -41,7 +41,7 @@ windows = sa.Table(
 workers = sa.Table(
     "quota_workers",
     metadata,
-    sa.Column("worker_id", sa.String(64), primary_key=True),  # the id of the first journal segment of this life
+    sa.Column("worker_id", sa.String(96), primary_key=True),  # the id of the first journal segment of this life
     sa.Column("gateway_id", sa.String(64), nullable=False),
     sa.Column("entered_us", Amount, nullable=False),
     sa.Column("seen_us", Amount, nullable=False),
@@ -54,7 +54,7 @@ workers = sa.Table(
 holdings = sa.Table(
     "quota_holdings",
     metadata,
-    sa.Column("worker_id", sa.String(64), primary_key=True),
+    sa.Column("worker_id", sa.String(96), primary_key=True),
     sa.Column("quota_id", sa.String(64), primary_key=True),
     sa.Column("subject", sa.String(256), primary_key=True),
     sa.Column("start_us", Amount, primary_key=True),

@@ -43,7 +43,7 @@ def upgrade() -> None:
 def _create_workers() -> None:
     op.create_table(
         "quota_workers",
-        sa.Column("worker_id", sa.String(64), primary_key=True),
+        sa.Column("worker_id", sa.String(96), primary_key=True),
         sa.Column("gateway_id", sa.String(64), nullable=False),
         sa.Column("entered_us", sa.BigInteger, nullable=False),
         sa.Column("seen_us", sa.BigInteger, nullable=False),
@@ -54,7 +54,7 @@ def _create_workers() -> None:
     op.create_index("quota_workers_by_seen", "quota_workers", ["seen_us"])
     op.create_table(
         "quota_holdings",
-        sa.Column("worker_id", sa.String(64), primary_key=True),
+        sa.Column("worker_id", sa.String(96), primary_key=True),
         sa.Column("quota_id", sa.String(64), primary_key=True),
         sa.Column("subject", sa.String(256), primary_key=True),
         sa.Column("start_us", sa.BigInteger, primary_key=True),
