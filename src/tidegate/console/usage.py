@@ -113,7 +113,9 @@ class UsageReader:
                     for place, values in tail.sums.items():
                         if _is_wanted(place, tenant_id, key_id, since):
                             _add(sums, place, values)
-        return [_line(place, values) for place, values in sorted(sums.items(), key=lambda item: tuple(map(str, item[0])))]
+        return [
+            _line(place, values) for place, values in sorted(sums.items(), key=lambda item: tuple(map(str, item[0])))
+        ]
 
     def _read_tails(self, ledger: Ledger) -> None:
         """Before what is sealed: a segment that is sealed in between is then known as such, and not counted twice."""
