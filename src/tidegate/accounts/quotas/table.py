@@ -22,7 +22,8 @@ LIMIT_MAX = 1 << 62
 """Of any unit: 4.6 billion USD in nano-USD, and no sum of two overflows 64 bits."""
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-_COLUMNS = [quotas.c[name] for name in Quota.__struct_fields__]
+_NAMES = Quota.__struct_fields__
+_COLUMNS = [quotas.c[name] for name in _NAMES]
 
 
 def set_quota(connection: sa.Connection, quota: Quota) -> None:
@@ -32,7 +33,7 @@ def set_quota(connection: sa.Connection, quota: Quota) -> None:
     """
     check_quota(quota)
     found = connection.execute(sa.select(*_COLUMNS).where(quotas.c.quota_id == quota.quota_id)).mappings().first()
-    values: dict[str, Any] = {name: getattr(quota, name) for name in Quota.__struct_fields__}
+    values: dict[str, Any] = {name: getattr(quota, name) for name in _NAMES}
     values |= {"removed_us": None, "changed": touch(connection)}
     if found is None:
         connection.execute(sa.insert(quotas).values(values))
@@ -81,14 +82,15 @@ def locked_quotas(connection: sa.Connection, quota_ids: Collection[str]) -> dict
     return {row["quota_id"]: Quota(**row) for row in connection.execute(query).mappings()}
 
 
-def changed_quotas(connection: sa.Connection, since: int) -> tuple[list[Quota], list[Quota]]:
-    """What a snapshot that saw the version `since` has to learn: quotas that hold, and those that were removed."""
-    query = sa.select(*_COLUMNS, quotas.c.removed_us).where(quotas.c.changed > since)
+def changed_quotas(connection: sa.Connection, since: int) -> tuple[list[Quota], list[Quota], int]:
+    """What a snapshot that saw the version `since` has to learn: quotas that hold, those that were removed, newest."""
+    query = sa.select(*_COLUMNS, quotas.c.removed_us, quotas.c.changed).where(quotas.c.changed > since)
     found: tuple[list[Quota], list[Quota]] = ([], [])
-    for row in connection.execute(query).mappings():
-        fields = dict(row)
-        found[fields.pop("removed_us") is not None].append(Quota(**fields))
-    return found
+    for row in connection.execute(query):
+        *fields, removed_us, changed = row
+        found[removed_us is not None].append(Quota(**dict(zip(_NAMES, fields, strict=True))))
+        since = max(since, changed)
+    return *found, since
 
 
 def move_limit(connection: sa.Connection, quota_id: str, by: int) -> int:
