@@ -90,3 +90,29 @@ def test_requests_to_the_console_are_no_calls(gateway: Gateway) -> None:
     assert refused.status_code == 415
     assert httpx.get(f"{gateway.url}/v1/keys", headers=gateway.headers).status_code == 200
     assert len(gateway.outcomes()) == rows
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        ("/api/v1/credits", "tgs_any", 200),  # the console says whether it is one
+        ("/v1/keys/x", "tgs_any", 200),
+        ("/api/v1/credits", "sk-tg-any", 401),
+        ("/api/v1/other", "tgs_any", 401),
+        ("/v1/models", "tgs_any", 401),
+        ("/api/admin/v1/tenants", "tgs_any", 200),
+        ("/api/admin/v1/tenants", "sk-tg-any", 200),
+    ],
+)
+def test_a_service_key_goes_to_the_console_and_nowhere_else(
+    gateway: Gateway, path: str, token: str, status: int
+) -> None:
+    """It opens no model and no list of them; what this gateway has not checked names no tenant."""
+    reply = httpx.get(gateway.url + path, headers={"x-tidegate-token": "forged", "authorization": f"Bearer {token}"})
+    assert reply.status_code == status
+    if status == 200:
+        assert f"x-tidegate-token: {token}\r\n" in reply.text and "forged" not in reply.text
+        assert "x-tidegate-tenant" not in reply.text and "authorization" not in reply.text
+    model = {"model": "ok", "messages": []}
+    refused = httpx.post(f"{gateway.url}/v1/chat/completions", json=model, headers={"authorization": f"Bearer {token}"})
+    assert refused.status_code == 401

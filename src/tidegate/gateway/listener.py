@@ -216,7 +216,7 @@ class ClientConnection(asyncio.Protocol):
             if self._ignores_upgrade:
                 return
             self._path, self._query = split_target(self._target, headers)
-            if self.server.needs_key(self._path):
+            if self.server.needs_key(self._path, headers):
                 self._key = self._last_key.authenticate(headers, self.server)
             check_headers(headers, limits, is_http_11=self._is_http_11)
             self._body = self.server.upload_for(self._path, headers) or self._body

@@ -1,11 +1,17 @@
-"""What is not a model call goes to the console's ASGI application over a Unix socket: one origin for users."""
+"""What is not a model call goes to the console's ASGI application over a Unix socket: one origin for users.
+
+The console believes three headers that are set here and stripped from what callers send: `x-tidegate-tenant` and
+`x-tidegate-key` of an API key that was checked, `x-tidegate-client`, the caller's address. What was not checked here
+(a service key, any key on a path that needs none) goes along as `x-tidegate-token`, for the console to look at.
+"""
 
 import time
 from typing import TYPE_CHECKING
 
+from tidegate.accounts.service_keys import PREFIX
 from tidegate.core.errors import GatewayError, Unavailable, UpstreamTimeout
 from tidegate.gateway.error_shapes import error_at
-from tidegate.gateway.http import HOP_BY_HOP, Request, error_reply, reply_head
+from tidegate.gateway.http import HOP_BY_HOP, Headers, Request, bearer_token, error_reply, reply_head
 
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
@@ -16,6 +22,17 @@ if TYPE_CHECKING:
 
 NEVER = float("inf")
 OURS = b"x-tidegate-"  # headers that only we may set
+SERVICE_KEY = PREFIX.encode()
+MANAGING = tuple(
+    root + page
+    for root in ("/v1", "/api/v1")
+    for page in ("/key", "/credits", "/activity", "/generation", "/dashboard")
+)  # how the console's paths that take service keys begin, beside those that need no key here
+
+
+def is_managing(path: str, headers: Headers) -> bool:
+    """Whether a request brings a service key to a path of the console: it is the console's to look at, not ours."""
+    return path.startswith(MANAGING) and (bearer_token(headers) or b"").startswith(SERVICE_KEY)
 
 
 class Passage:
@@ -49,6 +66,8 @@ class Passage:
         if self._key is not None:
             lines.append(b"x-tidegate-tenant: " + self._key.tenant_id.encode())
             lines.append(b"x-tidegate-key: " + self._key.key_id.encode())
+        elif token := bearer_token(request.headers):
+            lines.append(b"x-tidegate-token: " + token)  # the console alone knows whose it is
         lines.append(b"content-length: %d" % len(request.body))
         return b"\r\n".join(lines) + b"\r\n\r\n"
 

@@ -24,7 +24,7 @@ from tidegate.gateway.media import MediaExchange
 from tidegate.gateway.meter import Totals
 from tidegate.gateway.models import Listings, is_models_path
 from tidegate.gateway.operation import Operation, operation_of
-from tidegate.gateway.passage import Passage
+from tidegate.gateway.passage import Passage, is_managing
 from tidegate.gateway.patience import SWEEP_S
 from tidegate.gateway.recorder import Recorder
 from tidegate.gateway.rows import Kinds
@@ -85,8 +85,9 @@ class Server:
 
     # -- routing of paths -------------------------------------------------------------------------------------------
 
-    def needs_key(self, path: str) -> bool:
-        return path.startswith(KEYED_PREFIXES)
+    def needs_key(self, path: str, headers: Headers) -> bool:
+        """Whether the caller must bring an API key. A service key opens no model; the console asks it for its role."""
+        return path.startswith(KEYED_PREFIXES) and not is_managing(path, headers)
 
     @staticmethod
     def call_of(method: bytes, path: str, query: bytes) -> Operation | None:
