@@ -26,19 +26,16 @@ def accounts_of(config: Config) -> "Iterator[Accounts]":
 
     from tidegate.accounts.keys import open_accounts
 
-    home = config.home_path
+    home, settings = config.home_path, config.accounts
     try:
-        accounts = open_accounts(home)
+        accounts = open_accounts(home, settings.database_url, settings.secret_file)
         try:
             yield accounts
         finally:
             accounts.close()
     except sqlalchemy.exc.DBAPIError as error:
-        raise ConfigError(f"{home / 'accounts.sqlite'} cannot be used: {error.orig}") from error
-    except ValueError as error:
-        raise ConfigError(
-            f"{home / 'secret'} is damaged: {error}. Restore it, or remove it and make new keys"
-        ) from error
+        name = "the database of accounts.database_url" if settings.database_url else home / "accounts.sqlite"
+        raise ConfigError(f"{name} cannot be used: {str(error.orig).strip().splitlines()[0]}") from error
 
 
 @click.group()

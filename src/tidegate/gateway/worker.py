@@ -81,7 +81,7 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
 
 def _build(loop: asyncio.AbstractEventLoop, config: Config, worker: int) -> Server:
     config.run_path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    accounts = open_accounts(config.home_path)
+    accounts = open_accounts(config.home_path, config.accounts.database_url, config.accounts.secret_file)
     gateway_id, started_us = config.gateway.gateway_id, time.time_ns() // 1000
     writer = JournalWriter(config.ledger_path / "journal", gateway_id, worker, now_us=started_us)
     recorder = Recorder(loop, writer, config.ledger)
