@@ -201,6 +201,7 @@ def test_a_browser_draws_every_chart_from_disk(own: Facts, tmp_path: Path, chrom
     drawn = Tags(chromium(page))
     charts = sum(len(section.figures) for section in report.sections)
     charts += report.compared is not None and report.compared.chart is not None
+    charts += len(report.unseen.cards)
     assert len([tag for tag, _ in drawn.tags if tag == "svg"]) == charts
     assert charts > 7
 
@@ -217,3 +218,18 @@ def test_a_daily_import_stands_for_the_shipped_series_and_beside_weekly_imports(
     (page,) = write_report(ledger, load_catalog(), tmp_path / "out", ReportOptions())
     badges = re.findall(r'href="#source-\d+">([^<]+)', page.read_text("utf-8"))
     assert [name.partition("~")[0] for name in badges] == ["openrouter-daily", "openrouter-authors"]
+
+
+def test_the_page_shows_what_no_ledger_sees(own: Facts) -> None:
+    """The regional index with its release and what is absent, and the longest published series with its claims."""
+    report = compose(own, "own")
+    page = Tags(render(report)).text
+    assert {card.anchor for card in report.unseen.cards} >= {
+        "index-intervals",
+        "index-ranks",
+        "index-weights",
+        "market-1",
+    }
+    intervals = report.unseen.index[0]
+    assert len(intervals.rows) == 9 and "absent" in intervals.meta and "China by" in intervals.meta
+    assert intervals.rows[0][0] in page and report.unseen.market[0].rows[-1][3] in page

@@ -14,6 +14,7 @@ from tidegate.report import comparison
 from tidegate.report.charts import Spec, export, vega_lite
 from tidegate.report.own_calls import OwnCalls, own_calls
 from tidegate.report.theme import config
+from tidegate.report.unseen import Unseen, unseen
 from tidegate.study.compare import compare
 from tidegate.study.facts import Facts, Source
 from tidegate.study.figures import FIGURES, run_figures
@@ -66,18 +67,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     own: OwnCalls | None
     sections: tuple[Section, ...]
     compared: comparison.Compared | None
+    unseen: Unseen
 
 
 def compose(facts: Facts, ledger: str, params: Params | None = None) -> Report:
     """Draw every figure from every source; own calls first, then imports, then the public series."""
     rank = {"calls": 0, "daily": 1, "weekly": 2, "monthly": 3, "window": 4}
     ordered = sorted(facts.sources, key=lambda source: (source.source_id != "own", rank[source.kind], source.source_id))
+    now = dt.datetime.now(dt.UTC)
     return Report(
         ledger=ledger,
-        created=dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        created=now.strftime("%Y-%m-%d %H:%M UTC"),
         own=own_calls(facts) if any(source.source_id == "own" for source in ordered) else None,
         sections=tuple(_section(facts, source, params or Params()) for source in ordered),
         compared=comparison.section(compare(facts, ordered, read_published())) if ordered else None,
+        unseen=unseen(now.date()),
     )
 
 
@@ -130,6 +134,7 @@ def render(report: Report) -> str:
     charts = {figure.anchor: figure.chart for section in report.sections for figure in section.figures}
     if report.compared and report.compared.chart:
         charts[comparison.ANCHOR] = report.compared.chart
+    charts |= {card.anchor: card.chart for card in report.unseen.cards}
     return template.render(
         report=report,
         version=__version__,
