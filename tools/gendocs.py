@@ -38,6 +38,7 @@ TABLES = (
     ("", config.ProviderConfig, "[providers.NAME]"),
     ("", config.EndpointConfig, "[[endpoints]]"),
     ("", config.PriceConfig, "price = { ... } of an endpoint"),
+    ("", config.TopupConfig, "[topups.NAME]"),
 )
 
 

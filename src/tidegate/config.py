@@ -19,6 +19,7 @@ from msgspec import Meta
 from tidegate.core.console_settings import Console
 from tidegate.core.errors import ConfigError
 from tidegate.core.facts import Auth, Dialect
+from tidegate.core.topup_settings import TopupConfig
 
 DEFAULT_HOME = ".tidegate"
 RUN_PATH_BYTES_MAX = 85  # a Unix socket's path may have 104 bytes (Linux: 108), its own name included
@@ -245,6 +246,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     console: Console = Console()
     tenants: Annotated[dict[str, TenantConfig], _help("tenants by name")] = {}
     providers: Annotated[dict[str, ProviderConfig], _help("providers by name")] = {}
+    topups: Annotated[dict[str, TopupConfig], _help("payment providers whose callbacks credit wallets, by name")] = {}
     endpoints: Annotated[tuple[EndpointConfig, ...], _help("models served, in order of preference")] = ()
 
     @property

@@ -22,9 +22,7 @@ class TopupConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     contract: Annotated[
         Literal["stripe", "epay", "signed-json"],
-        _help(
-            "who signs how: Stripe's webhooks, EPay's notices (易支付), or JSON under an HMAC, as QRIS acquirers send it"
-        ),
+        _help("who signs: Stripe's webhooks, EPay's notices (易支付), or JSON under an HMAC, as QRIS acquirers do"),
     ]
     secret_env: Annotated[str, _help("environment variable that holds the secret under which callbacks are signed")]
     secret_before_env: Annotated[
