@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from tidegate.accounts.books.posting import Booked, Leg, Posting, RowRange, digest_of
 from tidegate.accounts.books.upsert import add_up, insert_missing
-from tidegate.accounts.books.wallets import follow_credits
+from tidegate.accounts.books.wallets import empty_row, follow_credits
 from tidegate.accounts.schema.books import balances, entries, transactions, wallets
 from tidegate.core.errors import AccountsError
 
@@ -63,20 +63,7 @@ def _lock(connection: sa.Connection, postings: Iterable[Posting]) -> dict[str, t
     insert_missing(
         connection,
         wallets,
-        [
-            {
-                "tenant_id": tenant_id,
-                "last_number": 0,
-                "last_digest": "",
-                "balance_nano_usd": 0,
-                "credits_nano_usd": 0,
-                "overdraft_nano_usd": 0,
-                "mode": "",
-                "before_nano_usd": 0,
-                "opened_us": opened[tenant_id],
-            }
-            for tenant_id in sorted(opened)
-        ],
+        [empty_row(tenant_id, opened[tenant_id]) for tenant_id in sorted(opened)],
     )
     heads: dict[str, tuple[int, str]] = {}
     for chunk in chunks(sorted(opened)):

@@ -13,6 +13,13 @@ def insert_missing(connection: sa.Connection, table: sa.Table, rows: Sequence[di
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
 
 
+def take(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> bool:
+    """Insert a row: False where its key was there, or another's transaction that is now over has put it there."""
+    key = next(iter(table.primary_key))
+    taken = connection.execute(_insert(connection, table).values(row).on_conflict_do_nothing().returning(key))
+    return taken.first() is not None
+
+
 def add_up(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows, adding every column outside the key to what is there."""
     if not rows:

@@ -18,6 +18,7 @@ wallets = sa.Table(  # one a tenant that was ever booked; the row is locked whil
     sa.Column("overdraft_nano_usd", sa.BigInteger, nullable=False),
     sa.Column("mode", sa.String(8), nullable=False),  # `prepaid`, `postpaid`; "" until the first credit or word on it
     sa.Column("prepaid_since_us", sa.BigInteger, nullable=True),  # calls from then on count against its quota
+    sa.Column("quota_id", sa.String(64), nullable=True),  # that quota; null where it is not prepaid
     sa.Column("before_nano_usd", sa.BigInteger, nullable=False),  # charged for calls before that
     sa.Column("opened_us", sa.BigInteger, nullable=False),
 )
@@ -102,12 +103,4 @@ gateways = sa.Table(  # whose ledger a gateway's rows are in
     sa.Column("gateway_id", sa.String(64), primary_key=True),
     sa.Column("ledger_id", sa.String(64), nullable=False),
     sa.Column("is_shared", sa.Boolean, nullable=False),  # two ledgers have used the name
-)
-
-reclaimed_lives = sa.Table(  # workers that ended, whose holdings were made what their rows say
-    "reclaimed_lives",
-    metadata,
-    sa.Column("worker_id", sa.String(128), primary_key=True),
-    sa.Column("ledger_id", sa.String(64), nullable=False),
-    sa.Column("reclaimed_us", sa.BigInteger, nullable=False),
 )

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("overdraft_nano_usd", sa.BigInteger, nullable=False),
         sa.Column("mode", sa.String(8), nullable=False),
         sa.Column("prepaid_since_us", sa.BigInteger, nullable=True),
+        sa.Column("quota_id", sa.String(64), nullable=True),
         sa.Column("before_nano_usd", sa.BigInteger, nullable=False),
         sa.Column("opened_us", sa.BigInteger, nullable=False),
     )
@@ -85,12 +86,6 @@ def upgrade() -> None:
         sa.Column("ledger_id", sa.String(64), nullable=False),
         sa.Column("is_shared", sa.Boolean, nullable=False),
     )
-    op.create_table(
-        "reclaimed_lives",
-        sa.Column("worker_id", sa.String(128), primary_key=True),
-        sa.Column("ledger_id", sa.String(64), nullable=False),
-        sa.Column("reclaimed_us", sa.BigInteger, nullable=False),
-    )
     op.create_index("transactions_by_day", "transactions", ["tenant_id", "day"])
     op.create_index("transactions_by_segment", "transactions", ["segment_id"])
     op.create_index("settled_segments_by_ledger", "settled_segments", ["ledger_id", "manifest_number"])
@@ -98,7 +93,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in (
-        "reclaimed_lives",
         "gateways",
         "ledgers",
         "settled_segments",
