@@ -15,10 +15,7 @@ def _help(text: str) -> Meta:
 
 
 class TopupConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One way of paying in. Its callbacks come to `/topups/NAME`; no card ever does.
-
-    The defaults of the `*_field` settings and their like are those of Tripay's callback (QRIS, Indonesia).
-    """
+    """One way of paying in; its callbacks come to `/topups/NAME`. Field names default to Tripay's (QRIS, Indonesia)."""
 
     contract: Annotated[
         Literal["stripe", "epay", "signed-json"],

@@ -117,7 +117,7 @@ def list_orders(database: Database, tenant_id: str | None = None, *, limit: int 
     if tenant_id is not None:
         query = query.where(orders.c.tenant_id == tenant_id)
     with database.reading() as connection:
-        return [msgspec.convert(dict(row), Order) for row in connection.execute(query).mappings()]
+        return [Order(**row) for row in connection.execute(query).mappings()]
 
 
 def list_events(database: Database, *, limit: int = 1000, needs_a_look: bool = False) -> list[Event]:
@@ -126,7 +126,7 @@ def list_events(database: Database, *, limit: int = 1000, needs_a_look: bool = F
     if needs_a_look:
         query = query.where(events.c.outcome.not_in(["credited", "repeated", "ignored"]))
     with database.reading() as connection:
-        return [msgspec.convert(dict(row), Event) for row in connection.execute(query).mappings()]
+        return [Event(**row) for row in connection.execute(query).mappings()]
 
 
 def cancel_order(database: Database, order_id: str) -> None:
@@ -209,7 +209,7 @@ def _credit(connection: sa.Connection, order: Order, payment_id: str, now_us: in
 def _order(connection: sa.Connection, order_id: str, *, for_update: bool = False) -> Order | None:
     query = sa.select(orders).where(orders.c.order_id == order_id)
     row = connection.execute(query.with_for_update() if for_update else query).mappings().one_or_none()
-    return None if row is None else msgspec.convert(dict(row), Order)
+    return None if row is None else Order(**row)
 
 
 def _paid_by(connection: sa.Connection, channel: str, payment_id: str) -> str | None:
