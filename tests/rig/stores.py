@@ -151,7 +151,7 @@ def postgres() -> Iterator[Postgres]:
     except (ImportError, OSError, StopIteration, subprocess.CalledProcessError) as error:
         pytest.skip(f"PostgreSQL cannot be started here: {error}")
     yield server
-    server.stop()
+    server.stop(signal.SIGQUIT)
     shutil.rmtree(server.folder, ignore_errors=True)
 
 

@@ -26,7 +26,7 @@ from tidegate.core.quota import LeaseAnswer, LeaseAsk, Quota, WindowKey
 TRIES_MAX = 4
 """Of a transaction that PostgreSQL gave up for another's sake."""
 
-FORGET_EVERY_S = 600.0
+FORGET_EVERY_US = 600_000_000
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class SqlStore:
         self._clock_us = clock_us or (wall_clock_us if database.is_sqlite else None)
         self._lock = threading.Lock()
         self._alive = 1
-        self._ended_s = self._forgot_s = float("-inf")
+        self._ended_us = self._forgot_us = 0
 
     def enter(self, lessee: Lessee) -> None:
         """As QuotaStore.enter. Raises QuotaStoreError where the database cannot be reached."""
@@ -53,8 +53,9 @@ class SqlStore:
 
     def exchange(self, lessee: Lessee, asks: Sequence[LeaseAsk]) -> list[LeaseAnswer]:
         """As QuotaStore.exchange."""
-        self._keep_up()
-        return self._in_transaction(lambda connection: self._exchange(connection, lessee, asks))
+        answers = self._in_transaction(lambda connection: self._exchange(connection, lessee, asks))
+        self._keep_up()  # afterwards: who was silent and speaks again ends no lease of its own
+        return answers
 
     def leave(self, lessee: Lessee, asks: Sequence[LeaseAsk]) -> None:
         """As QuotaStore.leave."""
@@ -116,13 +117,12 @@ class SqlStore:
 
     def _keep_up(self) -> None:
         """Now and then: end the leases of the dead, count the living, forget what is long over."""
-        now_s = time.monotonic()
+        now_us = self._clock_us() if self._clock_us else wall_clock_us()
         with self._lock:
-            is_due, is_long_due = now_s - self._ended_s > self.lease_s / 8, now_s - self._forgot_s > FORGET_EVERY_S
-            if is_due:
-                self._ended_s = now_s
-            if is_long_due:
-                self._forgot_s = now_s
+            is_due = abs(now_us - self._ended_us) > self.lease_s * 1_000_000 / 8
+            is_long_due = abs(now_us - self._forgot_us) > FORGET_EVERY_US
+            self._ended_us = now_us if is_due else self._ended_us
+            self._forgot_us = now_us if is_long_due else self._forgot_us
         if is_due:
             self._alive = self._in_transaction(self._end_leases)
         if is_long_due:

@@ -99,24 +99,20 @@ def move_limit(connection: sa.Connection, quota_id: str, by: int) -> int:
     Raises AccountsError where there is no such quota, or where less would be left than workers hold or have spent:
     then nothing is changed.
     """
-    moved = (
-        sa.update(quotas)
-        .where(quotas.c.quota_id == quota_id, quotas.c.removed_us.is_(None))
-        .values(limit=quotas.c.limit + by)
-        .returning(quotas.c.limit)
-    )
-    limit = connection.execute(moved).scalar()
-    if limit is None:
+    here = quotas.c.quota_id == quota_id
+    query = sa.select(quotas.c.limit).where(here, quotas.c.removed_us.is_(None)).with_for_update()
+    before = connection.execute(query).scalar()
+    if before is None:
         raise AccountsError(f"there is no quota {quota_id!r}")
+    limit = int(before) + by
     if limit > LIMIT_MAX:
         raise AccountsError(f"quota {quota_id!r} cannot go above {LIMIT_MAX}: {limit} was asked")
-    if by < 0:
-        held = held_of(connection, quota_id)
-        if limit < held:
-            raise AccountsError(
-                f"quota {quota_id!r} cannot be lowered by {-by} to {limit}: {held} of it is spent or about to be"
-            )
-    return int(limit)
+    if by < 0 and limit < (held := held_of(connection, quota_id)):  # no worker is granted any while the row is locked
+        raise AccountsError(
+            f"quota {quota_id!r} cannot be lowered by {-by} to {limit}: {held} of it is spent or about to be"
+        )
+    connection.execute(sa.update(quotas).where(here).values(limit=limit))
+    return limit
 
 
 def held_of(connection: sa.Connection, quota_id: str) -> int:
