@@ -1,0 +1,151 @@
+"""Price groups in the accounts database: dated margins and rates, who is in which group, and what workers keep of it.
+
+Entries are never changed: a new one takes over from its own date on, and one that must end is given an end. So what
+was charged on a day can be worked out again at any later time.
+"""
+
+import re
+import secrets
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from tidegate.accounts.database import Database, touch
+from tidegate.accounts.errors import AccountInvalid, AccountNotFound
+from tidegate.accounts.schema.money_in import price_members, price_terms
+from tidegate.core.price import Price
+from tidegate.core.terms import MARGIN_MAX_PPM, MARGIN_MIN_PPM, Membership, Term, Terms, TermsBook
+
+GROUP: Final = re.compile(r"[a-z0-9_-]{1,64}")
+_price_decoder = msgspec.json.Decoder(Price)
+
+
+class GroupTerm(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry as it is listed. `made_us`: UTC microseconds."""
+
+    group: str
+    term: Term
+    made_us: int
+
+
+def add_term(database: Database, group: str, term: Term, now_us: int) -> Term:
+    """Add an entry to a price group, which is made by its first one; the entry with its id.
+
+    It may not begin in the past: calls of then were charged otherwise. Raises AccountInvalid.
+    """
+    check_group(group)
+    if not term.models or len(term.models) > 200 or not term.models.isprintable():
+        raise AccountInvalid(
+            f"models {term.models[:80]!r} is no model or glob of up to 200 characters, such as openai/*"
+        )
+    if not MARGIN_MIN_PPM <= term.margin_ppm <= MARGIN_MAX_PPM:
+        raise AccountInvalid(
+            f"a margin of {term.margin_ppm} ppm; {MARGIN_MIN_PPM} (free) to {MARGIN_MAX_PPM} (a thousandfold) can be"
+        )
+    if term.valid_from_us < now_us and term.valid_from_us != 0:
+        raise AccountInvalid("an entry cannot begin in the past: calls of then were charged as they were")
+    if term.valid_until_us is not None and term.valid_until_us <= max(term.valid_from_us, now_us):
+        raise AccountInvalid("an entry ends after it began, and not before now")
+    begins_us = term.valid_from_us or now_us
+    made = msgspec.structs.replace(term, term_id="term_" + secrets.token_hex(6), valid_from_us=begins_us)
+    row = {
+        "term_id": made.term_id,
+        "price_group": group,
+        "models": made.models,
+        "margin_ppm": made.margin_ppm,
+        "price_json": None if made.price is None else msgspec.json.encode(made.price).decode(),
+        "valid_from_us": made.valid_from_us,
+        "valid_until_us": made.valid_until_us,
+        "made_us": now_us,
+    }
+    with database.writing() as connection:
+        connection.execute(sa.insert(price_terms).values(row))
+        touch(connection)
+    return made
+
+
+def end_term(database: Database, term_id: str, now_us: int, until_us: int | None = None) -> None:
+    """Let an entry end, now or at a later moment. Raises AccountNotFound, AccountInvalid."""
+    until_us = now_us if until_us is None else until_us
+    if until_us < now_us:
+        raise AccountInvalid("an entry cannot end in the past: calls since then were charged by it")
+    with database.writing() as connection:
+        found = connection.execute(sa.select(price_terms).where(price_terms.c.term_id == term_id)).mappings().first()
+        if found is None:
+            raise AccountNotFound(f"no entry has the id {term_id!r}; `tidegate accounts prices list` shows all")
+        if found["valid_until_us"] is not None and found["valid_until_us"] <= now_us:
+            raise AccountInvalid(f"entry {term_id} has ended already")
+        connection.execute(
+            sa.update(price_terms).where(price_terms.c.term_id == term_id).values(valid_until_us=until_us)
+        )
+        touch(connection)
+
+
+def join_group(database: Database, tenant_id: str, group: str, now_us: int, since_us: int | None = None) -> Membership:
+    """Put a tenant into a price group from now, or from a later moment, on; "": into none. Raises AccountInvalid."""
+    if group:
+        check_group(group)
+    since_us = now_us if since_us is None else since_us
+    if since_us < now_us:
+        raise AccountInvalid("a tenant cannot change its group in the past: calls of then were charged as they were")
+    joined = Membership(tenant_id=tenant_id, group=group, since_us=since_us)
+    key = (price_members.c.tenant_id == tenant_id) & (price_members.c.since_us == since_us)
+    with database.writing() as connection:
+        if (
+            group
+            and not connection.execute(
+                sa.select(price_terms.c.term_id).where(price_terms.c.price_group == group).limit(1)
+            ).first()
+        ):
+            raise AccountNotFound(f"there is no price group {group!r}; `tidegate accounts prices add` makes one")
+        connection.execute(sa.delete(price_members).where(key))
+        connection.execute(sa.insert(price_members).values(tenant_id=tenant_id, since_us=since_us, price_group=group))
+        touch(connection)
+    return joined
+
+
+def list_terms(database: Database) -> list[GroupTerm]:
+    """Every entry there ever was, by group and start."""
+    with database.reading() as connection:
+        return _terms(connection)
+
+
+def list_memberships(database: Database) -> list[Membership]:
+    """Every change of group there ever was, by tenant and time."""
+    with database.reading() as connection:
+        return _memberships(connection)
+
+
+def read_terms(connection: sa.Connection) -> TermsBook:
+    """What workers keep: read again when the accounts' version has changed."""
+    groups: dict[str, list[Term]] = {}
+    for one in _terms(connection):
+        groups.setdefault(one.group, []).append(one.term)
+    held = [Terms(group=group, entries=tuple(entries)) for group, entries in groups.items()]
+    return TermsBook(held, _memberships(connection))
+
+
+def check_group(group: str) -> None:
+    """Raises AccountInvalid."""
+    if not GROUP.fullmatch(group):
+        raise AccountInvalid(f"price group {group[:80]!r}: 1 to 64 of a-z, 0-9, - and _ expected, such as vip")
+
+
+def _terms(connection: sa.Connection) -> list[GroupTerm]:
+    order = (price_terms.c.price_group, price_terms.c.valid_from_us, price_terms.c.term_id)
+    found = []
+    for row in connection.execute(sa.select(price_terms).order_by(*order)).mappings():
+        fields = dict(row)
+        group, made_us, price = fields.pop("price_group"), fields.pop("made_us"), fields.pop("price_json")
+        term = Term(price=None if price is None else _price_decoder.decode(price), **fields)
+        found.append(GroupTerm(group=group, term=term, made_us=made_us))
+    return found
+
+
+def _memberships(connection: sa.Connection) -> list[Membership]:
+    query = sa.select(price_members).order_by(price_members.c.tenant_id, price_members.c.since_us)
+    return [
+        Membership(tenant_id=row.tenant_id, group=row.price_group, since_us=row.since_us)
+        for row in connection.execute(query)
+    ]
