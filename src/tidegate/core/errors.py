@@ -13,6 +13,7 @@ TidegateError                     anything of ours, also off the wire (exit code
     ├── Forbidden                 403  the key may not call this model, or not from there
     ├── ModelNotFound             404  no route serves the model
     ├── PriceUnknown              404  a route exists, but nobody knows its price
+    ├── NotAvailable              404  no endpoint of the model may serve this call: a policy, or the request's own word
     ├── PathNotFound              404
     ├── MethodNotAllowed          405
     ├── RequestTimeout            408  the caller was too slow
@@ -31,7 +32,7 @@ TidegateError                     anything of ours, also off the wire (exit code
 """
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 
@@ -63,18 +64,27 @@ class GatewayError(TidegateError):
     """An error that becomes an HTTP reply.
 
     `status`: HTTP status. `code`: the machine-readable word, also the row's `error_type`.
-    `kind`: OpenAI's `error.type`. `param`: the offending field, where there is one.
+    `kind`: OpenAI's `error.type`. `param`: the offending field, where there is one. `words`: the text in other
+    languages (`core/error_words.py`), where whoever raises it has better ones than its code's.
     """
 
     status: int = 500
     code: ClassVar[str] = "internal_error"
     kind: str = "api_error"
 
-    def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+        words: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+        self.words = words or {}
 
 
 class InvalidRequest(GatewayError):
@@ -99,7 +109,9 @@ class ModelNotFound(GatewayError):
     def __init__(self, model: str, known: Collection[str]) -> None:
         near = difflib.get_close_matches(model, known, n=2)
         mend = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists those that are served."
-        super().__init__(f"No route serves model {model[:200]!r}. {mend}", param="model")
+        zh = f"你是不是想用 {' 或 '.join(near)}？" if near else "可通过 GET /v1/models 查看可用模型。"
+        words = {"zh": f"没有可用的线路提供模型 {model[:200]!r}。{zh}"}
+        super().__init__(f"No route serves model {model[:200]!r}. {mend}", param="model", words=words)
 
 
 class PriceUnknown(GatewayError):
@@ -111,6 +123,19 @@ class PriceUnknown(GatewayError):
             "Set a price on its endpoint in the configuration, or run `tidegate catalog check`.",
             param="model",
         )
+
+
+class NotAvailable(GatewayError):
+    """Endpoints serve the model, and none may serve this call.
+
+    availability: OpenRouter's `code` and `excluded_by`, which its body carries.
+    """
+
+    status, code, kind = 404, "no_endpoints", "invalid_request_error"
+
+    def __init__(self, message: str, *, availability: dict[str, Any], param: str | None = "model") -> None:
+        super().__init__(message, param=param)
+        self.availability = availability
 
 
 class PathNotFound(GatewayError):
@@ -185,12 +210,13 @@ def error_body(error: GatewayError, *, provider_name: str = "") -> dict[str, Any
     metadata: dict[str, Any] = {"error_type": error.code}
     if provider_name:
         metadata["provider_name"] = provider_name
-    return {
-        "error": {
-            "message": error.message,
-            "type": error.kind,
-            "param": error.param,
-            "code": error.code,
-            "metadata": metadata,
-        }
+    body: dict[str, Any] = {
+        "message": error.message,
+        "type": error.kind,
+        "param": error.param,
+        "code": error.code,
+        "metadata": metadata,
     }
+    if isinstance(error, NotAvailable):
+        body["availability"] = error.availability
+    return {"error": body}
