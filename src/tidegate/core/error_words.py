@@ -21,6 +21,7 @@ ZH: Final[Mapping[str, str]] = {
     "forbidden": "该密钥无权进行此操作：模型、供应商或来源网络不在允许范围内。请联系管理员。",
     "model_not_found": "没有可用的线路提供该模型。请检查模型名称，可通过 GET /v1/models 查看可用模型。",
     "price_unknown": "该模型尚未定价，未定价的模型不会被调用。请联系管理员设置价格。",
+    "no_endpoints": "没有符合路由条件的线路可用于本次调用。请放宽条件，或联系管理员。",
     "path_not_found": "该地址不存在，请检查请求路径。",
     "method_not_allowed": "该地址不支持此请求方法。",
     "request_timeout": "请求发送过慢，已超时。请重试。",
