@@ -23,8 +23,17 @@ SELF := $(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-
 up: install-up
 	@$(VENV)/bin/tidegate up $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
+# Rooms whose tests neither watch a clock nor share a port run two at a time; the others one after another.
+SIDE_BY_SIDE := $(addprefix tests/,bench catalog core index labels ledger market report study wire)
+ONE_BY_ONE := $(filter-out $(SIDE_BY_SIDE),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
+
 test: install-dev
+ifdef ARGS
 	@$(PY) -m pytest $(ARGS)
+else
+	@$(PY) -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
+	@$(PY) -m pytest $(filter-out tests/rig tests/__pycache__,$(ONE_BY_ONE))
+endif
 
 kill50: install-dev
 	@KILLS=50 $(PY) -m pytest tests/gateway/test_lifecycle.py -k kill_9 -s
