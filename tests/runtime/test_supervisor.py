@@ -4,13 +4,14 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -286,6 +287,9 @@ def test_closed_segments_are_sealed_while_serving_and_the_rest_at_the_end(enviro
 
     assert json.loads((ledger.path / "manifest" / "HEAD").read_bytes())["number"] == 2
     assert list(ledger.unsealed_outcomes()) == []
+    with closing(sqlite3.connect(Path(environ["TIDEGATE_HOME"]) / "accounts.sqlite")) as accounts:
+        settled = accounts.execute("SELECT count(*), sum(row_count) FROM settled_segments").fetchone()
+    assert settled == (2, 2), "what is sealed is booked"
 
 
 def test_the_local_models_program_is_one_the_supervisor_can_run() -> None:

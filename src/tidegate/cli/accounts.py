@@ -7,7 +7,10 @@ import importlib
 
 import click
 
-COMMANDS: dict[str, str] = {}  # name -> module:attribute
+COMMANDS: dict[str, str] = {  # name -> module:attribute
+    "wallet": "tidegate.cli.accounts_wallet:wallet",
+    "settle": "tidegate.cli.accounts_books:settle",
+}
 
 
 class AccountsGroup(click.Group):

@@ -1,9 +1,10 @@
 """The supervisor: gateway workers, console, local model, labeller and sealing, as one thing that starts and stops.
 
 Start: check the port, recover what an earlier run left, start everything, wait until all is ready.
-While it runs: a process that ends is started again; closed journal segments are sealed every `seal_interval_s`, by a
-child of its own so that the query engine's memory is given back. Stop: workers drain, then everything else ends, then
-one last seal. A second signal kills at once. Nothing outlives the supervisor, not even when it is killed (`lifeline`).
+While it runs: a process that ends is started again; closed journal segments are sealed every `seal_interval_s`, and
+what was sealed is booked, each by a child of its own. Stop: workers drain, then everything else ends, then one last
+seal and settlement. A second signal kills at once. Nothing outlives the supervisor, not even when it is killed
+(`lifeline`).
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import msgspec
 
 from tidegate.config import Config
 from tidegate.core.errors import TidegateError
+from tidegate.runtime.chore import Chore
 from tidegate.runtime.home import (
     Running,
     checked_port,
@@ -27,7 +29,7 @@ from tidegate.runtime.home import (
     private_folder,
     write_running,
 )
-from tidegate.runtime.process import Announce, Process, Program, lifeline_fd, tied_command
+from tidegate.runtime.process import Announce, Process, Program
 
 SEAL_S = 600.0  # one run of sealing, while serving
 LAST_SEAL_S = 120.0  # the one at the end, for which Ctrl-C waits
@@ -77,8 +79,8 @@ class Supervisor:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
         ]
         self._sealer: asyncio.Task[None] | None = None
-        self._sealing: asyncio.subprocess.Process | None = None
-        self._seal_trouble = ""  # what the last try said
+        self._sealing = Chore("sealing", self._environ, announce, "the journal keeps the rows")
+        self._settling = Chore("settling", self._environ, announce, "what is sealed is booked once it works")
         self._workers: list[Process] = []
         self._others: list[Process] = []
         self.failed: dict[str, str] = {}  # extra programs that did not start: name -> why
@@ -185,8 +187,8 @@ class Supervisor:
         self._announce("asked twice: killing what still runs")
         for process in (*self._workers, *self._others):
             process.kill()
-        if self._sealing is not None and self._sealing.returncode is None:
-            self._sealing.kill()
+        self._sealing.kill()
+        self._settling.kill()
 
     async def _stop(self) -> None:
         """Drain the workers, end the rest, seal, give the home back."""
@@ -210,6 +212,8 @@ class Supervisor:
             await asyncio.sleep(self._config.ledger.seal_interval_s)
             if self._has_closed_segments():
                 await self._seal(SEAL_S)
+            elif self._settling.trouble:
+                await self._settle(SEAL_S)
 
     def _has_closed_segments(self) -> bool:
         """Whether sealing would find anything: a closed segment, or one that a killed worker left open."""
@@ -223,38 +227,12 @@ class Supervisor:
         await self._seal(SEAL_S, ())
 
     async def _seal(self, limit_s: float, options: Sequence[str] = ("--closed-only",)) -> None:
-        """Recover and seal in a child. A failure is announced once, and the journal keeps every row until it mends."""
-        try:
-            trouble = await self._run_seal(limit_s, options)
-        except OSError as error:
-            trouble = f"sealing cannot be started: {error}"
-        if trouble and trouble != self._seal_trouble:
-            self._announce(f"{trouble}; the journal keeps the rows")
-        elif self._seal_trouble and not trouble:
-            self._announce("sealing works again")
-        self._seal_trouble = trouble
+        """Recover and seal, then book what is sealed."""
+        await self._sealing.run(limit_s, ("ledger", "seal", *options))
+        await self._settle(limit_s)
 
-    async def _run_seal(self, limit_s: float, options: Sequence[str]) -> str:
-        """Returns "", or one line on what went wrong."""
-        self._sealing = child = await asyncio.create_subprocess_exec(
-            *tied_command("tidegate", ("ledger", "seal", *options)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._environ,
-            start_new_session=True,
-            pass_fds=(lifeline_fd(),),
-        )
-        try:
-            _, errors = await asyncio.wait_for(child.communicate(), limit_s)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            if child.returncode is None:
-                child.kill()
-            await child.wait()
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            return f"sealing took longer than {limit_s:g} s and was stopped"
-        if child.returncode != 0:
-            lines = errors.decode("utf-8", "replace").strip().splitlines() or [f"exit code {child.returncode}"]
-            return f"sealing failed: {lines[-1]}"
-        return ""
+    async def _settle(self, limit_s: float) -> None:
+        """Also at each start: a crash between sealing and settling is repaired then. Nothing was sealed: no child."""
+        has_entries = (self._config.ledger_path / "manifest" / "00000001.json").exists()
+        if has_entries or self._config.accounts.database_url:
+            await self._settling.run(limit_s, ("accounts", "settle"))

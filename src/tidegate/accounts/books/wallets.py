@@ -47,9 +47,14 @@ class Wallet(msgspec.Struct, frozen=True, kw_only=True):
     last_number: int = 0
 
     @property
+    def funds_nano_usd(self) -> int:
+        """What calls since it is prepaid may come to in all; below zero where a correction took more than there was."""
+        return self.credits_nano_usd + self.overdraft_nano_usd - self.before_nano_usd
+
+    @property
     def limit_nano_usd(self) -> int:
         """The limit of its quota, where it is prepaid."""
-        return max(0, self.credits_nano_usd + self.overdraft_nano_usd - self.before_nano_usd)
+        return max(0, self.funds_nano_usd)
 
 
 def wallet_of(connection: sa.Connection, tenant_id: str) -> Wallet:
@@ -67,7 +72,7 @@ def list_wallets(connection: sa.Connection, where: sa.ColumnElement[bool] | None
 def follow_credits(connection: sa.Connection, credited: Iterable[Posting]) -> None:
     """Called by whoever books credits: makes undecided wallets prepaid, and their quotas' limits what they now say.
 
-    Raises AccountsError where a credit below zero would take more than what workers have left: nothing is booked then.
+    Raises AccountsError where more would be paid back than is left: nothing is booked then.
     """
     by_tenant: dict[str, list[Posting]] = {}
     for posting in credited:
@@ -78,12 +83,12 @@ def follow_credits(connection: sa.Connection, credited: Iterable[Posting]) -> No
             set_mode(connection, tenant_id, "prepaid", now_us=first.booked_us)
             continue
         _set_limit(connection, wallet)
-        moved = sum(posting.wallet_nano_usd for posting in postings)
-        if moved < 0 and wallet.quota_id and wallet.limit_nano_usd < (held := held_of(connection, wallet.quota_id)):
+        paid_back = -sum(posting.wallet_nano_usd for posting in postings if posting.kind == "refund")
+        if paid_back > 0 and wallet.quota_id and wallet.funds_nano_usd < (held := held_of(connection, wallet.quota_id)):
             raise AccountsError(
-                f"{format_usd(-moved)} USD cannot be taken from the wallet of {tenant_id!r}: with it "
-                f"{format_usd(wallet.limit_nano_usd)} USD would be left of all its credits and overdraft, and "
-                f"{format_usd(held)} USD of them are spent or reserved"
+                f"{format_usd(paid_back)} USD cannot be paid back from the wallet of {tenant_id!r}: "
+                f"{format_usd(wallet.funds_nano_usd)} USD of credit and overdraft would be left, and "
+                f"{format_usd(held)} USD are spent or reserved. A correction may go below zero"
             )
 
 
