@@ -21,6 +21,7 @@ COMMANDS = {  # name -> module; each module holds a click command of the same na
     "accounts": "tidegate.cli.accounts",
     "catalog": "tidegate.cli.catalog",
     "usage": "tidegate.cli.usage",
+    "audit": "tidegate.cli.audit",
     "ledger": "tidegate.cli.ledger",
     "labels": "tidegate.cli.labels",
     "study": "tidegate.cli.study",

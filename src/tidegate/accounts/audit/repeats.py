@@ -16,13 +16,16 @@ class Repeats:
     """Knows the calls that were seen."""
 
     def __init__(self) -> None:
-        self._by_id: dict[str, tuple[bytes, str]] = {}
+        self._form = ""
+        self._by_id: dict[tuple[str, str], tuple[bytes, str]] = {}
         self._moments: dict[tuple[int, str, int, int], str] = {}
         self._overlaps = 0
         self._before: set[bytes] = set()  # records of earlier files that have no id
         self._here: set[bytes] = set()
 
-    def begin_file(self) -> None:
+    def begin_file(self, form: str) -> None:
+        """form: ids are of one system; another may use the same."""
+        self._form = form
         self._before |= self._here
         self._here = set()
 
@@ -35,7 +38,7 @@ class Repeats:
                 self._overlaps += 1
                 return "again"
             return ""
-        first = self._by_id.setdefault(call.call_id, (content, call.place))
+        first = self._by_id.setdefault((self._form, call.call_id), (content, call.place))
         if first[1] != call.place:
             if first[0] == content:
                 self._overlaps += 1

@@ -84,7 +84,7 @@ class _Run:
     def read(self, log: Log) -> None:
         reader = _reader(log.form.name, self._options)
         seller = OPENROUTER if log.form.name.startswith(OPENROUTER) else ""
-        self._repeats.begin_file()
+        self._repeats.begin_file(log.form.name)
         for line, members in log.records(self._tally):
             self._tally.read += 1
             if self._progress and not self._tally.read % 2000:
