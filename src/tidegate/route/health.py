@@ -1,0 +1,260 @@
+"""How endpoints fare, as the calls through them show it: no probe is sent that is not a caller's own call.
+
+Everything is integers: counts that halve with time, and histograms of latency and throughput whose buckets grow by an
+eighth, also halved with time. The caller says what time it is (seconds on any clock that only goes forward).
+
+Breaker: after some failures in a row an endpoint is open and is tried last; when its time is over it is half open: one
+call may try it first, and closes it or opens it for twice as long. `Retry-After` of a 429 rests it likewise.
+"""
+
+import math
+from typing import Final, Literal
+
+import msgspec
+
+HALF_LIFE_S: Final = 30.0  # of counts of failures: OpenRouter looks back as far
+HISTOGRAM_HALF_LIFE_S: Final = 300.0
+LOAD_HALF_LIFE_S: Final = 60.0
+LOAD_AGE_MAX: Final = 64  # half-lives, after which the unit of loads is made small again
+OUTAGE_PPM: Final = 200_000  # share of failures above which an endpoint is tried after those that are well
+OUTAGE_CALLS_MIN: Final = 3
+SCALE: Final = 1024  # counts are kept in 1/1024, so that halving an integer loses nothing that matters
+OPEN_DOUBLINGS_MAX: Final = 4
+SAMPLES_MIN: Final = 5  # of a histogram, before its percentiles say anything
+REST_S_MAX: Final = 3600.0
+REST_S_DEFAULT: Final = 5.0  # of a 429 that says nothing of when
+STEPS: Final = 8  # buckets between one power of two and the next
+BUCKETS: Final = 256
+_LINEAR: Final = STEPS  # below it, each value has a bucket of its own
+
+State = Literal["closed", "open", "half_open"]
+Fault = Literal["timeout", "connect", "server_error", "rate_limited", "broken", "rejected"]
+"""What an endpoint can do wrong. `rejected`: it refused our credentials. The caller's own mistakes are not here."""
+
+
+def bucket_of(value: int) -> int:
+    """The bucket of a value: exact below 8, then eighths of a power of two."""
+    if value < _LINEAR:
+        return max(value, 0)
+    power = value.bit_length() - 4
+    return min((power + 1) * STEPS + ((value >> power) & (STEPS - 1)), BUCKETS - 1)
+
+
+def floor_of(bucket: int) -> int:
+    """The least value of a bucket."""
+    if bucket < _LINEAR:
+        return bucket
+    power, step = divmod(bucket, STEPS)
+    return (STEPS + step) << (power - 1)
+
+
+class Histogram:
+    """Counts by bucket, halved with time."""
+
+    __slots__ = ("_counts", "_halved_s", "total")
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self._halved_s = 0.0
+        self.total = 0
+
+    def add(self, value: int, now_s: float) -> None:
+        if now_s - self._halved_s >= HISTOGRAM_HALF_LIFE_S:
+            self._halve(now_s)
+        bucket = bucket_of(value)
+        self._counts[bucket] = self._counts.get(bucket, 0) + SCALE
+        self.total += SCALE
+
+    def _halve(self, now_s: float) -> None:
+        halvings = int((now_s - self._halved_s) // HISTOGRAM_HALF_LIFE_S)
+        self._halved_s += halvings * HISTOGRAM_HALF_LIFE_S
+        shift = min(halvings, 64)
+        self._counts = {bucket: left for bucket, count in self._counts.items() if (left := count >> shift)}
+        self.total = sum(self._counts.values())
+
+    def percentile(self, ppm: int) -> int | None:
+        """The least value of the bucket below which this share of samples lies; None with too few samples."""
+        if self.total < SAMPLES_MIN * SCALE:
+            return None
+        wanted, seen = self.total * ppm, 0
+        for bucket in sorted(self._counts):
+            seen += self._counts[bucket] * 1_000_000
+            if seen >= wanted:
+                return floor_of(bucket)
+        raise AssertionError("the counts of a histogram are its total")
+
+
+class Percentiles(msgspec.Struct, frozen=True):
+    """p50, p75, p90, p99; None where too few calls were seen."""
+
+    p50: int | None = None
+    p75: int | None = None
+    p90: int | None = None
+    p99: int | None = None
+
+
+def percentiles_of(histogram: Histogram) -> Percentiles:
+    return Percentiles(*(histogram.percentile(ppm) for ppm in (500_000, 750_000, 900_000, 990_000)))
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """When the breaker opens, and for how long at first."""
+
+    failures_to_open: int = 5
+    open_s: float = 5.0
+
+
+class EndpointHealth:
+    """One endpoint's health. `latency_us`: to the first byte of an answer; `throughput`: output tokens a second."""
+
+    __slots__ = (
+        "_counted_s", "_failed", "_ok", "_opened", "_patience", "_probe_until_s", "closes_s", "failures",
+        "latency_us", "load", "rests_s", "throughput",
+    )  # fmt: skip
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self.latency_us, self.throughput = Histogram(), Histogram()
+        self._ok = self._failed = 0
+        self._counted_s = 0.0
+        self.failures = 0  # in a row
+        self._opened = 0  # times in a row
+        self.closes_s = 0.0  # the breaker is open until then
+        self.rests_s = 0.0  # it asked to be left alone until then
+        self._probe_until_s = 0.0
+        self.load = 0.0  # of late, in a unit of `Health`: only to be compared with others at one time
+
+    def state(self, now_s: float) -> State:
+        if not self._opened:
+            return "closed"
+        return "open" if now_s < self.closes_s else "half_open"
+
+    def error_ppm(self, now_s: float) -> int | None:
+        """Share of failures, recent ones counting more; None where too few calls were seen."""
+        self._decay(now_s)
+        total = self._ok + self._failed
+        return self._failed * 1_000_000 // total if total >= OUTAGE_CALLS_MIN * SCALE else None
+
+    def is_well(self, now_s: float) -> bool:
+        """No outage lately, not open, not resting: it may be tried first. Half open it is not, but for its probe."""
+        if self._opened or now_s < self.rests_s:
+            return False
+        if not self._failed:
+            return True
+        share = self.error_ppm(now_s)
+        return share is None or share <= OUTAGE_PPM
+
+    def is_shut(self, now_s: float) -> bool:
+        """The breaker is open, or it asked to be left alone: whoever tries it now will most likely fail."""
+        return now_s < self.rests_s or (self._opened > 0 and now_s < self.closes_s)
+
+    def may_probe(self, now_s: float) -> bool:
+        """Half open, or rested, and nobody is trying it: one call may."""
+        return self._opened > 0 and now_s >= max(self.closes_s, self.rests_s, self._probe_until_s)
+
+    def begin_probe(self, now_s: float, wait_s: float) -> None:
+        """A call tries it; another may not before `wait_s` is over, or this one's end is known."""
+        self._probe_until_s = now_s + wait_s
+
+    def succeed(self, now_s: float, *, latency_us: int = 0, tokens_per_s: int = 0) -> bool:
+        """A call was answered; True where this makes it well again."""
+        self._decay(now_s)
+        self._ok += SCALE
+        if latency_us:
+            self.latency_us.add(latency_us, now_s)
+        if tokens_per_s:
+            self.throughput.add(tokens_per_s, now_s)
+        was_open = self._opened > 0
+        self.failures = self._opened = 0
+        self.rests_s = self._probe_until_s = 0.0
+        if was_open:
+            self._failed = 0  # what it did before it was opened is paid for
+        return was_open
+
+    def fail(self, now_s: float, fault: Fault, *, retry_after_s: float | None = None) -> bool:
+        """A call failed; True where this changes whether it is well."""
+        was_well = self.is_well(now_s)
+        self._decay(now_s)
+        if fault == "rate_limited":  # OpenRouter counts no 429 as an outage: the endpoint is well, and full
+            self.rests_s = max(self.rests_s, now_s + min(retry_after_s or REST_S_DEFAULT, REST_S_MAX))
+            self._probe_until_s = 0.0
+            return was_well
+        self._failed += SCALE
+        self.failures += 1
+        if retry_after_s:
+            self.rests_s = max(self.rests_s, now_s + min(retry_after_s, REST_S_MAX))
+        if self._opened or self.failures >= self._patience.failures_to_open:
+            self._open(now_s)
+        return was_well and not self.is_well(now_s)
+
+    def _open(self, now_s: float) -> None:
+        if now_s < self.closes_s and self._opened:
+            return  # a call that began before it was opened tells nothing new
+        self.closes_s = now_s + self._patience.open_s * (1 << min(self._opened, OPEN_DOUBLINGS_MAX))
+        self._opened += 1
+        self._probe_until_s = 0.0
+
+    def _decay(self, now_s: float) -> None:
+        halvings = int((now_s - self._counted_s) // HALF_LIFE_S)
+        if halvings > 0:
+            self._counted_s += halvings * HALF_LIFE_S
+            self._ok >>= min(halvings, 64)
+            self._failed >>= min(halvings, 64)
+
+
+class Health:
+    """All endpoints' health. `version` changes when the order of endpoints may: plans are remembered under it."""
+
+    TICK_S: Final = 1.0
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        self._patience = patience or Patience()
+        self._endpoints: dict[str, EndpointHealth] = {}
+        self._ticked_s = 0.0
+        self._moved = False  # something was learned since the last tick
+        self._loads_since_s = 0.0
+        self.version = 0
+
+    def of(self, endpoint_id: str) -> EndpointHealth:
+        found = self._endpoints.get(endpoint_id)
+        if found is None:
+            found = self._endpoints[endpoint_id] = EndpointHealth(self._patience)
+        return found
+
+    def succeed(self, endpoint_id: str, now_s: float, *, latency_us: int = 0, tokens_per_s: int = 0) -> None:
+        self._moved = True
+        if self.of(endpoint_id).succeed(now_s, latency_us=latency_us, tokens_per_s=tokens_per_s):
+            self.version += 1
+
+    def fail(self, endpoint_id: str, now_s: float, fault: Fault, *, retry_after_s: float | None = None) -> None:
+        self._moved = True
+        if self.of(endpoint_id).fail(now_s, fault, retry_after_s=retry_after_s):
+            self.version += 1
+
+    def unit(self, now_s: float) -> float:
+        """What a token of work weighs now in `EndpointHealth.load`: older work weighs less, since this grows."""
+        age = (now_s - self._loads_since_s) / LOAD_HALF_LIFE_S
+        if age > LOAD_AGE_MAX:
+            for health in self._endpoints.values():
+                health.load = math.ldexp(health.load, -min(int(age), 1000))
+            self._loads_since_s += int(age) * LOAD_HALF_LIFE_S
+            age -= int(age)
+        return float(2.0**age)
+
+    def load(self, endpoint_id: str, tokens: int, now_s: float) -> None:
+        """So much work was sent there."""
+        unit = self.unit(now_s)
+        self.of(endpoint_id).load += tokens * unit
+
+    def tick(self, now_s: float) -> int:
+        """The version at this moment: at most once a second it also changes for what time and many calls change."""
+        if now_s - self._ticked_s >= self.TICK_S:
+            self._ticked_s = now_s
+            if self._moved or any(not health.is_well(now_s) for health in self._endpoints.values()):
+                self.version += 1
+                self._moved = False
+        return self.version
+
+    def snapshot(self) -> dict[str, EndpointHealth]:
+        """Endpoints of which anything was seen, by id."""
+        return self._endpoints

@@ -1,0 +1,260 @@
+"""The planner: a call in, its endpoints in order out, in microseconds.
+
+Everything that does not depend on the one call is worked out once and kept: which endpoints of a model its policies,
+key and wishes permit (a shelf), and how those rank for calls of about this length while the health of nobody changes.
+A plan then is a look-up, a draw, and a tuple.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from tidegate.core.endpoint_facts import EndpointFacts, Exclusion
+from tidegate.route.affinity import Affinity, Homes, is_full
+from tidegate.route.filter import NO_NEEDS, Needs, exclusions
+from tidegate.route.health import Health
+from tidegate.route.policy import Policy, PolicyBook, Scope
+from tidegate.route.rank import (
+    OUTPUT_TOKENS_ASSUMED,
+    Candidate,
+    Ranking,
+    begin_with,
+    candidate,
+    cost_of,
+    rank,
+    rounded,
+)
+from tidegate.route.wishes import NO_WISHES, Wishes
+
+SHELVES_MAX: Final = 4096  # kept; callers' wishes make them, so their number is bounded
+RANKINGS_MAX: Final = 256  # kept of one shelf
+PROBE_ONE_IN: Final = 8  # calls that may try an endpoint whose breaker is half open, until one does
+PROBE_WAIT_S: Final = 30.0
+SAVING_MIN: Final = 32  # a cached prompt keeps a call where it saves at least one part in so many of its cost
+REFERENCE_TOKENS: Final = (3000, 1000)  # of the calls by which conversations find their home
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """What a plan depends on.
+
+    `models`: by slug, in the caller's order of preference. `scope`: of `PolicyBook.scope`. `output_tokens`: the limit
+    that the request sets, 0 where it sets none. `draw`: any integer, the chance of this call. `keys`: of its
+    conversation (`affinity`), empty where it has none.
+    """
+
+    models: tuple[str, ...]
+    scope: Scope = ("", "", "")
+    data_class: str = ""
+    wishes: Wishes = NO_WISHES
+    needs: Needs = NO_NEEDS
+    providers: tuple[str, ...] = ()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    draw: int = 0
+    keys: tuple[int, ...] = ()
+
+
+class RoutePlan(msgspec.Struct, frozen=True, gc=False):
+    """The endpoints of one call, in the order in which they are tried. `reason`: how the first was chosen.
+
+    Empty where nothing may serve; `shelf` then says why.
+    """
+
+    order: tuple[Candidate, ...]
+    reason: str
+    shelf: "Shelf"
+    is_probe: bool = False
+
+
+class Shelf:
+    """The endpoints of the models of a call that its policies, wishes and needs permit; and why not the others."""
+
+    def __init__(self, groups: Sequence[Sequence[EndpointFacts]], policies: tuple[Policy, ...], wishes: Wishes,
+                 needs: Needs) -> None:  # fmt: skip
+        """groups: endpoints by model, in order of preference; one group where the wishes rank models together."""
+        self.policies, self.wishes, self.needs = policies, wishes, needs
+        self.groups_asked = tuple(tuple(group) for group in groups)
+        self.excluded: list[Exclusion] = []
+        self.groups: list[tuple[Candidate, ...]] = []
+        place = 0
+        for group in groups:
+            permitted = []
+            for facts in group:
+                found = exclusions(facts, policies, wishes, needs)
+                self.excluded += found
+                if not found:
+                    permitted.append(candidate(facts, place))
+                place += 1
+            if permitted:
+                self.groups.append(tuple(permitted))
+        self.asked = place
+        every = [one for group in self.groups for one in group]
+        self.tier_bounds = sorted({bound for one in every for bound in one.bounds})
+        self.context_bounds = sorted({one.facts.context_tokens for one in every if one.facts.context_tokens})
+        self.output_bounds = sorted({one.facts.output_tokens_max for one in every if one.facts.output_tokens_max})
+        self.narrowed: dict[tuple[int, int], Shelf] = {}
+        self.version = -1
+        self.rankings: dict[tuple[int, int], tuple[Ranking, ...]] = {}
+        self.permitted = len(every)  # how many endpoints may serve
+        self.homes: Homes | None = None
+        self.homes_version = -1
+
+
+class Planner:
+    """Plans the calls of one worker. `health` and `affinity` are its live state, fed from outside."""
+
+    def __init__(
+        self,
+        models: Mapping[str, Sequence[EndpointFacts]],
+        book: PolicyBook,
+        health: Health | None = None,
+        affinity: Affinity | None = None,
+    ) -> None:
+        """models: what serves each, in the order of the configuration. affinity: None where it is switched off."""
+        self.models, self.book = models, book
+        self.health = health or Health()
+        self.affinity = affinity
+        self._shelves: dict[object, Shelf] = {}
+
+    def plan(self, call: Call, now_s: float) -> RoutePlan:
+        """The endpoints that may serve a call, best first. Raises KeyError for a policy that the wishes misname."""
+        shelf = self.shelf(call)
+        if not shelf.groups:
+            return RoutePlan((), "none", shelf)
+        rankings = self.rankings(shelf, call, now_s)
+        ranking = rankings[0]
+        if ranking.drawn > 1:
+            order, reason = self._drawn(ranking, shelf, call, now_s)
+        else:
+            wishes = shelf.wishes
+            order = ranking.order
+            alone = "only" if len(order) == 1 or ranking.drawn else "all_down"
+            reason = "order" if wishes.order else f"sort_{wishes.sort}" if wishes.sort else alone
+        for further in rankings[1:]:
+            order += begin_with(further.order, further.first(call.draw))
+        is_probe = False
+        if ranking.drawn < len(ranking.order) and not shelf.wishes.order and not call.draw % PROBE_ONE_IN:
+            order, is_probe = self._probing(order, ranking, now_s)
+        if not shelf.wishes.allow_fallbacks and not shelf.wishes.order:
+            order = order[:1]
+        return RoutePlan(order, "probe" if is_probe else reason, shelf, is_probe)
+
+    def shelf(self, call: Call) -> Shelf:
+        """The permitted endpoints of a call, remembered by all that they depend on."""
+        key = (call.models, call.scope, call.data_class, call.providers, call.wishes, call.needs)
+        shelf = self._shelves.get(key)
+        if shelf is None:
+            if len(self._shelves) >= SHELVES_MAX:
+                self._shelves.clear()
+            shelf = self._shelves[key] = self._built(call, call.needs)
+        if not shelf.context_bounds and not shelf.output_bounds:
+            return shelf
+        whole, output = call.input_tokens + call.output_tokens, call.output_tokens
+        at = (bisect_left(shelf.context_bounds, whole), bisect_left(shelf.output_bounds, output))
+        if at == (0, 0):
+            return shelf
+        narrowed = shelf.narrowed.get(at)
+        if narrowed is None:
+            # any length between the same two bounds excludes the same endpoints, so the first one stands for all
+            needs = msgspec.structs.replace(call.needs, input_tokens=call.input_tokens, output_tokens=output)
+            narrowed = shelf.narrowed[at] = self._built(call, needs)
+        return narrowed
+
+    def _built(self, call: Call, needs: Needs) -> Shelf:
+        policies = tuple(
+            policy
+            for policy in dict.fromkeys((*self.book.in_force(call.scope), *self.book.named(call.wishes.policies)))
+            if policy.binds(call.data_class)
+        )
+        groups = [self.models.get(model, ()) for model in call.models]
+        if not call.wishes.by_model:
+            groups = [[facts for group in groups for facts in group]]
+        return Shelf(groups, policies, call.wishes, needs)
+
+    def rankings(self, shelf: Shelf, call: Call, now_s: float) -> tuple[Ranking, ...]:
+        """One for each group of a shelf, remembered by the call's length while nobody's health changes."""
+        version = self.health.tick(now_s)
+        if shelf.version != version or len(shelf.rankings) > RANKINGS_MAX:
+            shelf.version, shelf.rankings = version, {}
+        entered, left = rounded(call.input_tokens), rounded(call.output_tokens) or OUTPUT_TOKENS_ASSUMED
+        if shelf.tier_bounds and entered > call.input_tokens:  # rounding may not lift a call into the next tier
+            tier = bisect_left(shelf.tier_bounds, call.input_tokens)
+            if tier < len(shelf.tier_bounds):
+                entered = min(entered, shelf.tier_bounds[tier])
+        found = shelf.rankings.get((entered, left))
+        if found is None:
+            found = tuple(rank(group, shelf.wishes, (entered, left), self.health.of, now_s) for group in shelf.groups)
+            shelf.rankings[entered, left] = found
+        return found
+
+    def _drawn(self, ranking: Ranking, shelf: Shelf, call: Call, now_s: float) -> tuple[tuple[Candidate, ...], str]:
+        """Where several could be first: the one where the conversation is cached, else by its name, else by chance."""
+        keys = call.keys
+        if not keys or self.affinity is None:
+            return begin_with(ranking.order, ranking.first(call.draw)), "price"
+        place = self._cached(ranking, call, now_s)
+        if place is not None:
+            return begin_with(ranking.order, place), "cached"
+        return begin_with(ranking.order, self._by_name(ranking, shelf, call, now_s)), "conversation"
+
+    def _cached(self, ranking: Ranking, call: Call, now_s: float) -> int | None:
+        """The endpoint with part of the prompt in its cache where this call is cheapest, if it is cheaper there than a
+        draw among all is expected to be, and there is room. None where there is none."""
+        assert self.affinity is not None
+        best, chosen = (0, 0.0), None
+        entered, left = call.input_tokens, call.output_tokens or OUTPUT_TOKENS_ASSUMED
+        for found in self.affinity.find(call.keys, now_s):
+            place = ranking.places.get(found.endpoint_id)
+            if place is None:
+                continue
+            one, cached = ranking.order[place], min(found.tokens, entered)
+            whole = cost_of(one, entered, left)
+            cost = cost_of(one, entered, left, cached)
+            if cost * ranking.costs[place] * SAVING_MIN > ranking.expected * whole * (SAVING_MIN - 1):
+                continue  # costs there are of rounded lengths, hence `whole`
+            load = self.health.of(found.endpoint_id).load
+            if (chosen is None or (cost, load) < best) and not self._is_full(ranking, place, now_s):
+                best, chosen = (cost, load), place
+        return chosen
+
+    def _is_full(self, ranking: Ranking, place: int, now_s: float) -> bool:
+        of = self.health.of
+        mine = of(ranking.order[place].endpoint_id).load
+        if not mine:
+            return False
+        load_of_all = sum([of(one.endpoint_id).load for one in ranking.order[: ranking.drawn]])
+        return is_full(mine, ranking.share(place), load_of_all, self.health.unit(now_s))
+
+    def _by_name(self, ranking: Ranking, shelf: Shelf, call: Call, now_s: float) -> int:
+        """The endpoint that a conversation's name wins, and while it is full the one it wins without that."""
+        assert self.affinity is not None
+        homes, places = self._homes(shelf, now_s), ranking.places
+        for won in homes.of(self.affinity.own(call.keys)):
+            place = places.get(homes.endpoints[won])
+            if place is not None and not self._is_full(ranking, place, now_s):
+                return place
+        return 0
+
+    def _homes(self, shelf: Shelf, now_s: float) -> Homes:
+        """By weights at one length for all calls: a conversation that grows keeps its home."""
+        if shelf.homes is None or shelf.homes_version != shelf.version:
+            ranking = rank(shelf.groups[0], shelf.wishes, REFERENCE_TOKENS, self.health.of, now_s)
+            endpoints = [one.endpoint_id for one in ranking.order[: ranking.drawn]]
+            shares = [ranking.share(place) for place in range(ranking.drawn)]
+            if shelf.homes is None or not shelf.homes.is_same(endpoints, shares):
+                shelf.homes = Homes(endpoints, shares)
+            shelf.homes_version = shelf.version
+        return shelf.homes
+
+    def _probing(
+        self, order: tuple[Candidate, ...], ranking: Ranking, now_s: float
+    ) -> tuple[tuple[Candidate, ...], bool]:
+        """One call in several tries an endpoint whose breaker is half open; the rest of its plan stands behind."""
+        for one in ranking.order[ranking.drawn :]:
+            health = self.health.of(one.endpoint_id)
+            if health.may_probe(now_s):
+                health.begin_probe(now_s, PROBE_WAIT_S)
+                return begin_with(order, order.index(one)), True
+        return order, False

@@ -1,0 +1,190 @@
+"""Ranking: the permitted endpoints of a call, best first. Deterministic for a draw and a state.
+
+By default the first is drawn with a weight of 1 / cost², where cost is what this call is expected to come to; the
+others follow by cost. Endpoints that had an outage lately come after those that had none. With a sort, or an order of
+the caller's, nothing is drawn. Lengths are rounded to three significant bits, so that a ranking can be remembered.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Final
+
+import msgspec
+
+from tidegate.core.endpoint_facts import EndpointFacts
+from tidegate.route.filter import names_it
+from tidegate.route.health import EndpointHealth
+from tidegate.route.wishes import Cutoffs, Sort, Wishes
+
+DRAW_BITS: Final = 32
+OUTPUT_TOKENS_ASSUMED: Final = 500  # of an answer, where the request sets no limit
+PPM_OF: Final = {"p50": 500_000, "p75": 750_000, "p90": 900_000, "p99": 990_000}
+LATENCY_UNSEEN_US: Final = 1 << 62  # endpoints nobody has called yet come last in a sort by latency
+FREE: Final = 1  # a cost of nothing, in the same unit: the weight of a free endpoint is as large as any can be
+
+
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """An endpoint in a ranking: its facts, its place as configured, and its rates by tier of input length."""
+
+    facts: EndpointFacts
+    place: int
+    rates: tuple[tuple[int, int, int, int], ...]  # by tier: input, output, cached input, request
+    bounds: tuple[int, ...]  # input tokens above which the next tier holds
+
+    @property
+    def endpoint_id(self) -> str:
+        return self.facts.endpoint.endpoint_id
+
+
+def candidate(facts: EndpointFacts, place: int) -> Candidate:
+    """An endpoint as it is ranked. Its price must be known."""
+    price = facts.endpoint.price
+    assert price is not None
+    every = (price.rates, *(tier.rates for tier in price.tiers))
+    rates = tuple(
+        (rates.input, rates.output, rates.input if rates.cache_read is None else rates.cache_read, rates.request or 0)
+        for rates in every
+    )
+    return Candidate(facts, place, rates, tuple(tier.input_tokens_above for tier in price.tiers))
+
+
+def cost_of(one: Candidate, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> int:
+    """The expected cost of a call there, in nano-USD times a million; never 0, so that it can be divided by."""
+    tier = bisect_left(one.bounds, input_tokens) if one.bounds else 0
+    read, write, cached, request = one.rates[tier]
+    return (input_tokens - cached_tokens) * read + output_tokens * write + cached_tokens * cached + request or FREE
+
+
+def rounded(tokens: int) -> int:
+    """To three significant bits, upwards: within an eighth of the true number."""
+    if tokens < 16:
+        return tokens
+    power = tokens.bit_length() - 4
+    return -(-tokens >> power) << power
+
+
+class Ranking(msgspec.Struct, frozen=True):
+    """An order, and how its first is drawn.
+
+    `order`: all candidates, best first. `drawn`: how many of the first are drawn among; `sums`: their running weights,
+    scaled to 2^32. `expected`: what a call is expected to cost when its first endpoint is drawn so. `places`: those of
+    the drawn, by endpoint id.
+    """
+
+    order: tuple[Candidate, ...]
+    costs: tuple[int, ...]
+    drawn: int = 0
+    sums: tuple[int, ...] = ()
+    expected: int = 0
+    places: dict[str, int] = {}
+
+    def share(self, place: int) -> int:
+        """Of 2^32 draws, how many one of the drawn wins."""
+        return self.sums[place] - (self.sums[place - 1] if place else 0)
+
+    def first(self, draw: int) -> int:
+        """The place in `order` of the first to be tried. draw: any integer; its low 32 bits decide."""
+        if self.drawn < 2:
+            return 0
+        return bisect_right(self.sums, draw & ((1 << DRAW_BITS) - 1), 0, self.drawn - 1)
+
+
+def begin_with(order: tuple[Candidate, ...], place: int) -> tuple[Candidate, ...]:
+    """The order with one of it in front."""
+    return (order[place], *order[:place], *order[place + 1 :]) if place else order
+
+
+def rank(
+    candidates: Sequence[Candidate],
+    wishes: Wishes,
+    lengths: tuple[int, int],
+    health: Callable[[str], EndpointHealth],
+    now_s: float,
+) -> Ranking:
+    """Order the permitted endpoints of a call.
+
+    candidates: in the order of the configuration, all permitted. lengths: tokens in and out, as expected.
+    """
+    costs = {one.place: cost_of(one, *lengths) for one in candidates}
+    well = {one.place: health(one.endpoint_id).is_well(now_s) for one in candidates}
+    late = _missing_cutoffs(candidates, wishes, health)
+    sort_value = _sort_value(wishes.sort, health, costs, now_s)
+
+    def by_value(one: Candidate) -> tuple[int, int, int, int]:
+        return (not well[one.place], late[one.place], sort_value(one), one.place)
+
+    ordered = sorted(candidates, key=by_value)
+    drawn = 0
+    if wishes.order:
+        shut = {one.place for one in candidates if health(one.endpoint_id).is_shut(now_s)}
+        ordered = _in_wished_order(ordered, wishes.order, shut)
+    elif wishes.sort is None:
+        drawn = sum(1 for one in ordered if well[one.place] and not late[one.place])
+    in_order = tuple(costs[one.place] for one in ordered)
+    sums, expected = weights(in_order[:drawn]) if drawn else ((), in_order[0] if in_order else 0)
+    places = {one.endpoint_id: place for place, one in enumerate(ordered[:drawn])}
+    return Ranking(tuple(ordered), in_order, drawn, sums, expected, places)
+
+
+def weights(costs: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """Running weights of 1 / cost², scaled to 2^32, and the cost expected of a draw. costs: ascending, none 0."""
+    least = costs[0]
+    # (least / cost)² as an integer of 40 bits: what costs a thousand times as much is never drawn
+    squares = [((least << 20) // cost) ** 2 for cost in costs]
+    total = sum(squares)
+    sums = tuple((running << DRAW_BITS) // total for running in accumulate(squares))
+    return sums, sum(square * cost for square, cost in zip(squares, costs, strict=True)) // total
+
+
+def _sort_value(
+    sort: Sort | None, health: Callable[[str], EndpointHealth], costs: dict[int, int], now_s: float
+) -> Callable[[Candidate], int]:
+    """What a sort looks at, smaller is better. `exacto`: the fewest failures; OpenRouter's benchmark is its own."""
+    if sort == "latency":
+        return lambda one: _or_last(health(one.endpoint_id).latency_us.percentile(500_000))
+    if sort == "throughput":
+        return lambda one: -(health(one.endpoint_id).throughput.percentile(500_000) or 0)
+    if sort == "exacto":
+        return lambda one: health(one.endpoint_id).error_ppm(now_s) or 0
+    return lambda one: costs[one.place]
+
+
+def _or_last(latency_us: int | None) -> int:
+    return LATENCY_UNSEEN_US if latency_us is None else latency_us
+
+
+def _missing_cutoffs(
+    candidates: Sequence[Candidate], wishes: Wishes, health: Callable[[str], EndpointHealth]
+) -> dict[int, bool]:
+    """Which endpoints are known to miss the wished latency or throughput: they come later. Unseen ones miss nothing."""
+    if not wishes.max_latency_s and not wishes.min_throughput:
+        return dict.fromkeys((one.place for one in candidates), False)
+    return {
+        one.place: misses(health(one.endpoint_id), wishes.max_latency_s, wishes.min_throughput) for one in candidates
+    }
+
+
+def misses(health: EndpointHealth, max_latency_s: Cutoffs, min_throughput: Cutoffs) -> bool:
+    """Whether an endpoint is known to be slower than wished at any percentile.
+
+    p90 of throughput is what nine in ten calls reach, as OpenRouter has it: the tenth percentile from below.
+    """
+    for percentile, bound in max_latency_s:
+        seen = health.latency_us.percentile(PPM_OF[percentile])
+        if seen is not None and seen > bound * 1_000_000:
+            return True
+    for percentile, bound in min_throughput:
+        seen = health.throughput.percentile(1_000_000 - PPM_OF[percentile])
+        if seen is not None and seen < bound:
+            return True
+    return False
+
+
+def _in_wished_order(ordered: Sequence[Candidate], order: Sequence[str], shut: set[int]) -> list[Candidate]:
+    """Those that the caller's order names, by it; the rest behind as they were; what is known to be down last."""
+    ranks = {
+        one.place: next((n for n, name in enumerate(order) if names_it((name,), one.facts)), len(order))
+        for one in ordered
+    }
+    return sorted(ordered, key=lambda one: (one.place in shut, ranks[one.place]))
