@@ -19,7 +19,7 @@ _INSERT = re.compile(
     rf"^INSERT\s+(?:OR\s+\w+\s+|IGNORE\s+)?INTO\s+{_NAME}\s*(?:\((?P<columns>[^)]*)\)\s*)?VALUES\s*", re.IGNORECASE
 )
 _CREATE = re.compile(rf"^CREATE TABLE (?:IF NOT EXISTS )?{_NAME}\s*\(", re.IGNORECASE)
-_COLUMN = re.compile(r"^\s*[\"`\[]?(?P<name>\w+)[\"`\]]?\s+\w")
+_COLUMN = re.compile(r"^\s*[\"`\[]?(?P<name>\w+)[\"`\]]?(?:\s|$)")
 _NO_COLUMN: Final = frozenset({"primary", "unique", "key", "index", "constraint", "foreign", "check", "fulltext"})
 _COPY_ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _SQL_ESCAPES: Final = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", "b": "\b"}
@@ -89,20 +89,20 @@ def _uncopied(cell: str) -> str | None:
 
 
 def _created(first: str, numbered: Iterator[tuple[int, str]]) -> list[str]:
-    """Column names of a CREATE TABLE, written in one line or a line a column."""
-    text = first
-    while ";" not in text.rpartition("\n")[2] and (more := next(numbered, None)) is not None:
-        text += more[1]
+    """Column names of a CREATE TABLE, written in one line or a line a column; up to the bracket that closes it."""
     depth, part, parts = 1, "", []
-    for letter in text:
-        depth += (letter == "(") - (letter == ")")
-        if depth == 0:
-            break
-        if letter == "," and depth == 1:
-            parts.append(part)
-            part = ""
-        else:
-            part += letter
+    text: str | None = first
+    while text is not None and depth:
+        for letter in text:
+            depth += (letter == "(") - (letter == ")")
+            if not depth:
+                break
+            if letter == "," and depth == 1:
+                parts.append(part)
+                part = ""
+            else:
+                part += letter
+        text = next(numbered, (0, None))[1] if depth else None
     found = (_COLUMN.match(one) for one in (*parts, part))
     return [match["name"] for match in found if match and match["name"].lower() not in _NO_COLUMN]
 

@@ -112,7 +112,7 @@ def remarks(audit: Audit) -> Iterable[str]:
     if sums.cache_unsaid:
         yield (
             f"{sums.cache_unsaid:,} calls counted as right say nothing of cached tokens: if all of their input was "
-            f"cached, they were charged {usd(sums.cache_unsaid_nano_usd)} too much; how much was, the log does not tell."
+            f"cached, they were charged {usd(sums.cache_unsaid_nano_usd)} too much; how much was, it does not tell."
         )
     if sums.unchecked:
         yield f"{sums.unchecked:,} calls ({usd(sums.unchecked_nano_usd)}) could not be checked, for the reasons below."
