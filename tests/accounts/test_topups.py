@@ -24,9 +24,14 @@ YUAN = parse_amount("70", "CNY")
 YUAN_NANO_USD = 10_521_755_510  # 70 / 7.4326 x 1.1172 USD
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    held = open_database(f"sqlite:///{tmp_path / 'accounts.sqlite'}")
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Both engines: of two who pay or redeem at one moment, each must let one win."""
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").copy()
+    else:
+        url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
+    held = open_database(url)
     yield held
     held.close()
 

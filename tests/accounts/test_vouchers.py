@@ -21,9 +21,14 @@ PEPPER = b"p" * 32
 NOW_US = 1_795_000_000_000_000
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    held = open_database(f"sqlite:///{tmp_path / 'accounts.sqlite'}")
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Both engines: of two who pay or redeem at one moment, each must let one win."""
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").copy()
+    else:
+        url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
+    held = open_database(url)
     yield held
     held.close()
 
