@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+import console_operations
 import msgspec
 from dialect_probes import CALLERS
 from schemas import Json, head_schema, inferred, named
@@ -20,7 +21,7 @@ from tidegate.config import Config
 from tidegate.console.app import create_app
 from tidegate.console.feedback import Feedback, FeedbackReply
 from tidegate.console.generation import Generation, GenerationReply
-from tidegate.core.errors import ClientGone, GatewayError, MethodNotAllowed, UpstreamRefusal
+from tidegate.core.errors import ClientGone, GatewayError, MethodNotAllowed, NotAvailable, UpstreamRefusal
 from tidegate.core.facts import Endpoint
 from tidegate.core.price import KindRates, Price, Rates
 from tidegate.gateway import operation as operations
@@ -46,6 +47,7 @@ SECURITY_SCHEMES: Final[Json] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "x-goog-api-key": {"type": "apiKey", "in": "header", "name": "x-goog-api-key"},
+    **console_operations.SECURITY_SCHEMES,
 }
 HEADERS: Final[Json] = {
     "x-generation-id": {"description": "the call's id in the ledger", "schema": TEXT},
@@ -269,7 +271,7 @@ def console_pages() -> Iterator[tuple[str, Json]]:
     own = {status: said for status, said in local_errors("/").items() if int(status) >= 500}
     for route in create_app(Config()).routes:
         path, name = getattr(route, "path", ""), getattr(route, "name", "")
-        if path in LocalReply.PATHS:
+        if path in LocalReply.PATHS or name == "operation":
             continue
         if name == "generation":
             body = {"$ref": f"{SCHEMAS}GenerationReply"}
@@ -293,6 +295,7 @@ def console_pages() -> Iterator[tuple[str, Json]]:
             yield path, {"get": page(path, "A page to look at.", TEXT, own, "text/html") | {"security": []}}
         else:
             raise SystemExit(f"tools/openapi.py: say what {path} ({name}) of the console answers")
+    yield from console_operations.described(SCHEMAS, local_errors, operation_id)
 
 
 def page(path: str, text: str, schema: Json, errors: Json, content_type: str = "application/json") -> Json:
@@ -329,6 +332,8 @@ def all_errors() -> list[GatewayError]:
         if kind not in (UpstreamRefusal, ClientGone):
             found.append(error := kind.__new__(kind))
             GatewayError.__init__(error, "seen")
+            if isinstance(error, NotAvailable):
+                error.availability = {"code": "constraint_filtered", "excluded_by": ["max_price"]}
     return sorted(found, key=lambda error: (error.status, error.code))
 
 
@@ -398,7 +403,7 @@ def error_responses() -> Iterator[tuple[str, Json]]:
 def struct_schemas() -> Iterator[tuple[str, Json]]:
     for name, head in HEADS.items():
         yield f"{name}-request", head_schema(head)
-    told = [GenerationReply, Feedback, FeedbackReply]
+    told = [GenerationReply, Feedback, FeedbackReply, *console_operations.structs()]
     _, found = msgspec.json.schema_components(told, ref_template=f"{SCHEMAS}{{name}}")
     for field in msgspec.structs.fields(Generation):
         if field.type is msgspec.Raw:  # money, digit for digit

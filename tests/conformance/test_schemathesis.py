@@ -95,7 +95,7 @@ def takes_json(said: Json) -> bool:
 CALLS = [
     pytest.param(path, said, id=path)
     for path, _, said in operations()
-    if takes_json(said) and said["tags"] != ["pages"]  # what the console is sent is no call of a model
+    if takes_json(said) and said["tags"][0] not in ("pages", "console")  # what it is sent is no call of a model
 ]
 KEYED = [pytest.param(p, m, said, id=f"{m} {p}") for p, m, said in operations() if said["security"]]
 
@@ -117,10 +117,10 @@ def test_each_example_is_answered_as_documented(gateway: Gateway, path: str, sai
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer tg-no-such-key"}, {"x-api-key": ""}], ids=str)
 @pytest.mark.parametrize(("path", "method", "said"), KEYED)
 def test_without_a_key_there_is_nothing(
-    gateway: Gateway, path: str, method: str, said: Json, headers: dict[str, str]
+    served: Gateway, path: str, method: str, said: Json, headers: dict[str, str]
 ) -> None:
     """401 in the shape of the path, before anything of the request is looked at."""
-    url = gateway.url + path.replace("{model}", "openai-m")
+    url = served.url + path.replace("{model}", "openai-m")
     reply = httpx2.request(method, url, headers=headers, content=b"{" if method == "post" else None, timeout=10)
     assert reply.status_code == 401, reply.text
     validate(reply.json(), said, 401)

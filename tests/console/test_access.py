@@ -2,12 +2,11 @@
 
 import pytest
 
+from tidegate.accounts.people import ROLES, Role
 from tidegate.console.access import (
     IN_INSTALLATION,
     IN_TENANT,
-    ROLES,
     Caller,
-    Role,
     TenantNotFound,
     may,
     may_grant,

@@ -10,10 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from tidegate.accounts.people import ROLES, Role
 from tidegate.core.errors import Forbidden, GatewayError
-
-Role = Literal["owner", "admin", "member", "billing", "auditor"]
-ROLES: Final[tuple[Role, ...]] = ("owner", "admin", "member", "billing", "auditor")
 
 _ALL: Final = frozenset(ROLES)
 _OWNER: Final = frozenset[Role](("owner",))

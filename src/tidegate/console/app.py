@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import msgspec
 from starlette.applications import Starlette
@@ -14,8 +13,12 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tidegate.config import Config
+from tidegate.console.admin import keys, money, people, quotas, sessions, spent, tenants
+from tidegate.console.backend import Backend
+from tidegate.console.callers import KEY_HEADER, TENANT_HEADER
 from tidegate.console.feedback import BODY_BYTES_MAX, judgement_of, read_feedback, reply_of
 from tidegate.console.generation import GenerationReply, generation_of
+from tidegate.console.operations import routes_of
 from tidegate.console.status import Status, StatusReader, may_see_ledger, page
 from tidegate.core.error_types import openrouter_body
 from tidegate.core.errors import (
@@ -36,8 +39,17 @@ from tidegate.ledger.store import Ledger
 
 log = logging.getLogger(__name__)
 
-TENANT_HEADER = "x-tidegate-tenant"
-KEY_HEADER = "x-tidegate-key"
+OPERATIONS = (
+    *sessions.OPERATIONS,
+    *tenants.OPERATIONS,
+    *people.OPERATIONS,
+    *keys.OPERATIONS,
+    *quotas.OPERATIONS,
+    *money.OPERATIONS,
+    *spent.OPERATIONS,
+)
+"""All that is served from values; the routes beside them are written out below."""
+
 PAGE_HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -51,7 +63,8 @@ class GenerationNotFound(GatewayError):
 
 def create_app(config: Config) -> Starlette:
     """The application for one installation. Whatever reads or writes files runs in a thread, off the event loop."""
-    ledger_of = _opener(config.ledger_path)
+    backend = Backend(config)
+    ledger_of = backend.ledger
     reader = StatusReader()
 
     def generation(request: Request) -> Response:
@@ -96,6 +109,7 @@ def create_app(config: Config) -> Starlette:
             Route("/v1/generation", generation),
             Route("/api/v1/feedback", feedback, methods=["POST"]),
             Route("/v1/feedback", feedback, methods=["POST"]),
+            *routes_of(backend, OPERATIONS),
         ],
         exception_handlers={
             GatewayError: _on_gateway_error,
@@ -123,18 +137,6 @@ async def _body(request: Request) -> bytes:
     return bytes(kept)
 
 
-def _opener(path: Path) -> Callable[[], Ledger]:
-    """Opens the ledger once it is there, and keeps it: it reads of the manifest only what is new."""
-    kept: list[Ledger] = []
-
-    def ledger_of() -> Ledger:
-        if not kept:
-            kept.append(Ledger.open(path))
-        return kept[0]
-
-    return ledger_of
-
-
 def _own_generation(ledger_of: Callable[[], Ledger], generation_id: str, tenant_id: str) -> Generation:
     """The call with this id, if it is the tenant's. Another tenant's is not found: that it exists is nobody's news."""
     if not generation_id:
@@ -153,14 +155,19 @@ def _own_generation(ledger_of: Callable[[], Ledger], generation_id: str, tenant_
     return found
 
 
-def _json(body: msgspec.Struct | dict[str, object], status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, "application/json")
+def _json(
+    body: msgspec.Struct | dict[str, object], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(
+        msgspec.json.encode(body), status, {"cache-control": "no-store", **(headers or {})}, "application/json"
+    )
 
 
 def _on_gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
     body = openrouter_body(error) if request.url.path.startswith("/api/v1/") else error_body(error)
-    return _json(body, error.status)
+    headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    return _json(body, error.status, headers)
 
 
 def _on_fault(request: Request, error: Exception) -> Response:
