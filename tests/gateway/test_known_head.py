@@ -46,7 +46,7 @@ class Server:
     def trusts(self, _: str) -> bool:
         return False
 
-    def needs_key(self, path: str) -> bool:
+    def needs_key(self, path: str, _: object) -> bool:
         return path.startswith("/v1")
 
     def call_of(self, *_: object) -> None:

@@ -1,21 +1,21 @@
-"""The keys of a worker: a snapshot in memory, renewed within two seconds of a change in the database."""
+"""The keys of a worker: a snapshot in memory that follows the database within two seconds."""
 
-import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 
 from tidegate.accounts.keys import Accounts, Key, hash_secret
+from tidegate.accounts.snapshot import KeySnapshot
+from tidegate.accounts.watch import Publish, Watch
 from tidegate.gateway.head import unauthenticated
 from tidegate.gateway.http import Headers, bearer_token
 
 if TYPE_CHECKING:
     from tidegate.gateway.server import Server
 
-log = logging.getLogger(__name__)
-
-LOOKS_MAX = 20  # into the database because of unknown keys, in about a second; one costs about 0.1 ms
+LOOKS_MAX: Final = 20  # into the database because of unknown keys, in about a second; one costs about 0.1 ms
+KNOWN_MAX: Final = 20_000  # keys kept decoded, about 1 kB each
 
 
 class LastKey:
@@ -47,44 +47,63 @@ class LastKey:
 
 
 class KeyRing:
-    """Finds a key by its secret. A request never touches the database."""
+    """Finds a key by its secret. A request never waits for the database.
+
+    `watch`: where others that keep parts of the accounts in memory add their readers. `start` it once all have.
+    `version`: another one when a key that was known may have changed: whoever remembers one looks again.
+    """
 
     def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
+        """Read all keys. Raises what the database raises."""
         self.pepper = accounts.pepper
-        self.version = accounts.version()
-        self._keys = accounts.snapshot()
+        self.watch = Watch(accounts.database)
+        self._snapshot = KeySnapshot(accounts)
+        self.version = self._snapshot.revision
+        self._known: dict[bytes, Key] = {}  # decoded; of this version
         self._looks_left = LOOKS_MAX
+        self.watch.add(self._read)
 
     def find(self, secret: bytes) -> Key | None:
-        """The valid key with this secret; None for an unknown, expired or revoked one.
+        """The valid key with this secret; None for an unknown, expired, disabled or revoked one.
 
-        An unknown one may have been made a moment ago: the database is asked, but no stranger can make it be asked
-        more than LOOKS_MAX times between two calls of `refresh`.
+        An unknown one may have been made a moment ago: the database is asked (one behind a network: soon), but no
+        stranger can make it be asked more than LOOKS_MAX times between two calls of `refresh`.
         """
         hashed = hash_secret(self.pepper, secret)
-        key = self._keys.get(hashed)
-        if key is None and self._looks_left:
-            self._looks_left -= 1
-            self._look()
-            key = self._keys.get(hashed)
-        if key is None:
-            return None
-        if key.expires_us is not None and not key.is_valid(time.time_ns() // 1000):
+        key = self._known.get(hashed) or self._find(hashed)
+        if key is None or (key.expires_us is not None and time.time_ns() // 1000 >= key.expires_us):
             return None
         return key
 
     def refresh(self) -> None:
-        """Read the keys again if another process has written. Called about once a second."""
+        """Called about once a second: strangers' looks are counted anew; without a thread, look for changes now."""
         self._looks_left = LOOKS_MAX
-        self._look()
+        if not self.watch.is_running:
+            self.watch.look()
 
-    def _look(self) -> None:
-        """A failing database leaves the last snapshot in force."""
-        try:
-            version = self._accounts.version()
-            if version != self.version:
-                self._keys = self._accounts.snapshot()
-                self.version = version
-        except SQLAlchemyError as error:
-            log.error("keys: the accounts database cannot be read, the last snapshot stays: %s", error)
+    def _find(self, hashed: bytes) -> Key | None:
+        key = self._snapshot.find(hashed)
+        if key is None and self._looks_left:
+            self._looks_left -= 1
+            self.watch.look_soon()
+            key = self._snapshot.find(hashed)
+        if key is None:
+            return None
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        self._known[hashed] = key
+        return key
+
+    def _read(self, connection: Connection) -> Publish | None:
+        """The snapshot's reader; what it puts into force makes what was decoded before old."""
+        publish = self._snapshot.read(connection)
+        if publish is None:
+            return None
+
+        def put_into_force() -> None:
+            publish()
+            if self.version != self._snapshot.revision:
+                self.version = self._snapshot.revision
+                self._known.clear()
+
+        return put_into_force

@@ -62,6 +62,7 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server.sweep()
+    server.keys.watch.start(loop.call_soon_threadsafe)
     chores = loop.create_task(_chores(server, board, config))
     settle_memory()
     if ready_fd is not None:
@@ -76,6 +77,7 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     server.pool.close()
     if server.sampler is not None:
         await server.sampler.close()
+    server.keys.watch.close()
     server.recorder.close()
 
 
