@@ -94,9 +94,19 @@ class Valkey(Server):
             return connection.recv(16).startswith(b"+PONG")
         return False
 
+    numbers = itertools.count()
+
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
+
+    def fresh_url(self) -> str:
+        """One of its sixteen databases, emptied."""
+        database = next(self.numbers) % 16
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(f"SELECT {database}\r\nFLUSHDB\r\n".encode())
+            assert connection.recv(64).startswith(b"+OK")
+        return f"redis://127.0.0.1:{self.port}/{database}"
 
 
 def free_port() -> int:

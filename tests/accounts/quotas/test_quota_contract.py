@@ -4,10 +4,12 @@ A model keeps the truth beside the store: what each worker may spend by the gran
 what it told. Workers repeat messages, miss answers, sleep, die and leave.
 """
 
+import contextlib
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 import pytest
@@ -15,9 +17,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from rig.stores import Postgres
+from rig.stores import Valkey
 from tidegate.accounts.database import open_database
+from tidegate.accounts.quotas.front import FrontStore, PooledRates
 from tidegate.accounts.quotas.memory import MemoryStore
+from tidegate.accounts.quotas.pool import PoolStore
 from tidegate.accounts.quotas.sql import SqlStore
 from tidegate.accounts.quotas.store import Lessee, QuotaStore
 from tidegate.accounts.quotas.table import set_quota
@@ -37,10 +41,17 @@ class Held(QuotaStore, Protocol):
 class Bench:
     """A store under test, its clock, and how quotas come into it."""
 
-    def __init__(self, make: Callable[["Bench"], Held], put: Callable[[Quota], None]) -> None:
+    def __init__(self, make: Callable[["Bench"], Callable[[], Held]], put: Callable[[Quota], None]) -> None:
         self.now_us = START_US
         self.put = put
-        self.store = make(self)
+        self.new_store = make(self)
+        self.store = self.new_store()
+        self.is_real_time = False
+
+    def sleep(self, us: int) -> None:
+        self.now_us += us
+        if self.is_real_time:
+            time.sleep(us / 1_000_000)
 
     def clock_us(self) -> int:
         return self.now_us
@@ -60,9 +71,10 @@ class Worker:
 
     def __init__(self, bench: Bench, worker_id: str) -> None:
         self.bench, self.lessee = bench, Lessee(worker_id=worker_id, gateway_id="g")
+        self.store = bench.new_store()
         self.granted = self.returned = self.spent = self.told = 0
         self.last: LeaseAsk | None = None
-        bench.store.enter(self.lessee)
+        self.store.enter(self.lessee)
 
     @property
     def free(self) -> int:
@@ -72,7 +84,7 @@ class Worker:
         self.last = LeaseAsk(window=window, granted=self.granted, returned=self.returned, spent=self.spent,
                              want=want, want_min=want_min)  # fmt: skip
         self.told = self.spent
-        (answer,) = self.bench.store.exchange(self.lessee, [self.last])
+        (answer,) = self.store.exchange(self.lessee, [self.last])
         if is_heard:
             self.granted = answer.granted
         return answer
@@ -80,24 +92,37 @@ class Worker:
 
 def memory_bench() -> Iterator[Bench]:
     quotas: dict[str, Quota] = {}
-    yield Bench(
-        lambda bench: MemoryStore(quotas, lease_s=LEASE_S, clock_us=bench.clock_us),
-        lambda quota: quotas.update({quota.quota_id: quota}),
-    )
+
+    def make(bench: Bench) -> Callable[[], Held]:
+        store = MemoryStore(quotas, lease_s=LEASE_S, clock_us=bench.clock_us)
+        return lambda: store
+
+    yield Bench(make, lambda quota: quotas.update({quota.quota_id: quota}))
 
 
-def sql_bench(url: str) -> Iterator[Bench]:
+def sql_bench(url: str, redis_url: str = "") -> Iterator[Bench]:
     database = open_database(url)
 
     def put(quota: Quota) -> None:
         with database.writing() as connection:
             set_quota(connection, quota)
 
-    yield Bench(lambda bench: SqlStore(database, lease_s=LEASE_S, clock_us=bench.clock_us), put)
-    database.close()
+    def make(bench: Bench) -> Callable[[], Held]:
+        sql = SqlStore(database, lease_s=LEASE_S, clock_us=bench.clock_us)
+        if not redis_url:
+            return lambda: sql
+        pool = PoolStore(sql, redis_url)
+        closing.callback(pool.close)
+        return lambda: FrontStore(sql, PooledRates(pool, sql))
+
+    with contextlib.ExitStack() as closing:
+        closing.callback(database.close)
+        bench = Bench(make, put)
+        bench.is_real_time = bool(redis_url)
+        yield bench
 
 
-STORES = ["memory", "sqlite", "postgres"]
+STORES = ["memory", "sqlite", "postgres", "valkey"]
 
 
 @pytest.fixture(params=STORES)
@@ -106,9 +131,23 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield from memory_bench()
     elif request.param == "sqlite":
         yield from sql_bench(f"sqlite:///{tmp_path / 'accounts.sqlite'}")
+    elif request.param == "postgres":
+        yield from sql_bench(request.getfixturevalue("postgres").copy())
     else:
-        server: Postgres = request.getfixturevalue("postgres")
-        yield from sql_bench(server.copy())
+        valkey: Valkey = request.getfixturevalue("valkey")
+        yield from sql_bench(f"sqlite:///{tmp_path / 'accounts.sqlite'}", valkey.fresh_url())
+
+
+@pytest.fixture
+def clock_bench(bench: Bench) -> Bench:
+    if bench.is_real_time:
+        pytest.skip("leases of rates run by Valkey's clock there: test_quota_pool.py")
+    return bench
+
+
+@pytest.fixture(params=["nano_usd", "tokens"])
+def unit(request: pytest.FixtureRequest) -> Unit:
+    return cast(Unit, request.param)
 
 
 def window(quota: Quota, start_us: int = 0) -> WindowKey:
@@ -126,22 +165,25 @@ def test_a_slice_is_a_part_of_what_remains_and_at_least_one_call(bench: Bench) -
     assert worker.ask(key, want=1, want_min=1).remaining == 0
 
 
-def test_repeating_a_message_changes_nothing(bench: Bench) -> None:
+def test_repeating_a_message_changes_nothing(bench: Bench, unit: Unit) -> None:
     """The answer was lost: the worker asks again with the same totals, and hears of the grant it already has."""
-    key, worker = window(bench.quota("nano_usd", "lifetime", 1000)), bench.worker()
+    key, worker = window(bench.quota(unit, "lifetime", 1000)), bench.worker()
     first = worker.ask(key, want=100, want_min=100, is_heard=False)
     again = worker.ask(key, want=100, want_min=100)
     assert first.granted == again.granted == bench.store.held(key) == 100
     worker.returned, worker.spent = 30, 50
     worker.ask(key)
     assert worker.last
-    bench.store.exchange(worker.lessee, [worker.last, worker.last])
+    worker.store.exchange(worker.lessee, [worker.last, worker.last])
     assert bench.store.held(key) == 70
+    worker.store.exchange(worker.lessee, [msgspec.structs.replace(worker.last, returned=10, spent=20)])  # came late
+    (seen,) = bench.store.exchange(bench.worker().lessee, [LeaseAsk(window=key, granted=0, returned=0, spent=0)])
+    assert (seen.remaining, seen.unspent) == (930, 20)
 
 
-def test_what_one_gives_back_another_is_granted(bench: Bench) -> None:
+def test_what_one_gives_back_another_is_granted(bench: Bench, unit: Unit) -> None:
     """A wish that cannot be granted is told to whoever holds slices; afterwards it can be."""
-    key, rich, poor = window(bench.quota("nano_usd", "lifetime", 100)), bench.worker(), bench.worker()
+    key, rich, poor = window(bench.quota(unit, "lifetime", 100)), bench.worker(), bench.worker()
     rich.ask(key, want=90, want_min=90)
     refused = poor.ask(key, want=50, want_min=50)
     assert (refused.granted, refused.remaining, refused.unspent) == (0, 10, 90)
@@ -149,20 +191,21 @@ def test_what_one_gives_back_another_is_granted(bench: Bench) -> None:
     rich.spent, rich.returned = 40, 50
     rich.ask(key)
     assert poor.ask(key, want=50, want_min=50).granted == 50
-    bench.now_us += 1_000_001
+    bench.sleep(1_000_001)
     assert not rich.ask(key).is_contended
 
 
-def test_a_wish_to_have_some_in_hand_disturbs_nobody(bench: Bench) -> None:
+def test_a_wish_to_have_some_in_hand_disturbs_nobody(bench: Bench, unit: Unit) -> None:
     """Only a call that waits makes others give back."""
-    key, rich, other = window(bench.quota("nano_usd", "lifetime", 100)), bench.worker(), bench.worker()
+    key, rich, other = window(bench.quota(unit, "lifetime", 100)), bench.worker(), bench.worker()
     rich.ask(key, want=100, want_min=100)
     assert other.ask(key, want=50).granted == 0
     assert not rich.ask(key).is_contended
 
 
-def test_a_dead_workers_rate_ends_with_its_lease_and_its_money_does_not(bench: Bench) -> None:
+def test_a_dead_workers_rate_ends_with_its_lease_and_its_money_does_not(clock_bench: Bench) -> None:
     """Time says nothing about what was spent."""
+    bench = clock_bench
     money, rate = window(bench.quota("nano_usd", "lifetime", 100)), window(bench.quota("tokens", "lifetime", 100))
     dead, alive = bench.worker(), bench.worker()
     for key in (money, rate):
@@ -172,19 +215,20 @@ def test_a_dead_workers_rate_ends_with_its_lease_and_its_money_does_not(bench: B
         dead.ask(key)
     for _ in range(12):
         bench.now_us += 1_000_000
-        bench.store.exchange(alive.lessee, [])
+        alive.store.exchange(alive.lessee, [])
     assert bench.store.held(rate) == 30
     assert bench.store.held(money) == 80
 
 
-def test_a_worker_that_only_slept_is_told_that_its_slice_is_gone(bench: Bench) -> None:
+def test_a_worker_that_only_slept_is_told_that_its_slice_is_gone(clock_bench: Bench) -> None:
     """And what it spent of it in the meantime still counts."""
+    bench = clock_bench
     key, slept, alive = window(bench.quota("tokens", "lifetime", 100)), bench.worker(), bench.worker()
     slept.ask(key, want=80, want_min=80)
     slept.spent = 30
     slept.ask(key)
     bench.now_us += 11_000_000
-    bench.store.exchange(alive.lessee, [])
+    alive.store.exchange(alive.lessee, [])
     slept.spent = 35
     assert slept.ask(key).granted == 35
     assert bench.store.held(key) == 35
@@ -201,12 +245,13 @@ def test_who_leaves_gives_back_whatever_it_did_not_spend(bench: Bench) -> None:
     worker.spent = 33
     last = LeaseAsk(window=key, granted=80, returned=0, spent=33)
     for _ in range(2):
-        bench.store.leave(worker.lessee, [last])
+        worker.store.leave(worker.lessee, [last])
         assert (bench.store.held(key), bench.store.held(other)) == (33, 0)
 
 
-def test_a_rolling_window_gives_back_what_is_older_than_itself(bench: Bench) -> None:
+def test_a_rolling_window_gives_back_what_is_older_than_itself(clock_bench: Bench) -> None:
     """A minute in steps of a second: never early, late by one step; and it says when."""
+    bench = clock_bench
     key, worker = window(bench.quota("requests", "minute", 10, is_rolling=True)), bench.worker()
     worker.ask(key, want=6, want_min=6)
     worker.spent = 6
@@ -230,9 +275,9 @@ def test_a_calendar_window_says_when_it_comes_again(bench: Bench) -> None:
     assert worker.ask(key, want=1, want_min=1).retry_us == START_US + 3_600_000_000
 
 
-def test_a_changed_limit_holds_at_the_next_exchange(bench: Bench) -> None:
+def test_a_changed_limit_holds_at_the_next_exchange(bench: Bench, unit: Unit) -> None:
     """Lower than what is held: nothing more is granted, and the answer says by how much."""
-    quota, worker = bench.quota("nano_usd", "lifetime", 100), bench.worker()
+    quota, worker = bench.quota(unit, "lifetime", 100), bench.worker()
     worker.ask(window(quota), want=60, want_min=60)
     bench.put(msgspec.structs.replace(quota, limit=50))
     answer = worker.ask(window(quota), want=1, want_min=1)
@@ -277,7 +322,7 @@ class Schedules(RuleBasedStateMachine):
         worker, key = self.one(who, what)
         if worker.last and worker.last.granted != worker.granted:  # the store has granted since: only a repeat
             before = self.bench.store.held(key)
-            self.bench.store.exchange(worker.lessee, [worker.last])
+            worker.store.exchange(worker.lessee, [worker.last])
             assert self.bench.store.held(key) == before
 
     @rule(who=st.integers(0, 2))
@@ -289,7 +334,7 @@ class Schedules(RuleBasedStateMachine):
     def leave(self, who: int) -> None:
         for worker, key in zip(self.workers[who], self.keys, strict=True):
             last = LeaseAsk(window=key, granted=worker.granted, returned=worker.returned, spent=worker.spent)
-            self.bench.store.leave(worker.lessee, [last])
+            worker.store.leave(worker.lessee, [last])
             worker.granted = worker.returned + worker.spent
         self.dead.append(self.workers[who])
         self.workers[who] = [self.bench.worker() for _ in self.keys]
@@ -298,7 +343,7 @@ class Schedules(RuleBasedStateMachine):
     def sleep(self) -> None:
         for who in range(3):  # the living go on telling that they live
             for worker in self.workers[who]:
-                self.bench.store.exchange(worker.lessee, [])
+                worker.store.exchange(worker.lessee, [])
         self.bench.now_us += 4_000_000
 
     @invariant()
@@ -318,7 +363,7 @@ class Schedules(RuleBasedStateMachine):
         bench.now_us += 11_000_000
         last = bench.worker()
         told = sum(workers[1].told if workers[1].free else workers[1].spent for workers in self.dead)
-        bench.store.exchange(last.lessee, [])
+        last.store.exchange(last.lessee, [])
         assert bench.store.held(key) <= sum(workers[1].spent for workers in self.dead)
         assert told <= bench.store.held(key) + sum(workers[1].spent - workers[1].told for workers in self.dead)
         left = self.limit - bench.store.held(key)
@@ -327,8 +372,9 @@ class Schedules(RuleBasedStateMachine):
         assert last.ask(key, 1, 1).remaining == 0
 
 
-def test_whatever_workers_do_money_is_never_overspent(bench: Bench) -> None:
+def test_whatever_workers_do_money_is_never_overspent(clock_bench: Bench) -> None:
     """Random schedules; hypothesis writes down the shortest one that fails."""
+    bench = clock_bench
     examples = 80 if isinstance(bench.store, MemoryStore) else 6
     rules = settings(max_examples=examples, stateful_step_count=25, deadline=None, derandomize=True)
     machine = type("Run", (Schedules,), {"bench": bench})

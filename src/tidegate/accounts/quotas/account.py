@@ -119,10 +119,15 @@ def end_holding(account: Account, holding: Holding, terms: Terms) -> None:
         account.unspent -= left
 
 
-def settle_holding(account: Account, holding: Holding, spent: int) -> None:
+def settle_holding(account: Account, holding: Holding, spent: int, terms: Terms) -> None:
     """Let a dead worker hold exactly what the ledger says it spent: neither more is reserved nor anything forgotten."""
+    forget_old(account, holding, terms)
     account.unspent -= holding.unspent
-    account.held += spent - (holding.granted - holding.returned)
+    more = spent - (holding.granted - holding.returned)
+    if more > 0:
+        _add(account, holding, more, terms)
+    else:
+        _remove(account, holding, -more, terms)
     holding.granted, holding.returned, holding.spent = spent, 0, spent
 
 

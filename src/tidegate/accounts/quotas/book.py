@@ -6,7 +6,7 @@ subject `*` cost one however many keys or users they limit.
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import sqlalchemy as sa
 
@@ -36,17 +36,33 @@ class QuotaBook:
     def __getitem__(self, quota_id: str) -> Quota:
         return self._by_id[quota_id]
 
+    @property
+    def by_id(self) -> Mapping[str, Quota]:
+        """Every quota, as it is now whenever it is read."""
+        return self._by_id
+
     def refresh(self, connection: sa.Connection) -> bool:
         """Learn what changed since the last time; whether anything did."""
+        publish = self.read(connection)
+        if publish is not None:
+            publish()
+        return publish is not None
+
+    def read(self, connection: sa.Connection) -> Callable[[], None] | None:
+        """A reader of `accounts.watch.Watch`: what puts into force what changed; None where nothing did."""
         held, removed, newest = changed_quotas(connection, self._seen)
-        for quota in removed:
-            self._drop(quota.quota_id)
-        for quota in held:
-            self._put(quota)
-        self._seen = max(self._seen, newest)
-        if held or removed:
+        if not held and not removed:
+            return None
+
+        def publish() -> None:
+            for quota in removed:
+                self._drop(quota.quota_id)
+            for quota in held:
+                self._put(quota)
+            self._seen = max(self._seen, newest)
             self.revision += 1
-        return bool(held or removed)
+
+        return publish
 
     def quotas_for(self, tenant_id: str, project_id: str, key_id: str) -> tuple[Quota, ...]:
         """What every call of a key has to pass, whatever it asks for: quotas of its tenant, its project, itself."""

@@ -20,6 +20,7 @@ from tidegate.accounts.quotas.table import held_of_window, locked_quotas
 from tidegate.accounts.quotas.terms import forgotten_us, terms_of
 from tidegate.accounts.quotas.upkeep import alive_workers, end_leases, forget_windows
 from tidegate.accounts.schema.quotas import holdings, workers
+from tidegate.accounts.schema.quotas import quotas as quotas_table
 from tidegate.core.errors import QuotaStoreError
 from tidegate.core.quota import LeaseAnswer, LeaseAsk, Quota, WindowKey
 
@@ -46,6 +47,7 @@ class SqlStore:
         self._lock = threading.Lock()
         self._alive = 1
         self._ended_us = self._forgot_us = 0
+        self._is_money: dict[str, bool] = {}
 
     def enter(self, lessee: Lessee) -> None:
         """As QuotaStore.enter. Raises QuotaStoreError where the database cannot be reached."""
@@ -60,6 +62,15 @@ class SqlStore:
     def leave(self, lessee: Lessee, asks: Sequence[LeaseAsk]) -> None:
         """As QuotaStore.leave."""
         self._in_transaction(lambda connection: self._leave(connection, lessee, asks))
+
+    def money_among(self, quota_ids: Collection[str]) -> set[str]:
+        """Those of some quotas that are of money; what a quota counts never changes, so each is looked up once."""
+        unknown = set(quota_ids) - self._is_money.keys()
+        if unknown:
+            query = sa.select(quotas_table.c.quota_id, quotas_table.c.unit).where(quotas_table.c.quota_id.in_(unknown))
+            found = self._in_transaction(lambda connection: connection.execute(query).all())
+            self._is_money |= {quota_id: unit == "nano_usd" for quota_id, unit in found}
+        return {quota_id for quota_id in quota_ids if self._is_money.get(quota_id, True)}
 
     def held(self, window: WindowKey) -> int:
         """What all workers hold of a window."""

@@ -6,7 +6,6 @@ Rates alone end with a lease. What a dead worker held of money stays held until 
 
 from collections.abc import Mapping
 
-import msgspec
 import sqlalchemy as sa
 
 from tidegate.accounts.quotas.account import Holding, end_holding, settle_holding
@@ -19,18 +18,6 @@ from tidegate.core.quota import WindowKey
 
 ENDED_KEPT_US = 86_400_000_000
 """What a worker that died held of rates is remembered for so long, in case that it only slept."""
-
-
-class Silent(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker that is not alive by the store's clock, and what it still holds of money.
-
-    has_left: it said its last word; otherwise it died, and `spent` of its holdings may be less than the truth.
-    """
-
-    worker_id: str
-    gateway_id: str
-    has_left: bool
-    holdings: dict[WindowKey, Holding]
 
 
 def end_leases(connection: sa.Connection, now_us: int, lease_us: int) -> list[str]:
@@ -51,22 +38,6 @@ def alive_workers(connection: sa.Connection, now_us: int, lease_us: int) -> int:
     is_alive = sa.and_(workers.c.seen_us >= now_us - lease_us, workers.c.left_us.is_(None))
     query = sa.select(sa.func.count()).select_from(workers).where(is_alive)
     return max(1, int(connection.execute(query).scalar_one()))
-
-
-def silent_workers(connection: sa.Connection, now_us: int, lease_us: int) -> list[Silent]:
-    """Workers that left or were silent for a lease, and were not settled: what the ledger is asked about."""
-    is_silent = sa.or_(workers.c.seen_us < now_us - lease_us, workers.c.left_us.is_not(None))
-    query = sa.select(workers.c.worker_id, workers.c.gateway_id, workers.c.left_us)
-    query = query.where(is_silent, workers.c.settled_us.is_(None)).order_by(workers.c.entered_us, workers.c.worker_id)
-    return [
-        Silent(
-            worker_id=worker_id,
-            gateway_id=gateway_id,
-            has_left=left_us is not None,
-            holdings=money_of(connection, worker_id),
-        )
-        for worker_id, gateway_id, left_us in connection.execute(query).all()
-    ]
 
 
 def money_of(connection: sa.Connection, worker_id: str) -> dict[WindowKey, Holding]:
@@ -99,7 +70,8 @@ def settle_worker(connection: sa.Connection, worker_id: str, spent: Mapping[Wind
     locked.lock({})
     locked.read_holdings(worker_id, dict.fromkeys(locked.accounts, True))
     for key, account in locked.accounts.items():
-        settle_holding(account, locked.holdings[worker_id, key], spent.get(key, 0))
+        terms = terms_of(quotas[key.quota_id], key.start_us, workers=1, now_us=now_us)
+        settle_holding(account, locked.holdings[worker_id, key], spent.get(key, 0), terms)
     locked.write()
     here = workers.c.worker_id == worker_id
     connection.execute(sa.update(workers).where(here).values(settled_us=now_us))
