@@ -10,6 +10,11 @@ import click
 COMMANDS: dict[str, str] = {  # name -> module:attribute
     "wallet": "tidegate.cli.accounts_wallet:wallet",
     "settle": "tidegate.cli.accounts_books:settle",
+    "vouchers": "tidegate.cli.accounts_vouchers:vouchers",
+    "topups": "tidegate.cli.accounts_topups:topups",
+    "prices": "tidegate.cli.accounts_prices:prices",
+    "fx": "tidegate.cli.accounts_topups:fx",
+    "hooks": "tidegate.cli.accounts_hooks:hooks",
 }
 
 

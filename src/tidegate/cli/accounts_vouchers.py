@@ -1,0 +1,177 @@
+"""`tidegate accounts vouchers`: prepaid codes, made in batches and redeemed once."""
+
+import time
+
+import click
+
+from tidegate.cli.keys import accounts_of
+from tidegate.cli.ledger_options import Form, format_option
+from tidegate.cli.moments import ending, print_moment, today
+from tidegate.cli.tables import Cell, print_table
+from tidegate.config import load_config
+from tidegate.core.errors import TidegateError
+from tidegate.core.fx import MINOR_DIGITS, Amount, parse_amount
+from tidegate.core.money import InvalidMoney, format_usd
+
+
+@click.group()
+def vouchers() -> None:
+    """Vouchers: codes that each credit a wallet once. Only their hashes are kept.
+
+    \b
+    Example:
+      tidegate accounts vouchers make --name spring --amount 10 --count 50 --format csv > codes.csv
+      tidegate accounts vouchers redeem TG-7Q2MX-... --tenant acme
+      tidegate accounts vouchers list
+    """
+
+
+@vouchers.command()
+@click.option("--name", required=True, help="What the batch is for; shown in lists.")
+@click.option("--amount", required=True, help="What is printed on each, e.g. 10 or 9.99.")
+@click.option(
+    "--currency", type=click.Choice(list(MINOR_DIGITS)), default="USD", show_default=True, help="Of the amount."
+)
+@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many.")
+@click.option("--tenant", help="The only tenant who may redeem them. Default: anybody.")
+@click.option("--expires-in", metavar="SPAN", help="How long they can be redeemed, e.g. 365d. Default: for ever.")
+@format_option
+def make(  # noqa: PLR0913 - one parameter an option
+    name: str, amount: str, currency: str, count: int, tenant: str | None, expires_in: str | None, form: Form
+) -> None:
+    """Make a batch and show its codes, once.
+
+    \b
+    Example:
+      tidegate accounts vouchers make --name spring --amount 70 --currency CNY --count 100 --expires-in 365d
+    """
+    from tidegate.accounts.money.fx import read_fx
+    from tidegate.accounts.money.vouchers import NewBatch, make_batch
+    from tidegate.accounts.tenancy import find_tenant
+
+    now_us = time.time_ns() // 1000
+    face = amount_of(amount, currency)
+    with accounts_of(load_config()) as accounts:
+        database = accounts.database
+        if tenant is not None:
+            find_tenant(database, tenant)
+        with database.reading() as connection:
+            rate = read_fx(connection).rate(currency, today(now_us))
+        wanted = NewBatch(
+            name=name, face=face, rate=rate, count=count, tenant_id=tenant, expires_us=ending(expires_in, now_us)
+        )
+        batch, codes = make_batch(database, accounts.pepper, wanted, now_us)
+    if form == "table":
+        worth = "" if currency == "USD" else f", credited as {format_usd(batch.amount_nano_usd)} USD"
+        rate_told = f" (rate of {rate.day})" if rate.day else ""
+        click.echo(f"{batch.batch_id}  {count:,} of {face} {currency}{worth}{rate_told}\n")
+        click.echo("\n".join(codes))
+        click.echo("\nShown this once; only their hashes are kept.")
+        return
+    rows = [[batch.batch_id, code, str(face), currency, format_usd(batch.amount_nano_usd)] for code in codes]
+    print_table(["batch_id", "code", "amount", "currency", "credit_usd"], rows, form)
+
+
+@vouchers.command("list")
+@click.argument("batch", required=False)
+@format_option
+def list_(batch: str | None, form: Form) -> None:
+    """List all batches, or the vouchers of one; never a code.
+
+    \b
+    Example:
+      tidegate accounts vouchers list
+      tidegate accounts vouchers list vb_3f2a9c0d11e2 --format csv
+    """
+    from tidegate.accounts.money.vouchers import list_batches, list_vouchers
+
+    now_us = time.time_ns() // 1000
+    with accounts_of(load_config()) as accounts:
+        if batch is not None:
+            found = list_vouchers(accounts.database, batch)
+            if not found:
+                raise TidegateError(f"no batch has the id {batch!r}; `tidegate accounts vouchers list` shows all")
+            rows = [
+                [one.voucher_id, f"...{one.hint}", one.state(now_us), one.redeemed_by, print_moment(one.redeemed_us)]
+                for one in found
+            ]
+            print_table(["voucher_id", "code", "state", "redeemed_by", "redeemed"], rows, form)
+            return
+        batches = list_batches(accounts.database)
+    if form == "table":  # narrow enough for a terminal
+        short: list[list[Cell]] = [
+            [
+                one.batch_id,
+                one.name,
+                f"{Amount(one.currency, one.face_minor)} {one.currency}",
+                one.count,
+                one.redeemed,
+                one.revoked,
+                print_moment(one.expires_us)[:10],
+            ]
+            for one in batches
+        ]
+        print_table(["batch_id", "name", "each", "count", "redeemed", "revoked", "expires"], short, form)
+        return
+    columns = ["batch_id", "name", "amount", "currency", "credit_usd", "count", "redeemed", "revoked", "expires"]
+    print_table(
+        columns,
+        [
+            [
+                one.batch_id,
+                one.name,
+                str(Amount(one.currency, one.face_minor)),
+                one.currency,
+                format_usd(one.amount_nano_usd),
+                one.count,
+                one.redeemed,
+                one.revoked,
+                print_moment(one.expires_us),
+            ]
+            for one in batches
+        ],
+        form,
+    )
+
+
+@vouchers.command()
+@click.argument("code")
+@click.option("--tenant", required=True, help="Whose wallet is credited.")
+def redeem(code: str, tenant: str) -> None:
+    """Credit a tenant's wallet with a code, in the tenant's place.
+
+    \b
+    Example:
+      tidegate accounts vouchers redeem TG-7Q2MX-0WD4K-9RB1T-HZ5VC --tenant acme
+    """
+    from tidegate.accounts.money.vouchers import redeem as redeem_code
+    from tidegate.accounts.tenancy import find_tenant
+
+    with accounts_of(load_config()) as accounts:
+        find_tenant(accounts.database, tenant)
+        done = redeem_code(accounts.database, accounts.pepper, code, tenant, time.time_ns() // 1000)
+    click.echo(f"{tenant} was credited {format_usd(done.amount_nano_usd)} USD by voucher ...{done.hint}")
+
+
+@vouchers.command()
+@click.argument("batch_or_voucher")
+def revoke(batch_or_voucher: str) -> None:
+    """Make a batch, or one voucher, worthless as far as it is not redeemed.
+
+    \b
+    Example:
+      tidegate accounts vouchers revoke vb_3f2a9c0d11e2
+    """
+    from tidegate.accounts.money.vouchers import revoke as revoke_vouchers
+
+    with accounts_of(load_config()) as accounts:
+        count = revoke_vouchers(accounts.database, batch_or_voucher, time.time_ns() // 1000)
+    click.echo(f"{count:,} revoked")
+
+
+def amount_of(text: str, currency: str) -> Amount:
+    """Raises TidegateError for what is no amount."""
+    try:
+        return parse_amount(text, currency)
+    except InvalidMoney as error:
+        raise TidegateError(f"--amount: {error}") from error
