@@ -34,10 +34,13 @@ TABLES = (
     ("upstream", config.Upstream, "[upstream]"),
     ("labels", config.Labels, "[labels]"),
     ("console", config.Console, "[console]"),
+    ("routing", config.Routing, "[routing]"),
+    ("", config.PolicyConfig, "[policies.NAME]"),
     ("", config.TenantConfig, "[tenants.NAME]"),
     ("", config.ProviderConfig, "[providers.NAME]"),
     ("", config.EndpointConfig, "[[endpoints]]"),
     ("", config.PriceConfig, "price = { ... } of an endpoint"),
+    ("", config.FactsConfig, "facts = { ... } of a provider or an endpoint"),
     ("", config.TopupConfig, "[topups.NAME]"),
 )
 
@@ -120,7 +123,7 @@ def shown(field: msgspec.structs.FieldInfo) -> str:
     value = field.default
     if value is msgspec.NODEFAULT or value is None:
         return "-"
-    if value == "" or value == ():
+    if value == "" or value == () or isinstance(value, msgspec.Struct):
         return "empty"
     return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
 

@@ -19,6 +19,7 @@ from msgspec import Meta
 from tidegate.core.console_settings import Console
 from tidegate.core.errors import ConfigError
 from tidegate.core.facts import Auth, Dialect
+from tidegate.core.routing_settings import FactsConfig, PolicyConfig, Routing
 from tidegate.core.topup_settings import TopupConfig
 
 DEFAULT_HOME = ".tidegate"
@@ -162,6 +163,7 @@ class TenantConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Meta(ge=0),
         _help("label one in this many of the tenant's calls (400 is 0.25 %), by reading them in memory; 0: none"),
     ] = 0
+    policies: Annotated[tuple[str, ...], _help("policies that bind its calls, beside those of [routing]")] = ()
 
 
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -197,6 +199,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "`auto`: the catalog's, unless base_url is set or an [[endpoints]] entry names the provider"
         ),
     ] = "auto"
+    facts: Annotated[FactsConfig, _help("what you know of it beside the catalog")] = FactsConfig()
     connect_s: Annotated[Positive | None, _help("overrides [upstream]")] = None
     first_byte_s: Annotated[Positive | None, _help("overrides [upstream]")] = None
     idle_s: Annotated[Positive | None, _help("overrides [upstream]")] = None
@@ -231,6 +234,7 @@ class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     upstream_model: Annotated[str, _help("name that the provider knows; default: the same")] = ""
     region: Annotated[str, _help("overrides the provider's region")] = ""
     price: Annotated[PriceConfig | None, _help("what a call costs; default: the catalog's price")] = None
+    facts: Annotated[FactsConfig, _help("overrides its provider's")] = FactsConfig()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -241,6 +245,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limits: Limits = Limits()
     ledger: Ledger = Ledger()
     accounts: Accounts = Accounts()
+    routing: Routing = Routing()
+    policies: Annotated[dict[str, PolicyConfig], _help("policies by name, beside the shipped ones")] = {}
     upstream: Upstream = Upstream()
     labels: Labels = Labels()
     console: Console = Console()
@@ -282,6 +288,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "limits": Limits,
     "ledger": Ledger,
     "accounts": Accounts,
+    "routing": Routing,
     "upstream": Upstream,
     "labels": Labels,
     "console": Console,

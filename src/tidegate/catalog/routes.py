@@ -146,7 +146,7 @@ def _configured(
     slug = catalog.resolve(entry.model).slug
     upstream = entry.upstream_model or catalog.upstream_model_of(entry.provider, slug) or entry.model
     return Endpoint(
-        endpoint_id=_endpoint_id(entry.model, entry.provider, region),
+        endpoint_id=endpoint_id_of(entry.model, entry.provider, region),
         provider=entry.provider,
         model=entry.model,
         upstream_model=upstream,
@@ -195,7 +195,7 @@ def _in_region(endpoint: Endpoint, region: str) -> Endpoint:
     if not region:
         return endpoint
     return Endpoint(
-        endpoint_id=_endpoint_id(endpoint.model, endpoint.provider, region),
+        endpoint_id=endpoint_id_of(endpoint.model, endpoint.provider, region),
         provider=endpoint.provider,
         model=endpoint.model,
         upstream_model=endpoint.upstream_model,
@@ -204,5 +204,6 @@ def _in_region(endpoint: Endpoint, region: str) -> Endpoint:
     )
 
 
-def _endpoint_id(model: str, provider: str, region: str) -> str:
+def endpoint_id_of(model: str, provider: str, region: str) -> str:
+    """The id of a model at a provider in a region."""
     return f"{model}@{provider}/{region}" if region else f"{model}@{provider}"
