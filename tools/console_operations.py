@@ -8,6 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from tidegate.console.app import OPERATIONS
+from tidegate.console.openrouter.keys import CurrentKey, ListedKey
+from tidegate.console.openrouter.reports import ActivityRow, Credits
 from tidegate.console.operations import Operation
 
 Json = dict[str, Any]
@@ -20,6 +22,20 @@ CSRF: Final[Json] = {
     "schema": {"type": "string"},
     "description": "`csrf` of the session; not needed with a key",
 }
+
+MONEY: Final = (ActivityRow, Credits, CurrentKey, ListedKey)
+"""Structs with USD as numbers whose digits are exact."""
+
+
+def with_numbers(schema: Any) -> Any:
+    """Amounts that are read as exact decimals are numbers on the wire."""
+    if isinstance(schema, list):
+        return [with_numbers(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("format") == "decimal":
+        return {"type": "number"}
+    return {name: with_numbers(value) for name, value in schema.items()}
 
 
 def described(refs: str, errors_at: Any, identify: Any) -> Iterator[tuple[str, Json]]:

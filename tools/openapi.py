@@ -405,10 +405,16 @@ def struct_schemas() -> Iterator[tuple[str, Json]]:
         yield f"{name}-request", head_schema(head)
     told = [GenerationReply, Feedback, FeedbackReply, *console_operations.structs()]
     _, found = msgspec.json.schema_components(told, ref_template=f"{SCHEMAS}{{name}}")
-    for field in msgspec.structs.fields(Generation):
-        if field.type is msgspec.Raw:  # money, digit for digit
-            found["Generation"]["properties"][field.name] = {"type": ["number", "null"]}
+    for kind in told_with(Generation):
+        for field in msgspec.structs.fields(kind):
+            if field.type is msgspec.Raw:  # money, digit for digit
+                found[kind.__name__]["properties"][field.encode_name] = {"type": ["number", "null"]}
     for name, schema in sorted(found.items()):
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"])
-        yield name, schema
+        yield name, console_operations.with_numbers(schema)
+
+
+def told_with(*kinds: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
+    """These structs, and those of the console that hold money as a number."""
+    return [*kinds, *console_operations.MONEY]

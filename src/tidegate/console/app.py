@@ -18,6 +18,8 @@ from tidegate.console.backend import Backend
 from tidegate.console.callers import KEY_HEADER, TENANT_HEADER
 from tidegate.console.feedback import BODY_BYTES_MAX, judgement_of, read_feedback, reply_of
 from tidegate.console.generation import GenerationReply, generation_of
+from tidegate.console.openrouter import keys as openrouter_keys
+from tidegate.console.openrouter import reports
 from tidegate.console.operations import routes_of
 from tidegate.console.status import Status, StatusReader, may_see_ledger, page
 from tidegate.core.error_types import openrouter_body
@@ -47,6 +49,8 @@ OPERATIONS = (
     *quotas.OPERATIONS,
     *money.OPERATIONS,
     *spent.OPERATIONS,
+    *openrouter_keys.OPERATIONS,
+    *reports.OPERATIONS,
 )
 """All that is served from values; the routes beside them are written out below."""
 

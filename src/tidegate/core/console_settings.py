@@ -31,3 +31,6 @@ class Console(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     litellm_paths: Annotated[
         bool, _help("serve LiteLLM's management paths (`/key/generate`, ...) too, for scripts written for it")
     ] = False
+    keys_read_account: Annotated[
+        bool, _help("an API key may read its tenant's `/credits` and `/activity`; else only a service key may")
+    ] = False
