@@ -31,6 +31,8 @@ quota.change          x     x     -      -       -
 usage.read            x     x     x      x       x
 wallet.read           x     x     -      x       x
 voucher.redeem        x     x     -      x       -
+topup.read            x     x     -      x       x
+topup.order           x     x     -      x       -
 service_key.read      x     x     -      -       x
 service_key.change    x     x     -      -       -
 """
@@ -44,6 +46,11 @@ wallet.credit             x     x     -      x       -
 wallet.terms              x     x     -      x       -
 voucher.read              x     x     -      x       x
 voucher.create            x     x     -      x       -
+topup.review              x     x     -      x       x
+price.read                x     x     -      x       x
+price.change              x     x     -      x       -
+hook.read                 x     x     -      x       x
+hook.change               x     x     -      x       -
 person.read               x     x     -      -       x
 person.change             x     -     -      -       -
 provider_key.read         x     x     -      -       x

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tidegate.accounts.database import Database
 from tidegate.accounts.keys import Accounts, open_accounts
+from tidegate.accounts.money.channels import channels_of
 from tidegate.config import Config
 from tidegate.console.oidc import Oidc, OidcClient
 from tidegate.console.throttle import Throttle
@@ -29,6 +30,7 @@ class Backend:
         self.throttle = Throttle()
         self.is_secure = config.console.public_url.startswith("https://") or bool(config.gateway.tls_cert_file)
         self.oidc = _oidc_of(config)
+        self.channels = channels_of(config.topups, os.environ)
         self._opening = threading.Lock()
         self._accounts: Accounts | None = None
         self._ledger: Ledger | None = None

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Mapping
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
@@ -19,11 +18,11 @@ from tidegate.core.errors import AccountsError, GatewayError, PathNotFound, Payl
 log = logging.getLogger(__name__)
 
 
-def callback_route(backend: Backend, channels: Mapping[str, Channel]) -> Route:
+def callback_route(backend: Backend) -> Route:
     """The route of all channels."""
 
     async def topup_callback(request: Request) -> Response:
-        channel = channels.get(request.path_params["channel"])
+        channel = backend.channels.get(request.path_params["channel"])
         if channel is None:
             raise PathNotFound(f"No payment channel has the address {request.url.path[:200]}.")
         body = await _body(request)

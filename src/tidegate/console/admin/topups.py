@@ -1,6 +1,5 @@
 """Top-ups: orders of tenants, and what the callbacks of payment providers came to."""
 
-from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -8,7 +7,6 @@ from msgspec import Meta
 
 from tidegate.accounts.books.posting import day_of
 from tidegate.accounts.errors import AccountNotFound
-from tidegate.accounts.money.channels import Channel
 from tidegate.accounts.money.fx import read_fx
 from tidegate.accounts.money.topups import (
     Event,
@@ -102,61 +100,40 @@ class FxRates(msgspec.Struct, frozen=True, kw_only=True):
     data: list[FxRate]
 
 
-def operations_of(channels: Mapping[str, Channel]) -> tuple[Operation, ...]:
-    """The operations of an installation with these channels."""
+def _make(asked: Asked) -> MadeOrder:
+    wish: OrderWish = asked.body
+    channels, database = asked.backend.channels, asked.backend.database
+    channel = channels.get(wish.channel)
+    if channel is None:
+        known = ", ".join(channels) or "none is configured"
+        raise AccountNotFound(f"no payment channel {wish.channel[:64]!r} here: {known}")
+    find_tenant(database, asked.tenant_id)
+    amount = channel.amount_of(wish.amount, wish.currency)
+    moment_us = now_us()
+    with database.reading() as connection:
+        rate = read_fx(connection).rate(amount.currency, day_of(moment_us))
+    new = NewOrder(
+        tenant_id=asked.tenant_id, channel=channel.name, amount=amount, rate=rate, valid_s=channel.config.order_valid_s
+    )
+    order = make_order(database, new, moment_us)
+    credit_usd = format_usd(order.credit_nano_usd)
+    return MadeOrder(order=order, amount=str(amount), credit_usd=credit_usd, pay_url=channel.pay_url(order))
 
-    def make(asked: Asked) -> MadeOrder:
-        wish: OrderWish = asked.body
-        channel = channels.get(wish.channel)
-        if channel is None:
-            known = ", ".join(channels) or "none is configured"
-            raise AccountNotFound(f"no payment channel {wish.channel[:64]!r} here: {known}")
-        find_tenant(asked.backend.database, asked.tenant_id)
-        amount = channel.amount_of(wish.amount, wish.currency)
-        moment = now_us()
-        with asked.backend.database.reading() as connection:
-            rate = read_fx(connection).rate(amount.currency, day_of(moment))
-        new = NewOrder(
-            tenant_id=asked.tenant_id,
-            channel=channel.name,
-            amount=amount,
-            rate=rate,
-            valid_s=channel.config.order_valid_s,
-        )
-        order = make_order(asked.backend.database, new, moment)
-        return MadeOrder(
-            order=order,
-            amount=str(amount),
-            credit_usd=format_usd(order.credit_nano_usd),
-            pay_url=channel.pay_url(order),
-        )
 
-    def list_channels(_: Asked) -> Channels:
-        return Channels(
-            data=[
-                ChannelFacts(
-                    channel=name,
-                    contract=channel.config.contract,
-                    currencies=channel.currencies,
-                    amount_min=channel.config.amount_min,
-                    amount_max=channel.config.amount_max,
-                    is_ready=channel.is_ready,
-                )
-                for name, channel in channels.items()
-            ]
-        )
-
-    return (
-        Operation(
-            method="POST", path=f"{TENANT}/topups", summary="Order a top-up; paid, it credits the wallet once.",
-            action="topup.order", run=make, body=OrderWish, reply=MadeOrder, status=201,
-        ),
-        Operation(
-            method="GET", path=f"{ROOT}/topup-channels", summary="Ways of paying in.", run=list_channels,
-            reply=Channels,
-        ),
-        *_OPERATIONS,
-    )  # fmt: skip
+def _channels(asked: Asked) -> Channels:
+    return Channels(
+        data=[
+            ChannelFacts(
+                channel=name,
+                contract=channel.config.contract,
+                currencies=channel.currencies,
+                amount_min=channel.config.amount_min,
+                amount_max=channel.config.amount_max,
+                is_ready=channel.is_ready,
+            )
+            for name, channel in asked.backend.channels.items()
+        ]
+    )
 
 
 def _list(asked: Asked) -> Orders:
@@ -202,7 +179,14 @@ def _rates(asked: Asked) -> FxRates:
 
 
 _ORDER: Final = f"{TENANT}/topups/{{order_id}}"
-_OPERATIONS: Final = (
+OPERATIONS: Final = (
+    Operation(
+        method="GET", path=f"{ROOT}/topup-channels", summary="Ways of paying in.", run=_channels, reply=Channels,
+    ),
+    Operation(
+        method="POST", path=f"{TENANT}/topups", summary="Order a top-up; paid, it credits the wallet once.",
+        action="topup.order", run=_make, body=OrderWish, reply=MadeOrder, status=201,
+    ),
     Operation(
         method="GET", path=f"{TENANT}/topups", summary="Top-ups of a tenant.", action="topup.read", run=_list,
         reply=Orders,
