@@ -139,6 +139,11 @@ class TermsBook:
         self._changes_us = sorted(changes)
         self._known: dict[tuple[str, str, str], _Known] = {}
 
+    @property
+    def has_groups(self) -> bool:
+        """Whether anybody's charge may differ from the provider's."""
+        return bool(self._groups)
+
     def terms_for(self, tenant_id: str, ts_us: int, key_group: str = "") -> Terms:
         """The terms of a call that begins at `ts_us`: its key's group where somebody has made it, else its tenant's.
 

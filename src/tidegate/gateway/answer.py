@@ -7,6 +7,7 @@ from tidegate.gateway.error_shapes import error_at
 from tidegate.gateway.http import error_reply
 from tidegate.gateway.openrouter import estimate_event, usage_object, with_estimate
 from tidegate.gateway.openrouter_errors import CHUNKED, Identity, own_error
+from tidegate.gateway.quota_headers import quota_lines
 from tidegate.gateway.replies import call_headers, header_list
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def extra_headers(exchange: "Call") -> bytes:
         lines += b"%b: %b\r\n" % (name, exchange.request_id.encode("latin-1"))
     if exchange.way is not None and exchange.way.dropped:
         lines += b"x-tidegate-dropped-parameters: %b\r\n" % header_list(exchange.way.dropped)
+    if exchange.claim is not None:
+        lines += quota_lines(exchange.claim)
     return lines
 
 

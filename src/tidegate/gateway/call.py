@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from tidegate.accounts.keys import Key
+    from tidegate.gateway.claim import Claim
     from tidegate.gateway.listener import ClientConnection
     from tidegate.gateway.operation import Operation
     from tidegate.gateway.server import Server
@@ -44,11 +45,13 @@ class Call:
     seen: "Seen | None" = None  # what the reply told; None where there was none to read
     settlement: Settlement | None = None
     error: GatewayError | None = None
+    claim: "Claim | None" = None  # on quotas; None where no quota and no price of its own concerns the caller
     identity: Any = None  # what was known at dispatch: a `rows.Draft`
     prompt: bytes | int | None = None  # what is kept of a stream's request
     status = upstream_status = 0
     dispatched = upstream_ended = first_chunk = 0.0
     reply_started, client_gone, attempt_started = False, False, (0, 0.0)
+    is_cut_off = False  # ended by the gateway though caller and provider went on
     content_type, retry_after = JSON, b""
     _upstream: "UpstreamConnection | None" = None
     _dialling: "asyncio.Task[None] | None" = None
@@ -100,7 +103,9 @@ class Call:
             return
         if not self.reply_started:
             self.status = 499
-        if self.server.on_disconnect == "drain" and (self._upstream is not None or self._dialling is None):
+        if self.claim is not None and self.server.gate.is_waiting(self):
+            self.refuse(ClientGone("the caller left while it waited for its quota"))
+        elif self.server.on_disconnect == "drain" and (self._upstream is not None or self._dialling is None):
             self.patience.limit(self.server.drain_s)
             self.resume()
         elif self._dialling is not None and self._upstream is None:
@@ -122,10 +127,20 @@ class Call:
         self.attempts.append(attempt_of(self, len(self.attempts) + 1, error, settlement))
 
     def _settle(self, settlement: Settlement) -> None:
-        """Record the outcome; the caller's last bytes follow when it is in the kernel."""
+        """Record the outcome; the caller's last bytes follow when it is in the kernel.
+
+        Quotas count what the row says; a call whose row will never be written is charged nothing.
+        """
         self.settlement = settlement
-        row = outcome_row(self, self.attempts)
-        self.server.recorder.record(Outcome(row=row, attempts=tuple(self.attempts)), self._finish, self._unrecorded)
+        is_kept = False
+        try:
+            row = outcome_row(self, self.attempts)
+            outcome = Outcome(row=row, attempts=tuple(self.attempts))
+            is_kept = self.server.recorder.record(outcome, self._finish, self._unrecorded)
+        finally:
+            if self.claim is not None:
+                is_request = bool(self.dispatched) or self.status == 200
+                self.server.gate.settle(self, settlement if is_kept else NOTHING_SPENT, is_request=is_request)
         self.server.totals.count_call(self.status, settlement, row.overhead_us or 0, row.time_to_first_chunk_us)
 
     def _unrecorded(self, error: Unavailable) -> None:

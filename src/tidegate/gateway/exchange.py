@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from tidegate.core.errors import ClientGone, GatewayError, InternalError, UpstreamError
 from tidegate.gateway.answer import begin_stream
 from tidegate.gateway.call import Call
+from tidegate.gateway.claiming import text_bound
+from tidegate.gateway.clamping import with_output_limit
 from tidegate.gateway.dispatch import Dispatch, passed_on, prepare
 from tidegate.gateway.http import JSON
 from tidegate.gateway.meter import NOTHING_SPENT, unspent
@@ -19,10 +21,16 @@ from tidegate.gateway.replies import reply_too_large, timeout_of
 from tidegate.gateway.rows import identity_row, intent_of
 from tidegate.gateway.settling import prompt_of, settled
 from tidegate.gateway.short_way import short_way
+from tidegate.gateway.tariff import Tariff
 from tidegate.gateway.way import Stamp, way_of
 from tidegate.gateway.whole_answer import as_whole, is_stream_by_look, take_whole, whole_reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidegate.core.terms import Charge
+    from tidegate.gateway.bounds import Ceiling
+    from tidegate.gateway.claim import Bound
     from tidegate.gateway.table import Serving
     from tidegate.gateway.upstream import UpstreamConnection
     from tidegate.gateway.whole_reply import WholeReply
@@ -39,17 +47,31 @@ class Exchange(Call):
     # -- from request to provider -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Decide, and record the intent; the bytes leave when it is in the kernel."""
+        """Decide, reserve, and record the intent; the bytes leave when it is in the kernel."""
         self.server.exchanges.add(self)
+        self._dare(self._enter)
+
+    def on_admitted(self) -> None:
+        """The call waited, and now has what it asked of its quotas, or a part of it that limits its answer."""
+        self._dare(self._go)
+
+    def _dare(self, step: "Callable[[], None]") -> None:
         try:
-            self._decide()
+            step()
         except GatewayError as error:
             self.refuse(error)
-            return
         except Exception:  # a mistake of ours: the log has it whole, the caller a 500, the ledger its row
             log.exception("a call could not be read")
             self.refuse(InternalError("The gateway failed on this request; its log says why."))
-            return
+
+    def _enter(self) -> None:
+        self._decide()
+        if self.claim is None or self.server.gate.admit(self, self.claim):
+            self._go()
+
+    def _go(self) -> None:
+        if self.claim is not None and self.claim.clamp:
+            self._clamp(self.claim.clamp)
         self.request.body = b""  # the way's pieces hold it from here on
         self._forward()
 
@@ -59,13 +81,28 @@ class Exchange(Call):
         route = self.server.table.route(self.head.model)
         self.endpoint, self.price = route.endpoint, route.price
         self.serving = route.serving(self.operation.dialect.name)
+        self.claim = self.server.gate.claim(self)
         self.server.check_open()
         self._find_way(self.head, self.serving)
 
+    def bound(self, ceiling: "Ceiling", charge: "Charge") -> "Bound":
+        """The most that the call may cost."""
+        return text_bound(self, ceiling, charge)
+
+    def tariff(self) -> Tariff | None:
+        """What the reply tells of its cost is charged by; None where it tells none."""
+        return Tariff(self.price, self.claim) if self.operation.is_openrouter and self.price is not None else None
+
+    def _clamp(self, output_tokens: int) -> None:
+        """Write a limit of the answer into the request."""
+        assert self.serving is not None
+        body = with_output_limit(self.operation.dialect.name, self.request.body, output_tokens, self.serving.quirks)
+        self.request.body, self.head = body, self.operation.head(body)
+        self._find_way(self.head, self.serving)
+
     def _find_way(self, head: "Head", serving: "Serving") -> None:
-        assert self.price is not None
         stamp = Stamp(self.generation_id, self.request.arrived_us // 1_000_000)
-        self.way = way_of(self.operation, head, self.request.body, serving, self.price, stamp)
+        self.way = way_of(self.operation, head, self.request.body, serving, self.tariff(), stamp)
         self.head = self.way.head
 
     def _forward(self) -> None:
@@ -78,6 +115,8 @@ class Exchange(Call):
         self._attempt()
 
     def _attempt(self) -> None:
+        if self.settlement is not None:
+            return  # ended while it waited for credentials
         now_us = time.time_ns() // 1000
         self.attempt_started = (now_us, time.monotonic())
         self.upstream_status = 0
@@ -86,6 +125,8 @@ class Exchange(Call):
         self.server.recorder.record(intent, self._dispatch, self.refuse)
 
     def _dispatch(self) -> None:
+        if self.settlement is not None:
+            return
         if self.client_gone:
             self._end_undispatched(ClientGone("the caller left before dispatch"))
             return
@@ -225,6 +266,18 @@ class Exchange(Call):
         error = timeout_of(self._upstream.target, in_total=self.patience.is_over_in_total, answered=answered)
         self._drop_upstream()
         self.on_upstream_lost(error, answered=answered)
+
+    def cut_off(self, error: GatewayError) -> None:
+        """End a stream now. What came of it is charged; one whose call is not made yet is refused."""
+        if self.settlement is not None or (self.head is not None and not self.head.is_stream and self.dispatched):
+            return  # an answer that comes whole is on its way, and will be charged
+        self.is_cut_off = True
+        if self._upstream is not None:
+            self._cancel(error)
+            return
+        if self._dialling is not None:
+            self._dialling.cancel()
+        self.refuse(error)
 
     # -- ends -------------------------------------------------------------------------------------------------------
 

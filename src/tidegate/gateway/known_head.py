@@ -79,7 +79,7 @@ class KnownHead:
     def learn(self, request: Request, key: "Key | None", keys_version: int) -> None:
         """Remember the head of `request`, if it came whole in `piece` and its headers ask for nothing unusual.
 
-        A key that expires is looked at each time, so its requests are not learnt.
+        A key that expires is looked at each time, so its requests are not learnt; nor is one that ends its connection.
         """
         data = self.piece
         if (
@@ -88,6 +88,7 @@ class KnownHead:
             or key is None
             or key.expires_us is not None
             or not request.is_http_11
+            or not request.keep_alive
         ):
             return
         end = data.find(b"\r\n\r\n")

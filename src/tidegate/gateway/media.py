@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tidegate.core.errors import GatewayError, InvalidRequest
-from tidegate.core.price import Price
+from tidegate.core.terms import Charge
 from tidegate.gateway.answer import extra_headers
+from tidegate.gateway.bounds import Ceiling
+from tidegate.gateway.claim import Bound
 from tidegate.gateway.dispatch import Dispatch, prepare
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import Request
+from tidegate.gateway.media_bounds import media_bound
 from tidegate.gateway.media_cost import PricedMediaRelay, with_cost
 from tidegate.gateway.relay import PeekRelay, Relay, StreamRelay
 from tidegate.gateway.replies import PASSED_THROUGH, error_of
+from tidegate.gateway.tariff import Tariff
 from tidegate.gateway.upload import FilePiece, Reader
 from tidegate.wire.dialect import Head, Pieces, Seen
 from tidegate.wire.media import Media
@@ -64,10 +68,10 @@ class MediaWay:
 
     dropped: tuple[str, ...] = ()
 
-    def __init__(self, media: Media, head: Head, request: Request, upstream_model: str, price: Price | None) -> None:
-        """price: where the reply tells what the call costs."""
+    def __init__(self, media: Media, head: Head, request: Request, upstream_model: str, tariff: Tariff | None) -> None:
+        """tariff: where the reply tells what the call costs."""
         body, upload = request.body, request.upload
-        self.head, self._media, self._price, self.prompt = head, media, price, body
+        self.head, self._media, self._tariff, self.prompt = head, media, tariff, body
         self.form = upload.form if upload is not None else None
         self.images = media.images_asked(body, self.form)
         if upload is None:
@@ -77,19 +81,19 @@ class MediaWay:
 
     def relay(self, event_bytes_max: int) -> Relay:
         peek = self._media.peek(self.head)
-        if self._price is None:
+        if self._tariff is None:
             return PeekRelay(peek, event_bytes_max=event_bytes_max)
-        return PricedMediaRelay(peek, self._price, event_bytes_max=event_bytes_max)
+        return PricedMediaRelay(peek, self._tariff, event_bytes_max=event_bytes_max)
 
     def reply(self, body: bytes) -> tuple[bytes, Seen | None]:
         seen = self._media.see_reply(body)
-        return with_cost(body, seen, self._price) if self._price is not None else body, seen
+        return with_cost(body, seen, self._tariff) if self._tariff is not None else body, seen
 
     def as_stream(self, body: bytes) -> bytes | None:
         return None
 
     def failure(self, status: int, body: bytes, provider: str) -> tuple[GatewayError, bytes]:
-        is_told = status in PASSED_THROUGH and self._price is None  # under /api/v1, errors have OpenRouter's shape
+        is_told = status in PASSED_THROUGH and self._tariff is None  # under /api/v1, errors have OpenRouter's shape
         return error_of(status, body, provider), body if is_told else b""
 
 
@@ -135,9 +139,12 @@ class MediaExchange(Exchange):
         route = self.server.table.route(self.head.model)
         self.endpoint, self.price = route.endpoint, route.price
         self.serving = media_serving(route, media, is_form=upload is not None)
+        self.claim = self.server.gate.claim(self)
         self.server.check_open()
-        price = self.price if self.operation.is_openrouter else None
-        self.way = MediaWay(media, self.head, self.request, self.serving.upstream_model, price)
+        self.way = MediaWay(media, self.head, self.request, self.serving.upstream_model, self.tariff())
+
+    def bound(self, ceiling: Ceiling, charge: Charge) -> Bound:
+        return media_bound(self, ceiling, charge)
 
     def _forward(self) -> None:
         assert self.serving is not None and self.way is not None

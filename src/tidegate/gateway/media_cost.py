@@ -4,9 +4,10 @@ from typing import Final
 
 import msgspec
 
-from tidegate.core.price import Price
 from tidegate.gateway.media_meter import settle_units
+from tidegate.gateway.meter import settle
 from tidegate.gateway.relay import PeekRelay
+from tidegate.gateway.tariff import Tariff
 from tidegate.wire.dialect import Peek, Seen
 from tidegate.wire.sse import Framer, event_data
 from tidegate.wire.usage_write import usd_number
@@ -17,14 +18,16 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 
-def with_cost(data: bytes, seen: Seen | None, price: Price) -> bytes:
+def with_cost(data: bytes, seen: Seen | None, tariff: Tariff) -> bytes:
     """A reply, or an event's data, with the cost of what was seen; as it is where no use was reported."""
-    amount = None if seen is None else seen.reported_nano_usd
-    if amount is None and seen is not None and seen.usage is not None:
-        told = settle_units(seen.usage, price)
-        amount = None if told is None else told.cost_nano_usd
-    if amount is None:
+    told = None
+    if seen is not None and seen.reported_nano_usd is not None:
+        told = settle(seen.usage, tariff.price, reported_nano_usd=seen.reported_nano_usd)
+    elif seen is not None and seen.usage is not None:
+        told = settle_units(seen.usage, tariff.price)
+    if told is None:
         return data
+    amount = tariff.charged(told).cost_nano_usd
     try:
         members = _members.decode(data)
         found = members.get("usage", NULL)
@@ -37,11 +40,11 @@ def with_cost(data: bytes, seen: Seen | None, price: Price) -> bytes:
 class PricedMediaRelay(PeekRelay):
     """A stream whose events that report use say what it costs."""
 
-    __slots__ = ("_price", "_told")
+    __slots__ = ("_tariff", "_told")
 
-    def __init__(self, peek: Peek, price: Price, *, event_bytes_max: int) -> None:
+    def __init__(self, peek: Peek, tariff: Tariff, *, event_bytes_max: int) -> None:
         super().__init__(peek, event_bytes_max=event_bytes_max)
-        self._price, self._told = price, Framer(event_bytes_max)
+        self._tariff, self._told = tariff, Framer(event_bytes_max)
 
     def feed(self, data: bytes) -> bytes:
         return self._priced(super().feed(data))
@@ -59,4 +62,4 @@ class PricedMediaRelay(PeekRelay):
         if data is None or b'"usage"' not in data:
             return event
         name = event[: event.find(b"data:")] if event.startswith(b"event:") else b""
-        return b"%bdata: %b\n\n" % (name, with_cost(data, self.seen, self._price))
+        return b"%bdata: %b\n\n" % (name, with_cost(data, self.seen, self._tariff))

@@ -47,7 +47,7 @@ def media_settled(exchange: "Call") -> Settlement:
     guess = estimated(exchange, way, sound)
     if usage is not None:
         guess = msgspec.structs.replace(guess, requests=usage.requests)
-    billed = _billed(guess, price.rates) or guess
+    billed = billed_part(guess, price.rates) or guess
     settlement = settle(None, price, estimate=billed)
     settlement.usage = guess
     if is_free(price):
@@ -63,7 +63,7 @@ def _is_worked(exchange: "Call", sound: "SoundRelay | None") -> bool:
 
 def settle_units(usage: Usage, price: Price) -> Settlement | None:
     """The cost of what was reported; None where the price is for something else than was."""
-    billed = _billed(usage, price.rates)
+    billed = billed_part(usage, price.rates)
     if billed is None:
         return None
     settlement = settle(billed, price)
@@ -71,7 +71,7 @@ def settle_units(usage: Usage, price: Price) -> Settlement | None:
     return settlement
 
 
-def _billed(usage: Usage, rates: Rates) -> Usage | None:
+def billed_part(usage: Usage, rates: Rates) -> Usage | None:
     """The part of a usage that is charged; None where no rate is for any of it."""
     by_unit = (
         (usage.images and rates.image)

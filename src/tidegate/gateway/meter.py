@@ -13,15 +13,20 @@ from tidegate.core.usage import NO_USAGE, Usage
 
 
 class Settlement:
-    """Usage, cost and basis of a call. `usage` None: the provider never said, and nobody counted."""
+    """Usage, cost and basis of a call. `usage` None: the provider never said, and nobody counted.
 
-    __slots__ = ("basis", "cost_nano_usd", "upstream_cost_nano_usd", "usage")
+    `cost_nano_usd` is what the tenant is charged; `operator_loss_nano_usd` what it would have been charged beyond
+    that, had its reservation sufficed: None for nothing.
+    """
+
+    __slots__ = ("basis", "cost_nano_usd", "operator_loss_nano_usd", "upstream_cost_nano_usd", "usage")
 
     def __init__(self, usage: Usage | None, cost_nano_usd: int, upstream: int | None, basis: CostBasis) -> None:
         self.usage = usage
         self.cost_nano_usd = cost_nano_usd
         self.upstream_cost_nano_usd = upstream
         self.basis: CostBasis = basis
+        self.operator_loss_nano_usd: int | None = None
 
 
 NOTHING_SPENT: Final = Settlement(NO_USAGE, 0, 0, "metered")

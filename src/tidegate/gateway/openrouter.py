@@ -6,9 +6,10 @@ import msgspec
 from msgspec import Raw
 
 from tidegate.core.price import Price
-from tidegate.gateway.meter import Settlement, cost_split, settle
+from tidegate.gateway.meter import Settlement, cost_split
 from tidegate.gateway.openrouter_errors import CHUNKED, Identity, providers_error
 from tidegate.gateway.relay import Relay, StreamRelay
+from tidegate.gateway.tariff import Tariff
 from tidegate.wire.dialect import Seen
 from tidegate.wire.events import UsageSeen
 from tidegate.wire.sse import Framer, event_data
@@ -30,8 +31,8 @@ _encoder = msgspec.json.Encoder()
 class CostWriter:
     """Adds the cost to the usage objects of one call's reply. What the provider wrote of usage stays, but its cost."""
 
-    def __init__(self, dialect: str, price: Price, identity: Identity, event_bytes_max: int) -> None:
-        self._dialect, self._price, self._identity = dialect, price, identity
+    def __init__(self, dialect: str, tariff: Tariff, identity: Identity, event_bytes_max: int) -> None:
+        self._dialect, self._tariff, self._identity = dialect, tariff, identity
         self._framer = Framer(event_bytes_max)
 
     def events(self, data: bytes, seen: Seen) -> bytes:
@@ -77,9 +78,8 @@ class CostWriter:
         return None
 
     def _usage(self, seen: Seen) -> dict[str, Any]:
-        return usage_object(
-            settle(seen.usage, self._price, reported_nano_usd=seen.reported_nano_usd), self._dialect, self._price
-        )
+        settlement = self._tariff.settle(seen.usage, seen.reported_nano_usd)
+        return usage_object(settlement, self._dialect, self._tariff.price)
 
 
 def usage_object(settlement: Settlement, dialect: str, price: Price) -> dict[str, Any]:

@@ -39,20 +39,21 @@ class Recorder:
         """Segment and sequence number that the next outcome must carry."""
         return self._writer.segment_id, self._writer.next_seq
 
-    def record(self, record: Record, then: Callable[[], None], failed: Callable[[Unavailable], None]) -> None:
+    def record(self, record: Record, then: Callable[[], None], failed: Callable[[Unavailable], None]) -> bool:
         """Append now, call `then` once the record is in the kernel; `failed` if it cannot be written.
 
         An outcome that cannot be written stays pending and is tried again: the call happened. An intent whose
-        write fails is followed by its outcome, since `failed` refuses the call.
+        write fails is followed by its outcome, since `failed` refuses the call. False: it was not taken at all.
         """
         if not self.healthy and (isinstance(record, Intent) or self._writer.pending_bytes > PENDING_BYTES_MAX):
             failed(_unavailable())
-            return
+            return False
         self._writer.append(record)
         self._waiting.append((then, failed))
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._flush)
+        return True
 
     def _flush(self) -> None:
         self._scheduled = False

@@ -110,7 +110,7 @@ def outcome_row(exchange: "Call", attempts: list[Attempt]) -> Row:
     row.segment_id, row.segment_seq = exchange.server.recorder.position
     row.attempt_count, row.status_code = len(attempts), exchange.status
     row.is_cancelled, row.is_byok, row.is_cached = exchange.client_gone, False, False
-    row.price_id = exchange.price.price_id if exchange.price else None
+    row.price_id = _price_id(exchange)
     if exchange.error is not None:
         row.error_type = exchange.error.code
     if exchange.head is not None:
@@ -121,12 +121,19 @@ def outcome_row(exchange: "Call", attempts: list[Attempt]) -> Row:
     if settlement.usage is not None:
         _write_usage(row, settlement.usage)
     row.cost_nano_usd, row.upstream_cost_nano_usd = settlement.cost_nano_usd, settlement.upstream_cost_nano_usd
-    row.cost_basis = settlement.basis
+    row.cost_basis, row.operator_loss_nano_usd = settlement.basis, settlement.operator_loss_nano_usd
     row.duration_us = int((now - request.arrived) * 1e6)
     if exchange.first_chunk:
         row.time_to_first_chunk_us = int((exchange.first_chunk - request.arrived) * 1e6)
     row.overhead_us = int(_overhead_s(exchange, now) * 1e6)
     return row  # type: ignore[no-any-return]
+
+
+def _price_id(exchange: "Call") -> str | None:
+    """Of the tenant's own rates, where it has any for the model."""
+    if exchange.claim is not None and exchange.claim.charge.price is not None:
+        return exchange.claim.charge.price.price_id
+    return exchange.price.price_id if exchange.price else None
 
 
 def _write_usage(row: Any, usage: Usage) -> None:

@@ -9,15 +9,18 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tidegate.accounts.quotas.book import QuotaBook
+from tidegate.accounts.quotas.store import Lessee
 from tidegate.config import Config
-from tidegate.core.errors import PathNotFound, Unavailable
+from tidegate.core.errors import PathNotFound, Unauthenticated, Unavailable
 from tidegate.core.ids import gateway_tag, generation_id
+from tidegate.gateway.admission import Gate
 from tidegate.gateway.answer import show_life
 from tidegate.gateway.callers import Forwarders
 from tidegate.gateway.connect import Target
 from tidegate.gateway.counting import CountExchange
 from tidegate.gateway.exchange import Exchange
-from tidegate.gateway.http import Headers, Request
+from tidegate.gateway.http import Headers, Request, bearer_token
 from tidegate.gateway.keyring import KeyRing
 from tidegate.gateway.local import LocalReply
 from tidegate.gateway.media import MediaExchange
@@ -26,6 +29,7 @@ from tidegate.gateway.models import Listings, is_models_path
 from tidegate.gateway.operation import Operation, operation_of
 from tidegate.gateway.passage import Passage, is_managing
 from tidegate.gateway.patience import SWEEP_S
+from tidegate.gateway.quota_stores import store_maker
 from tidegate.gateway.recorder import Recorder
 from tidegate.gateway.rows import Kinds
 from tidegate.gateway.sampling import Sampler
@@ -67,6 +71,12 @@ class Server:
         self.totals = Totals()
         self.kinds = Kinds()
         self.metrics: Callable[[], bytes] = bytes
+        lessee, book = Lessee(worker_id=recorder.position[0], gateway_id=self.gateway_id), QuotaBook()
+        accounts = config.accounts
+        self.gate = Gate(
+            loop, lessee, book, store_maker(config, book), lease_s=accounts.lease_s, wait_s=accounts.quota_wait_s
+        )
+        keys.watch.add(self.gate.read)
         self.sampler: Sampler | None = None  # of calls that are labelled; None where no tenant opted in
         self.connections: set[ClientConnection] = set()
         self.exchanges: set[Any] = set()  # everything with a deadline of its own: Exchange, Passage
@@ -74,6 +84,7 @@ class Server:
         self.date = b""
         self.started_s = int(time.time())
         self._sequence = 0
+        self._keys_version = keys.version
         self._random = random.Random(os.urandom(16))  # makes ids unique, keeps no secret
         self.forwarders = Forwarders(config.gateway.trusted_forwarders)
         self._swept = 0.0
@@ -137,6 +148,9 @@ class Server:
     def sweep(self) -> None:
         """Every SWEEP_S: time-outs of connections and exchanges; once a second the pool, the segment, the keys."""
         now = self.now = time.monotonic()
+        self.gate.tick(now)
+        if self.keys.version != self._keys_version:
+            self._cut_off_revoked()
         for connection in [c for c in self.connections if c.deadline < now]:
             connection.on_deadline()
         for exchange in [e for e in self.exchanges if e.deadline < now]:
@@ -151,6 +165,14 @@ class Server:
             self.recorder.sweep(time.time_ns() // 1000)
             self.keys.refresh()
         self.loop.call_later(SWEEP_S, self.sweep)
+
+    def _cut_off_revoked(self) -> None:
+        """Some keys have changed: calls of those that are no longer valid end."""
+        self._keys_version = self.keys.version
+        for call in [call for call in self.exchanges if isinstance(call, Exchange)]:
+            token = bearer_token(call.request.headers)
+            if token is None or self.keys.find(token) is None:
+                call.cut_off(Unauthenticated("This API key was revoked, or has expired, while its call was running."))
 
     def drain(self) -> None:
         """Take no more calls; finish those that run."""

@@ -27,20 +27,28 @@ def settled(exchange: "Call", body: bytes = b"") -> Settlement:
 
     body: the provider's whole reply, where the answer was no stream.
     """
+    settlement = _settled(exchange, body)
+    if exchange.claim is not None:
+        exchange.claim.charged(settlement)
+    return settlement
+
+
+def _settled(exchange: "Call", body: bytes) -> Settlement:
     seen = exchange.seen
     assert exchange.price is not None
     if exchange.operation.counts_only:
         return NOTHING_SPENT
     if exchange.operation.is_media:
         return media_settled(exchange)
+    is_left = exchange.client_gone or exchange.is_cut_off
     if seen is None:
-        return settle(None, exchange.price, estimate=_left_behind(exchange) if exchange.client_gone else None)
+        return settle(None, exchange.price, estimate=_left_behind(exchange) if is_left else None)
     estimate = _estimate(exchange, body) if seen.usage is None else None
     return settle(seen.usage, exchange.price, reported_nano_usd=seen.reported_nano_usd, estimate=estimate)
 
 
 def _left_behind(exchange: "Call", output: str | int = 0) -> "Usage | None":
-    """A call that its caller left after it was sent: the provider reads the prompt, and charges for it."""
+    """A call that was left, or cut off, after it was sent: the provider reads the prompt, and charges for it."""
     serving, way = exchange.serving, exchange.way
     if not exchange.dispatched or serving is None or way is None:
         return None
@@ -56,7 +64,7 @@ def _estimate(exchange: "Call", body: bytes) -> "Usage | None":
     events = serving.dialect.decode_reply(body) if body else None
     if events:
         output = "".join([block.text for block in fold(events).blocks])
-    if exchange.client_gone:
+    if exchange.client_gone or exchange.is_cut_off:
         return _left_behind(exchange, output)
     prompt = exchange.prompt if exchange.prompt is not None else b"".join(way.pieces)
     return estimate_of(seen, prompt, output, serving.upstream_model)

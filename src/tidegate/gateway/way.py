@@ -7,7 +7,6 @@ import msgspec
 
 from tidegate.core.errors import GatewayError, InvalidRequest
 from tidegate.core.facts import Quirks
-from tidegate.core.price import Price
 from tidegate.gateway.openrouter import CostWriter, PricedRelay
 from tidegate.gateway.openrouter_errors import Identity
 from tidegate.gateway.operation import Operation
@@ -15,6 +14,7 @@ from tidegate.gateway.relay import PeekRelay, Relay, StreamRelay
 from tidegate.gateway.relay_across import AcrossRelay, ArrayRelay, as_elements, seen_in
 from tidegate.gateway.replies import PASSED_THROUGH, error_of
 from tidegate.gateway.table import Serving
+from tidegate.gateway.tariff import Tariff
 from tidegate.wire.conversation import Ask
 from tidegate.wire.dialect import Dialect, Head, Pieces, Seen
 from tidegate.wire.events import Failure
@@ -61,17 +61,21 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
     created_s: int
 
 
-def way_of(operation: Operation, head: Head, body: bytes, serving: Serving, price: Price, stamp: Stamp) -> Way:
-    """The way of a call. Raises InvalidRequest where the provider's dialect cannot say what the caller means."""
+def way_of(operation: Operation, head: Head, body: bytes, serving: Serving, tariff: Tariff | None, stamp: Stamp) -> Way:
+    """The way of a call. tariff: None where its reply tells no cost.
+
+    Raises InvalidRequest where the provider's dialect cannot say what the caller means.
+    """
     if serving.dialect is operation.dialect:
         way: Way = SameWay(operation, head, body, serving, stamp)
     else:
         way = AcrossWay(operation, head, body, serving, stamp)
     if way.dropped and _requires_parameters(body):
         refuse_dropped(way.dropped)
-    if not operation.is_openrouter:
+    if tariff is None:
         return way
-    return PricedWay(way, operation.dialect.name, price, Identity(stamp.generation_id, stamp.created_s, way.head.model))
+    identity = Identity(stamp.generation_id, stamp.created_s, way.head.model)
+    return PricedWay(way, operation.dialect.name, tariff, identity)
 
 
 class _Preferences(msgspec.Struct):
@@ -176,14 +180,14 @@ class AcrossWay:
 class PricedWay:
     """Any way, under `/api/v1`: what reports usage to the caller also says what the call costs."""
 
-    __slots__ = ("_dialect", "_identity", "_price", "_way", "dropped", "head", "pieces")
+    __slots__ = ("_dialect", "_identity", "_tariff", "_way", "dropped", "head", "pieces")
 
-    def __init__(self, way: Way, dialect: str, price: Price, identity: Identity) -> None:
-        self._way, self._dialect, self._price, self._identity = way, dialect, price, identity
+    def __init__(self, way: Way, dialect: str, tariff: Tariff, identity: Identity) -> None:
+        self._way, self._dialect, self._tariff, self._identity = way, dialect, tariff, identity
         self.head, self.pieces, self.dropped = way.head, way.pieces, way.dropped
 
     def _writer(self, event_bytes_max: int) -> CostWriter:
-        return CostWriter(self._dialect, self._price, self._identity, event_bytes_max)
+        return CostWriter(self._dialect, self._tariff, self._identity, event_bytes_max)
 
     def relay(self, event_bytes_max: int) -> Relay:
         return PricedRelay(self._way.relay(event_bytes_max), self._writer(event_bytes_max))

@@ -78,6 +78,7 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     if server.sampler is not None:
         await server.sampler.close()
     server.keys.watch.close()
+    await server.gate.close()
     server.recorder.close()
 
 

@@ -25,8 +25,8 @@ ABSENT: Final = Raw(b"")
 class RequestHead(Struct, frozen=True, gc=False):
     """What the gateway reads of a request. Unknown fields are left alone.
 
-    The fields from `max_tokens` on matter to `openai_chat_quirks` alone, which asks no more than whether they are
-    there.
+    The fields from `max_tokens` on matter to `openai_chat_quirks`, which asks no more than whether they are there, and
+    to the bounds of what a call may cost.
     """
 
     model: str
@@ -39,6 +39,7 @@ class RequestHead(Struct, frozen=True, gc=False):
     messages: Raw = ABSENT
     max_tokens: Raw = ABSENT
     max_completion_tokens: Raw = ABSENT
+    n: Raw = ABSENT
     parallel_tool_calls: Raw = ABSENT
     response_format: Raw = ABSENT
     provider: Raw = ABSENT

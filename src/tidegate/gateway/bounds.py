@@ -1,0 +1,166 @@
+"""The most that a call may come to, known before it is made: what its quotas reserve for it.
+
+Of money an upper bound: a token is at least a byte of the request, and costs at most the highest rate it may be charged
+at; an answer is as long as the caller allows. Where the caller sets no limit, one is assumed. Of tokens, which are a
+rate, an estimate: four bytes a token. What a call comes to in the end is settled, whatever was reserved.
+"""
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from tidegate.core.money import UNITS_PER_RATE
+from tidegate.core.price import Price, Rates
+from tidegate.wire.openai_chat import OpenAIHead
+
+if TYPE_CHECKING:
+    from tidegate.wire.dialect import Head
+
+OUTPUT_TOKENS_ASSUMED: Final = 4096  # of an answer whose caller sets no limit
+OUTPUT_TOKENS_MOST: Final = 65_536  # of any answer, where money is plenty
+OUTPUT_TOKENS_LEAST: Final = 16  # what a clamped call is left with; OpenAI takes no lower limit
+OUTPUT_TOKENS_EXPECTED: Final = 1024  # of an answer without a limit, as a rate of tokens reserves it
+CONTEXT_TOKENS_ELSE: Final = 2_000_000  # of a model whose context is unknown: no body is cut by it
+SEARCHES_ASSUMED: Final = 5  # of a call whose request speaks of a search, where searches have a price
+BYTES_PER_TOKEN: Final = 4
+CHOICES_MAX: Final = 128
+PRICES_MAX: Final = 10_000  # remembered; then they are worked out anew
+
+
+class Asked(NamedTuple):
+    """How long an answer the caller allows: tokens of each choice (None: no limit), and how many choices."""
+
+    output_tokens: int | None
+    choices: int
+
+
+NO_OUTPUT: Final = Asked(0, 1)
+NO_LIMIT: Final = Asked(None, 1)
+
+
+class _Gemini(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    max_output_tokens: Any = None
+    candidate_count: Any = None
+
+
+class _Limits(msgspec.Struct, frozen=True, gc=False):
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    max_output_tokens: Any = None
+    n: Any = None
+    best_of: Any = None
+    generationConfig: _Gemini | None = None
+    generation_config: _Gemini | None = None
+
+
+_limits_decoder = msgspec.json.Decoder(_Limits)
+
+
+def asked_of(dialect: str, head: "Head", body: bytes) -> Asked:
+    """What the request says of the length of its answer. head: as decoded, before it is stripped of its views."""
+    if dialect == "openai-chat":
+        request = head.request if isinstance(head, OpenAIHead) else None
+        if request is not None and request.messages:
+            told = _count(request.max_completion_tokens) or _count(request.max_tokens)
+            return Asked(told, min(_count(request.n) or 1, CHOICES_MAX)) if told or request.n else NO_LIMIT
+    if dialect == "openai-embeddings":
+        return NO_OUTPUT
+    try:
+        said = _limits_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return NO_LIMIT  # the provider's to judge
+    own = said.generationConfig or said.generation_config or _Gemini()
+    told = next(
+        (count for value in (said.max_completion_tokens, said.max_tokens, said.max_output_tokens,
+                             own.max_output_tokens) if (count := _whole(value))), None)  # fmt: skip
+    choices = max(_whole(said.n) or 1, _whole(said.best_of) or 1, _whole(own.candidate_count) or 1)
+    return Asked(told, min(choices, CHOICES_MAX))
+
+
+def _count(raw: msgspec.Raw) -> int | None:
+    text = bytes(raw)
+    return (int(text) if len(text) < 10 else 10**9) or None if text.isdigit() else None
+
+
+def _whole(value: object) -> int | None:
+    """A positive whole number; None for anything else, which the provider will judge."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        return None
+    return min(int(value), 10**9) or None
+
+
+class Step(NamedTuple):
+    """The highest rates of a call with at most so many input tokens, in nano-USD per million."""
+
+    input_tokens_max: float
+    input: int
+    output: int
+
+
+class Ceiling:
+    """The highest that each unit of a price may cost."""
+
+    __slots__ = ("_input", "_is_plain", "_output", "_request", "_steps", "price", "search")
+
+    def __init__(self, price: Price) -> None:
+        self.price = price
+        every = (price.rates, *(tier.rates for tier in price.tiers))
+        ends = [*(tier.input_tokens_above for tier in price.tiers), float("inf")]
+        self._steps = [
+            Step(end, max(map(_input_rate, every[: place + 1])), max(map(_output_rate, every[: place + 1])))
+            for place, end in enumerate(ends)
+        ]
+        self._is_plain = len(self._steps) == 1
+        _, self._input, self._output = self._steps[0]
+        self._request = max(rates.request or 0 for rates in every)
+        self.search = max(rates.web_search or 0 for rates in every)
+
+    @property
+    def is_free(self) -> bool:
+        """No call of text can cost anything."""
+        return not (self._steps[-1].input or self._steps[-1].output or self._request or self.search)
+
+    def nano_usd(self, input_tokens: int, output_tokens: int, searches: int = 0) -> int:
+        """The most that a call with at most so many tokens costs, rounded up."""
+        entered, left = (self._input, self._output) if self._is_plain else self._rates(input_tokens)
+        exact = input_tokens * entered + output_tokens * left + self._request + searches * self.search
+        return -(-exact // UNITS_PER_RATE)
+
+    def output_tokens(self, nano_usd: int, input_tokens: int, searches: int = 0) -> int:
+        """How many tokens of output so much pays for, beside the input; may be negative."""
+        entered, left = self._rates(input_tokens)
+        rest = nano_usd * UNITS_PER_RATE - input_tokens * entered - self._request - searches * self.search
+        return OUTPUT_TOKENS_MOST if not left and rest >= 0 else rest // max(left, 1)
+
+    def _rates(self, input_tokens: int) -> tuple[int, int]:
+        step = next(step for step in self._steps if input_tokens <= step.input_tokens_max)
+        return step.input, step.output
+
+
+def _input_rate(rates: Rates) -> int:
+    kinds = rates.kinds
+    own = (kinds.audio_input, kinds.image_input, kinds.video_input) if kinds is not None else ()
+    return max(rates.input, rates.cache_read or 0, rates.cache_creation or 0, rates.cache_creation_1h or 0,
+               *(rate or 0 for rate in own))  # fmt: skip
+
+
+def _output_rate(rates: Rates) -> int:
+    kinds = rates.kinds
+    own = (kinds.audio_output, kinds.image_output, kinds.video_output, kinds.citation_output) if kinds else ()
+    return max(rates.output, rates.reasoning or 0, *(rate or 0 for rate in own))
+
+
+class Ceilings:
+    """Ceilings of the prices in use."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Ceiling] = {}
+
+    def of(self, price: Price) -> Ceiling:
+        """Worked out once a price."""
+        known = self._known.get(price.price_id)
+        if known is None or known.price is not price:
+            if len(self._known) >= PRICES_MAX:
+                self._known.clear()
+            known = self._known[price.price_id] = Ceiling(price)
+        return known

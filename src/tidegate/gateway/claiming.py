@@ -1,0 +1,131 @@
+"""What a call asks of its quotas, worked out before it is made."""
+
+from typing import TYPE_CHECKING, Final
+
+from tidegate.core.price import Price
+from tidegate.core.terms import Charge
+from tidegate.gateway.bounds import (
+    BYTES_PER_TOKEN,
+    CONTEXT_TOKENS_ELSE,
+    OUTPUT_TOKENS_ASSUMED,
+    OUTPUT_TOKENS_EXPECTED,
+    OUTPUT_TOKENS_LEAST,
+    OUTPUT_TOKENS_MOST,
+    SEARCHES_ASSUMED,
+    Ceiling,
+    asked_of,
+)
+from tidegate.gateway.claim import Bound, Claim
+from tidegate.gateway.lease import MONEY, TOKENS, Amounts, Lease
+from tidegate.gateway.rows import user_hash
+
+if TYPE_CHECKING:
+    from tidegate.core.quota import Scope
+    from tidegate.gateway.admission import Gate
+    from tidegate.gateway.exchange import Exchange
+    from tidegate.gateway.plan import Plan
+
+SHARE: Final = 4  # of a slice: an answer without a limit may take at most this part of what is free
+COUNTED: Final[Amounts] = (1, 1, 0, 0)  # a call that generates nothing
+
+
+def claim_of(gate: "Gate", plan: "Plan", call: "Exchange") -> Claim | None:
+    """The claim of a call whose endpoint and price are known; None where nothing is asked. Raises Forbidden."""
+    endpoint, price = call.endpoint, call.price
+    assert endpoint is not None and price is not None
+    now_us = call.request.arrived_us
+    if plan.has_rules:
+        plan.check(endpoint, call.client.caller.address(call.request.headers))
+    charge = gate.terms.charge(plan.key.tenant_id, endpoint.model, now_us, plan.key.price_group)
+    if now_us >= plan.ends_us:
+        plan.turn(now_us)
+    leases = plan.leases if not plan.scopes else plan.leases + _more(plan, call, now_us)
+    if call.operation.counts_only:
+        claim = Claim(plan, _without_money(leases), charge)
+        claim.amounts = claim.least = COUNTED
+        return claim
+    return _asking(gate, call, Claim(plan, leases, charge), price)
+
+
+def _asking(gate: "Gate", call: "Exchange", claim: Claim, price: Price) -> Claim:
+    plan, leases = claim.plan, claim.leases
+    claim.is_media = call.operation.is_media
+    if not (plan.has_money or plan.has_tokens):
+        claim.amounts = claim.least = COUNTED
+        return claim
+    ceiling = gate.ceilings.of(claim.charge.price or price)
+    bound = call.bound(ceiling, claim.charge)
+    tokens, tokens_least = _tokens(bound, leases) if plan.has_tokens else (0, 0)
+    money = [lease for lease in leases if lease.kind == MONEY] if plan.has_money else []
+    claim.is_limited = bool(money)
+    amount = least = 0
+    if money:
+        amount, least = _money(bound, money)
+        if amount:
+            claim.bound = bound
+        else:
+            claim.leases = _without_money(leases)  # a call at price 0 never meets a quota of money
+    claim.amounts, claim.least = (1, 1, tokens, amount), (1, 1, tokens_least, least)
+    return claim
+
+
+def _money(bound: Bound, leases: list[Lease]) -> tuple[int, int]:
+    """What is reserved, and the least that a call can do with."""
+    limit = bound.asked.output_tokens
+    if limit is not None:
+        amount = bound.nano_usd(limit)
+        return amount, amount
+    share = min([lease.free for lease in leases]) // SHARE
+    amount = bound.nano_usd(OUTPUT_TOKENS_ASSUMED)
+    if share > amount:
+        amount = min(share, bound.nano_usd(OUTPUT_TOKENS_MOST))
+    return amount, bound.nano_usd(OUTPUT_TOKENS_LEAST)
+
+
+def _tokens(bound: Bound, leases: tuple[Lease, ...]) -> tuple[int, int]:
+    """An estimate, never more than a window has: who asks for more gets the whole of it."""
+    limit, least = bound.asked.output_tokens, 1 + bound.body_bytes // BYTES_PER_TOKEN
+    amount = least + (OUTPUT_TOKENS_EXPECTED if limit is None else limit) * bound.asked.choices
+    for lease in leases:
+        if lease.kind == TOKENS:
+            amount, least = min(amount, max(1, lease.limit)), min(least, max(1, lease.limit))
+    return amount, least
+
+
+def text_bound(call: "Exchange", ceiling: Ceiling, charge: Charge) -> Bound:
+    """Of a call whose use is counted in tokens: a token is at least a byte of its body."""
+    head, endpoint, body = call.head, call.endpoint, call.request.body
+    assert head is not None and endpoint is not None
+    context = call.server.table.context_tokens.get(endpoint.model) or CONTEXT_TOKENS_ELSE
+    asked = asked_of(call.operation.dialect.name, head, body)
+    if asked.output_tokens is not None and asked.output_tokens > context:
+        asked = asked._replace(output_tokens=context)
+    searches = SEARCHES_ASSUMED if ceiling.search and b"search" in body else 0
+    return Bound(ceiling, charge, min(len(body), context), asked, searches, len(body))
+
+
+def _more(plan: "Plan", call: "Exchange", now_us: int) -> tuple[Lease, ...]:
+    """The windows of the call's own user, model, endpoint and network."""
+    found: tuple[Lease, ...] = ()
+    for scope in plan.scopes:
+        subject = _subject(scope, plan, call)
+        if subject:
+            found += plan.more(scope, subject, now_us).leases
+    return found
+
+
+def _subject(scope: "Scope", plan: "Plan", call: "Exchange") -> str:
+    """Whom a call concerns in a scope; '' where it names nobody."""
+    endpoint, head = call.endpoint, call.head
+    assert endpoint is not None and head is not None
+    if scope == "model":
+        return endpoint.model
+    if scope == "endpoint":
+        return endpoint.endpoint_id
+    if scope == "network":
+        return call.client.caller.address(call.request.headers).partition("%")[0]
+    return user_hash(call.server.pepper, plan.key.tenant_id, head.user) if head.user else ""
+
+
+def _without_money(leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
+    return tuple([lease for lease in leases if lease.kind != MONEY])

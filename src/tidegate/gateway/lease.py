@@ -1,0 +1,152 @@
+"""What one worker holds of one window of a quota, and what it says of it to the store. Pure: moments are given.
+
+Calls take from `free` and give back to it by plain arithmetic; the rest is looked at a few times a second, when the
+worker and the store exchange their totals (`gateway/leasing.py`).
+"""
+
+from typing import Final
+
+from tidegate.core.quota import LeaseAnswer, LeaseAsk, Quota, WindowKey
+
+REQUESTS: Final = 0
+OPEN: Final = 1
+TOKENS: Final = 2
+MONEY: Final = 3
+KINDS: Final = {"requests": REQUESTS, "calls_open": OPEN, "tokens": TOKENS, "nano_usd": MONEY}
+"""A quota's unit as a place in the amounts of a call."""
+
+Amounts = tuple[int, int, int, int]
+"""By kind: requests, calls open, tokens, nano-USD."""
+
+IDLE_S: Final = 2.0  # after so long without a call a lease gives back what is free of it
+WANT_CALLS: Final = 8  # a first call asks for as much as so many like it would need
+
+
+class Lease:
+    """One window. granted - returned - spent - free is what calls in flight have reserved.
+
+    `low`: the least that was free since the last word to the store; what stayed free all the time no call needed.
+    `wanted`, `wanted_min`: what waiting calls need, and the least that would help one of them.
+    `returning`: given back, and not yet in the store's word.
+    `remaining`, `unspent`, `limit`, `retry_us`: the store's last word, as `LeaseAnswer` has it.
+    """
+
+    __slots__ = (
+        "answers",
+        "ends_us",
+        "free",
+        "granted",
+        "heard_at",
+        "high",
+        "is_active",
+        "is_contended",
+        "kind",
+        "limit",
+        "low",
+        "quota",
+        "remaining",
+        "retry_us",
+        "returned",
+        "returning",
+        "spent",
+        "told_spent",
+        "unspent",
+        "used_at",
+        "waiting",
+        "wanted",
+        "wanted_min",
+        "window",
+    )
+
+    def __init__(self, quota: Quota, window: WindowKey, ends_us: int) -> None:
+        """ends_us: NEVER_US for a window that does not end."""
+        self.quota, self.window, self.ends_us = quota, window, ends_us
+        self.kind = KINDS[quota.unit]
+        self.granted = self.returned = self.spent = self.told_spent = 0
+        self.free = self.low = self.high = 0
+        self.wanted = self.wanted_min = self.waiting = self.returning = 0
+        self.remaining, self.unspent, self.limit = 0, 0, quota.limit
+        self.retry_us: int | None = None
+        self.is_contended = self.is_active = False
+        self.used_at = self.heard_at = 0.0
+        self.answers = 0  # of the store, so far
+
+    @property
+    def reserved(self) -> int:
+        """What calls in flight hold."""
+        return self.granted - self.returned - self.spent - self.free
+
+    @property
+    def left(self) -> int:
+        """What no call of anybody has, by what is known here."""
+        return self.free + self.remaining + self.returning
+
+    @property
+    def may_come(self) -> int:
+        """What others, or calls of this worker, have reserved and may give back; a request is never given back."""
+        return self.unspent if self.kind == REQUESTS else self.unspent + self.reserved
+
+    def need(self, amount: int, least: int) -> None:
+        """A waiting call needs this much, or at least so much."""
+        self.wanted += amount
+        self.wanted_min = least if not self.wanted_min else min(self.wanted_min, least)
+
+    def ask(self, now: float) -> LeaseAsk | None:
+        """The next word to the store; None where there is nothing to say.
+
+        Waiting calls: everything free goes back and is asked for anew in one breath, so that crumbs of several
+        workers add up to a call. Else the aim is to have twice free what the last period took.
+        """
+        drawn = self.high - self.low
+        if drawn > 0:
+            self.used_at = now
+        want = want_min = back = 0
+        if self.wanted:
+            want = self.wanted * WANT_CALLS if not self.answers else self.wanted + 2 * max(0, drawn)
+            want_min = self.wanted_min
+            back = self.free
+        elif self.is_contended:
+            back = min(self.low, self.free)
+        elif now - self.used_at > IDLE_S:
+            back = self.free
+        elif drawn > 0:
+            want = max(0, 2 * drawn - self.free)
+        if back > 0:
+            self.returned += back
+            self.returning += back
+            self.free -= back
+        self.high = self.low = self.free
+        self.wanted = self.wanted_min = 0
+        if not want and back <= 0 and self.told_spent == self.spent and not self.is_contended:
+            return None
+        self.told_spent = self.spent
+        return LeaseAsk(
+            window=self.window,
+            granted=self.granted,
+            returned=self.returned,
+            spent=self.spent,
+            want=want,
+            want_min=want_min,
+        )
+
+    def last_word(self) -> LeaseAsk:
+        """The worker ends: all that is not spent goes back."""
+        return LeaseAsk(window=self.window, granted=self.granted, returned=self.returned, spent=self.spent)
+
+    def take(self, answer: LeaseAnswer, now: float) -> None:
+        """Take in the store's word. A rate whose lease had ended meanwhile may be granted less than is known here."""
+        self.heard_at = now
+        self.returning = 0
+        more = answer.granted - self.granted
+        self.granted = answer.granted
+        self.free += more
+        self.high += more
+        self.low += more
+        self.remaining, self.unspent, self.limit = answer.remaining, answer.unspent, answer.limit
+        self.is_contended, self.retry_us = answer.is_contended, answer.retry_us
+        self.answers += 1
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing held, nothing to be told."""
+        return not (self.free or self.waiting or self.reserved or self.told_spent != self.spent)
