@@ -1,17 +1,23 @@
 """`tidegate accounts settle|verify`: the books, from the ledger."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tidegate.cli.keys import accounts_of
-from tidegate.cli.ledger_options import ledger_option, open_ledger, progress_bar
+from tidegate.cli.ledger_options import Form, format_option, ledger_option, open_ledger, progress_bar
+from tidegate.cli.tables import Cell, print_table
 from tidegate.config import load_config
 from tidegate.core.money import format_usd
 
 if TYPE_CHECKING:
     from tidegate.accounts.books.run import Report
+    from tidegate.accounts.books.verify import Verification
+
+SETTLED_WITHIN_S = 20.0
+"""On a running installation what was just sealed is settled within this time."""
 
 
 @click.command()
@@ -50,3 +56,53 @@ def _echo(report: "Report") -> None:
         click.echo(f"warning: {report.warning}", err=True)
     if not report.segments and not report.lives:
         click.echo("nothing to settle: every sealed call is booked")
+
+
+@click.command()
+@ledger_option
+@format_option
+def verify(ledger_path: Path | None, form: Form) -> None:
+    """Prove that rows = entries = balances, per tenant and day; name whatever is not as it was booked.
+
+    The first line is where it began, down to the segment. Exit code 0 where all agrees, 1 where anything differs.
+    Changes nothing; a running installation may go on.
+
+    \b
+    Example:
+      tidegate accounts verify
+      tidegate accounts verify --format json
+    """
+    from tidegate.accounts.books.verify import verify as run_verify
+    from tidegate.runtime.home import read_running
+
+    config = load_config()
+    ledger = open_ledger(ledger_path)
+    wait_s = SETTLED_WITHIN_S if read_running(config) else 0.0
+    with accounts_of(config) as accounts, progress_bar("verifying") as progress:
+        result = run_verify(accounts.database, ledger, wait_s=wait_s, progress=progress)
+    names = ("day", "tenant_id", "what", "segment_id", "number", "expected", "seen")
+    if form != "table":
+        print_table(names, [[getattr(one, name) for name in names] for one in result.differences], form)
+    else:
+        _echo_result(result)
+    if result.count:
+        first = result.differences[0]
+        click.echo(f"{result.count} difference{'s' * (result.count != 1)}; first: {first.what}", err=True)
+        sys.exit(1)
+
+
+def _echo_result(result: "Verification") -> None:
+    for one in result.differences:
+        facts: list[Cell] = [one.day, one.tenant_id and f"tenant {one.tenant_id}", one.segment_id]
+        place = ", ".join(str(fact) for fact in facts if fact)
+        number = f" (no. {one.number})" if one.number else ""
+        click.echo(f"{one.what}: {place}{number}\n  expected  {one.expected}\n  seen      {one.seen}")
+    if not result.count:
+        click.echo(
+            f"ok: {result.rows} rows in {result.segments} segments, {result.transactions} transactions of "
+            f"{result.tenants} tenants agree"
+        )
+    if result.others:
+        click.echo(f"note: {result.others} transactions are of other ledgers' rows; run this where those are")
+    if result.workers_waiting and not result.count:
+        click.echo("note: workers are at work or not settled yet: what they hold was not compared")

@@ -12,18 +12,19 @@ other (`run.py`); were they to meet all the same, the mark's key lets one of the
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import sqlalchemy as sa
 
 from tidegate.accounts.books.entries import chunks, post_many
 from tidegate.accounts.books.posting import usage_posting
-from tidegate.accounts.books.sums import DaySum, Sum, by_day, charged_before, segment_sums
+from tidegate.accounts.books.sums import Sum, by_day, charged_before, segment_sums
 from tidegate.accounts.books.upsert import add_up, insert_missing, take
 from tidegate.accounts.books.wallets import add_before
 from tidegate.accounts.database import Database
 from tidegate.accounts.schema.books import ledgers, settled_segments, usage_days, wallets
+from tidegate.accounts.schema.quotas import workers
 from tidegate.core.errors import AccountsError, LedgerError
 from tidegate.ledger.manifest import Entry
 from tidegate.ledger.parquet import open_engine
@@ -31,6 +32,10 @@ from tidegate.ledger.store import Ledger
 
 if TYPE_CHECKING:
     import duckdb
+
+TRIES_MAX: Final = 4
+GIVEN_UP: Final = ("40001", "40P01")
+"""What PostgreSQL says of a serialization failure and of a deadlock."""
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +68,7 @@ def settle_segments(
                 if progress:
                     progress(number, len(waiting))
                 try:
-                    done += _settle_one(database, ledger, connection, entry)
+                    done += _settle_again(database, ledger, connection, entry)
                 except (LedgerError, AccountsError) as error:  # of this segment: the others are not to wait
                     failures.append(str(error))
     _advance(database, ledger.ledger_id, sealed)
@@ -87,6 +92,19 @@ def _unsettled(database: Database, ledger_id: str, sealed: Sequence[Entry]) -> l
     return [entry for entry in sealed[through:] if entry.kind == "segment" and entry.unit not in marked]
 
 
+def _settle_again(
+    database: Database, ledger: Ledger, engine: "duckdb.DuckDBPyConnection", entry: Entry
+) -> list[Settled]:
+    """As `_settle_one`, once more where PostgreSQL gave the transaction up for another's sake."""
+    for _ in range(TRIES_MAX - 1):
+        try:
+            return _settle_one(database, ledger, engine, entry)
+        except sa.exc.DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in GIVEN_UP:
+                raise
+    return _settle_one(database, ledger, engine, entry)
+
+
 def _settle_one(database: Database, ledger: Ledger, engine: "duckdb.DuckDBPyConnection", entry: Entry) -> list[Settled]:
     """Empty where another run was faster."""
     sums = segment_sums(engine, ledger.path, entry)
@@ -101,8 +119,11 @@ def _settle_one(database: Database, ledger: Ledger, engine: "duckdb.DuckDBPyConn
         )
         new = {(one.posting.tenant_id, one.posting.day) for one in booked if one.is_new}
         add_up(connection, usage_days, _usage_rows([part for part in sums if (part.tenant_id, part.day) in new]))
-        if since := _prepaid_since(connection, days):
-            add_before(connection, charged_before(engine, ledger.path, entry, since))
+        since = _prepaid_since(connection, sorted({day.tenant_id for day in days if day.charged}))
+        if since:
+            note_life(connection, entry.unit, now_us)
+        late = {day.tenant_id: since[day.tenant_id] for day in days if day.ts_min < since.get(day.tenant_id, 0)}
+        add_before(connection, charged_before(engine, ledger.path, entry, late))
     return [
         Settled(
             segment_id=entry.unit,
@@ -153,18 +174,32 @@ def _usage_rows(sums: list[Sum]) -> list[dict[str, object]]:
     ]
 
 
-def _prepaid_since(connection: sa.Connection, days: list[DaySum]) -> dict[str, int]:
-    """Tenants with rows from before their wallet was prepaid, and since when it is."""
-    earliest: dict[str, int] = {}
-    for day in days:
-        earliest[day.tenant_id] = min(day.ts_min, earliest.get(day.tenant_id, day.ts_min))
+def _prepaid_since(connection: sa.Connection, tenants: Sequence[str]) -> dict[str, int]:
+    """Those of the tenants whose wallets are prepaid, and since when they are."""
     found: dict[str, int] = {}
-    for chunk in chunks(sorted(earliest)):
+    for chunk in chunks(tenants):
         query = sa.select(wallets.c.tenant_id, wallets.c.prepaid_since_us).where(
             wallets.c.tenant_id.in_(chunk), wallets.c.prepaid_since_us.is_not(None)
         )
-        found.update({tenant: since for tenant, since in connection.execute(query) if earliest[tenant] < since})
+        found |= {row[0]: row[1] for row in connection.execute(query)}
     return found
+
+
+def note_life(connection: sa.Connection, segment_id: str, now_us: int) -> None:
+    """Note the life of a worker that leased nothing, and spent of wallets all the same.
+
+    It did not know yet that they are prepaid. It counts as one that has left, from this segment on: when it is over,
+    the wallets' quotas hold what its rows say (`reclaim.py`).
+    """
+    writer = segment_id.rpartition("-")[0]
+    query = sa.select(workers.c.worker_id).where(workers.c.worker_id.startswith(f"{writer}-", autoescape=True))
+    if any(
+        worker_id.rpartition("-")[0] == writer and worker_id <= segment_id
+        for worker_id in connection.execute(query).scalars()
+    ):
+        return
+    life = {"worker_id": segment_id, "gateway_id": writer.rpartition("-")[0], "entered_us": now_us}
+    insert_missing(connection, workers, [life | {"seen_us": now_us, "left_us": now_us}])
 
 
 def _settled_through(connection: sa.Connection, ledger_id: str) -> int:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tidegate.accounts.quotas.account import Holding, end_holding, settle_holding
 from tidegate.accounts.quotas.locked import LockedWindows
 from tidegate.accounts.quotas.table import locked_quotas
-from tidegate.accounts.quotas.terms import terms_of
+from tidegate.accounts.quotas.terms import MONEY_KEPT_US, terms_of
 from tidegate.accounts.schema.quotas import holdings, windows, workers
 from tidegate.core.errors import AccountsError
 from tidegate.core.quota import WindowKey
@@ -86,9 +86,8 @@ def forget_windows(connection: sa.Connection, now_us: int) -> None:
     long_dead = sa.select(workers.c.worker_id).where(workers.c.seen_us < now_us - ENDED_KEPT_US)
     connection.execute(sa.delete(holdings).where(holdings.c.worker_id.in_(long_dead), ~holdings.c.is_money))
     has_money = sa.select(holdings.c.worker_id).distinct()
-    connection.execute(
-        sa.delete(workers).where(workers.c.seen_us < now_us - ENDED_KEPT_US, workers.c.worker_id.not_in(has_money))
-    )
+    is_over = sa.and_(workers.c.settled_us < now_us - MONEY_KEPT_US, workers.c.worker_id.not_in(has_money))
+    connection.execute(sa.delete(workers).where(is_over))  # until then it says where the next life of a worker begins
 
 
 def _release_rates(connection: sa.Connection, worker_id: str, now_us: int) -> None:
