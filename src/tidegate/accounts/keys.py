@@ -229,6 +229,19 @@ class Accounts:
         with self.database.reading() as connection:
             return _key(connection, key_id)
 
+    def valid_key(self, id_or_name: str) -> Key:
+        """The key with this id, or the only valid one of this name. Raises KeyNotFound, AccountInvalid."""
+        table = schema.keys
+        chosen = (table.c.key_id == id_or_name) | (table.c.name == id_or_name)
+        with self.database.reading() as connection:
+            rows = list(connection.execute(_select().where(chosen, table.c.revoked_us.is_(None)).limit(3)).mappings())
+        if not rows:
+            raise _not_found(id_or_name)
+        if len(rows) > 1:
+            ids = ", ".join(row["key_id"] for row in rows[:2])
+            raise AccountInvalid(f"several keys have the name {id_or_name!r} ({ids}, ...); say which by its id")
+        return _from_row(dict(rows[0]))
+
     def find_key(self, secret: str | bytes) -> Key | None:
         """The key with this secret, current or former and in its overlap, whatever its state; None for no such one.
 

@@ -34,20 +34,21 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 def set_password(database: Database, person_id: str, password: str) -> None:
     """Set or replace a password, and end the person's sessions. Raises AccountInvalid, AccountNotFound."""
-    if (
-        len(password) < PASSWORD_LENGTH_MIN
-        or not password.isprintable()
-        or len(password.encode()) > PASSWORD_BYTES_MAX
-    ):
-        raise AccountInvalid(
-            f"a password has at least {PASSWORD_LENGTH_MIN} printable characters and at most {PASSWORD_BYTES_MAX} bytes"
-        )
+    check_new_password(password)
     hashed = _hasher().hash(password)
     with database.writing() as connection:
         person = person_in(connection, person_id)
         chosen = schema.people.c.person_id == person.person_id
         connection.execute(sa.update(schema.people).where(chosen).values(password_hash=hashed))
         connection.execute(sa.delete(schema.sessions).where(schema.sessions.c.person_id == person.person_id))
+
+
+def check_new_password(password: str) -> None:
+    """Raises AccountInvalid for one that is too short, or that cannot be typed."""
+    if len(password) < PASSWORD_LENGTH_MIN or not password.isprintable() or len(password.encode()) > PASSWORD_BYTES_MAX:
+        raise AccountInvalid(
+            f"a password has at least {PASSWORD_LENGTH_MIN} printable characters and at most {PASSWORD_BYTES_MAX} bytes"
+        )
 
 
 def check_password(database: Database, email: str, password: str) -> Person | None:

@@ -8,6 +8,10 @@ import importlib
 import click
 
 COMMANDS: dict[str, str] = {  # name -> module:attribute
+    "tenants": "tidegate.cli.accounts_tenancy:tenants",
+    "projects": "tidegate.cli.accounts_tenancy:projects",
+    "people": "tidegate.cli.accounts_people:people",
+    "service-keys": "tidegate.cli.accounts_people:service_keys",
     "wallet": "tidegate.cli.accounts_wallet:wallet",
     "settle": "tidegate.cli.accounts_books:settle",
     "vouchers": "tidegate.cli.accounts_vouchers:vouchers",

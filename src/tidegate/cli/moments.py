@@ -40,9 +40,12 @@ def moment(text: str | None, option: str) -> int | None:
 
 def ending(span: str | None, now_us: int) -> int | None:
     """When a span such as 90d, 12h or 30m that begins now is over; None stays. Raises TidegateError."""
-    if span is None:
-        return None
-    match = _SPAN.fullmatch(span)
-    if match is None:
-        raise TidegateError(f"{span!r} is not a span; write for example 90d, 12h or 30m")
-    return now_us + int(match[1]) * _SECONDS[match[2]] * 1_000_000
+    return None if span is None else now_us + span_s(span) * 1_000_000
+
+
+def span_s(text: str, option: str = "") -> int:
+    """Seconds of a span such as 90d. Raises TidegateError, naming the option."""
+    match = _SPAN.fullmatch(text)
+    if not match:
+        raise TidegateError(f"{option} {text!r} is not a span; write for example 90d, 12h or 30m".lstrip())
+    return int(match[1]) * _SECONDS[match[2]]
