@@ -265,13 +265,28 @@ def own_pages() -> Iterator[tuple[str, Json]]:
         yield path, {"get": known[path] | {"security": []}}
 
 
+def topup_callback(path: str) -> Json:
+    """Where payment providers call: in words of theirs, so neither body nor reply has a schema of ours."""
+    channel = {"name": "channel", "in": "path", "required": True, "schema": TEXT, "description": "[topups.NAME]"}
+    answers = {"200": {"description": "Taken, or told in the provider's own words that it was not.",
+                       "content": {"application/json": {}, "text/plain": {"schema": TEXT}}}} | local_errors(path)
+    summary = "A payment provider's signed callback; its signature says who calls."
+    said = {"tags": ["pages"], "summary": summary, "parameters": [channel], "responses": answers, "security": []}
+    return {
+        method: {"operationId": operation_id(method, path), **said} | ({"requestBody": {"content": {
+            "application/json": {"schema": {}}, "application/x-www-form-urlencoded": {"schema": {}}}}}
+            if method == "post" else {})
+        for method in ("get", "post")
+    }  # fmt: skip
+
+
 def console_pages() -> Iterator[tuple[str, Json]]:
     """What the console serves and the gateway does not; each route by the name of what answers it."""
     by_id = {"name": "id", "in": "query", "required": True, "schema": TEXT, "description": "x-generation-id of a reply"}
     own = {status: said for status, said in local_errors("/").items() if int(status) >= 500}
     for route in create_app(Config()).routes:
         path, name = getattr(route, "path", ""), getattr(route, "name", "")
-        if path in LocalReply.PATHS or name == "operation":
+        if path in LocalReply.PATHS or name in ("operation", "console_page"):  # pages are for people
             continue
         if name == "generation":
             body = {"$ref": f"{SCHEMAS}GenerationReply"}
@@ -291,6 +306,8 @@ def console_pages() -> Iterator[tuple[str, Json]]:
                 "security": SECURITY,
             }
             yield path, {"post": said}
+        elif name == "topup_callback":
+            yield path, topup_callback(path)
         elif name == "start_page":
             yield path, {"get": page(path, "A page to look at.", TEXT, own, "text/html") | {"security": []}}
         else:

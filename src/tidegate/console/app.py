@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tidegate.config import Config
-from tidegate.console.admin import keys, money, people, quotas, sessions, spent, tenants
+from tidegate.console.admin import hooks, keys, money, people, prices, quotas, sessions, spent, tenants, topups
 from tidegate.console.backend import Backend
 from tidegate.console.callers import KEY_HEADER, TENANT_HEADER
 from tidegate.console.feedback import BODY_BYTES_MAX, judgement_of, read_feedback, reply_of
@@ -22,6 +22,7 @@ from tidegate.console.openrouter import keys as openrouter_keys
 from tidegate.console.openrouter import reports
 from tidegate.console.operations import routes_of
 from tidegate.console.status import Status, StatusReader, may_see_ledger, page
+from tidegate.console.topup_callbacks import callback_route
 from tidegate.core.error_types import openrouter_body
 from tidegate.core.errors import (
     GatewayError,
@@ -48,6 +49,9 @@ OPERATIONS = (
     *keys.OPERATIONS,
     *quotas.OPERATIONS,
     *money.OPERATIONS,
+    *topups.OPERATIONS,
+    *prices.OPERATIONS,
+    *hooks.OPERATIONS,
     *spent.OPERATIONS,
     *openrouter_keys.OPERATIONS,
     *reports.OPERATIONS,
@@ -113,6 +117,7 @@ def create_app(config: Config) -> Starlette:
             Route("/v1/generation", generation),
             Route("/api/v1/feedback", feedback, methods=["POST"]),
             Route("/v1/feedback", feedback, methods=["POST"]),
+            callback_route(backend),
             *routes_of(backend, OPERATIONS),
         ],
         exception_handlers={
