@@ -268,8 +268,12 @@ def own_pages() -> Iterator[tuple[str, Json]]:
 def topup_callback(path: str) -> Json:
     """Where payment providers call: in words of theirs, so neither body nor reply has a schema of ours."""
     channel = {"name": "channel", "in": "path", "required": True, "schema": TEXT, "description": "[topups.NAME]"}
-    answers = {"200": {"description": "Taken, or told in the provider's own words that it was not.",
-                       "content": {"application/json": {}, "text/plain": {"schema": TEXT}}}} | local_errors(path)
+    answers = {
+        "200": {
+            "description": "Taken, or told in the provider's own words that it was not.",
+            "content": {"application/json": {}, "text/plain": {"schema": TEXT}},
+        }
+    } | local_errors(path)
     summary = "A payment provider's signed callback; its signature says who calls."
     said = {"tags": ["pages"], "summary": summary, "parameters": [channel], "responses": answers, "security": []}
     return {
