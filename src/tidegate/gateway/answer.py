@@ -68,7 +68,7 @@ def extra_headers(exchange: "Call") -> bytes:
     if exchange.way is not None and exchange.way.dropped:
         lines += b"x-tidegate-dropped-parameters: %b\r\n" % header_list(exchange.way.dropped)
     if exchange.claim is not None:
-        lines += quota_lines(exchange.claim)
+        lines += quota_lines(exchange.claim, exchange.request.arrived_us // 1_000_000)
     return lines
 
 

@@ -24,6 +24,7 @@ CONTEXT_TOKENS_ELSE: Final = 2_000_000  # of a model whose context is unknown: n
 SEARCHES_ASSUMED: Final = 5  # of a call whose request speaks of a search, where searches have a price
 BYTES_PER_TOKEN: Final = 4
 CHOICES_MAX: Final = 128
+TOKENS_MAX: Final = 10**9
 PRICES_MAX: Final = 10_000  # remembered; then they are worked out anew
 
 
@@ -53,6 +54,7 @@ class _Limits(msgspec.Struct, frozen=True, gc=False):
     generation_config: _Gemini | None = None
 
 
+_number_decoder = msgspec.json.Decoder(int | float)
 _limits_decoder = msgspec.json.Decoder(_Limits)
 
 
@@ -62,7 +64,9 @@ def asked_of(dialect: str, head: "Head", body: bytes) -> Asked:
         request = head.request if isinstance(head, OpenAIHead) else None
         if request is not None and request.messages:
             told = _count(request.max_completion_tokens) or _count(request.max_tokens)
-            return Asked(told, min(_count(request.n) or 1, CHOICES_MAX)) if told or request.n else NO_LIMIT
+            if not request.n:
+                return Asked(told, 1) if told else NO_LIMIT
+            return Asked(told, min(_count(request.n) or 1, CHOICES_MAX))
     if dialect == "openai-embeddings":
         return NO_OUTPUT
     try:
@@ -78,15 +82,19 @@ def asked_of(dialect: str, head: "Head", body: bytes) -> Asked:
 
 
 def _count(raw: msgspec.Raw) -> int | None:
-    text = bytes(raw)
-    return (int(text) if len(text) < 10 else 10**9) or None if text.isdigit() else None
+    if not raw:
+        return None
+    try:
+        return _whole(_number_decoder.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _whole(value: object) -> int | None:
     """A positive whole number; None for anything else, which the provider will judge."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        return None
-    return min(int(value), 10**9) or None
+    if type(value) is int:
+        return min(value, TOKENS_MAX) if value > 0 else None
+    return min(int(value), TOKENS_MAX) or None if type(value) is float and 0 < value < float("inf") else None
 
 
 class Step(NamedTuple):

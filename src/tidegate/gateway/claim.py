@@ -50,28 +50,15 @@ class Claim:
     written into the request; 0: none. `is_held`: `amounts` are taken from `leases` and not settled yet.
     """
 
-    __slots__ = (
-        "amounts",
-        "bound",
-        "charge",
-        "clamp",
-        "is_capped",
-        "is_held",
-        "is_limited",
-        "is_media",
-        "least",
-        "leases",
-        "plan",
-    )
+    amounts = least = NOTHING
+    bound: Bound | None = None
+    clamp = 0
+    is_held = is_capped = False
+    is_media = False  # what is charged of its use depends on what the price is for
 
     def __init__(self, plan: "Plan", leases: tuple[Lease, ...], charge: Charge, *, is_limited: bool = False) -> None:
         """is_limited: some quota of the call's is of money, so its cost may not exceed what is reserved."""
         self.plan, self.leases, self.charge, self.is_limited = plan, leases, charge, is_limited
-        self.amounts = self.least = NOTHING
-        self.bound: Bound | None = None
-        self.clamp = 0
-        self.is_media = False  # what is charged of its use depends on what the price is for
-        self.is_held = self.is_capped = False
 
     def take(self) -> None:
         """Reserve: the amounts are there, whoever calls this has looked."""
@@ -96,7 +83,7 @@ class Claim:
         Near the end: what is left of a budget does not pay for the longest answer.
         """
         bound = self.bound
-        if bound is None or bound.asked.output_tokens is not None:
+        if self.least is self.amounts or bound is None or bound.asked.output_tokens is not None:
             return
         most = bound.nano_usd(OUTPUT_TOKENS_MOST)
         left = [lease.left for lease in self.leases if lease.kind == MONEY]

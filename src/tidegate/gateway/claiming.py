@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from tidegate.core.price import Price
-from tidegate.core.terms import Charge
+from tidegate.core.terms import AT_COST, Charge
 from tidegate.gateway.bounds import (
     BYTES_PER_TOKEN,
     CONTEXT_TOKENS_ELSE,
@@ -36,7 +35,9 @@ def claim_of(gate: "Gate", plan: "Plan", call: "Exchange") -> Claim | None:
     now_us = call.request.arrived_us
     if plan.has_rules:
         plan.check(endpoint, call.client.caller.address(call.request.headers))
-    charge = gate.terms.charge(plan.key.tenant_id, endpoint.model, now_us, plan.key.price_group)
+    terms, charge = gate.terms, AT_COST
+    if terms.has_groups:
+        charge = terms.charge(plan.key.tenant_id, endpoint.model, now_us, plan.key.price_group)
     if now_us >= plan.ends_us:
         plan.turn(now_us)
     leases = plan.leases if not plan.scopes else plan.leases + _more(plan, call, now_us)
@@ -44,37 +45,39 @@ def claim_of(gate: "Gate", plan: "Plan", call: "Exchange") -> Claim | None:
         claim = Claim(plan, _without_money(leases), charge)
         claim.amounts = claim.least = COUNTED
         return claim
-    return _asking(gate, call, Claim(plan, leases, charge), price)
-
-
-def _asking(gate: "Gate", call: "Exchange", claim: Claim, price: Price) -> Claim:
-    plan, leases = claim.plan, claim.leases
-    claim.is_media = call.operation.is_media
-    if not (plan.has_money or plan.has_tokens):
+    claim = Claim(plan, leases, charge)
+    if call.operation.is_media:
+        claim.is_media = True
+    if plan.has_money or plan.has_tokens:
+        _reckon(claim, call.bound(gate.ceilings.of(charge.price or price), charge))
+    else:
         claim.amounts = claim.least = COUNTED
-        return claim
-    ceiling = gate.ceilings.of(claim.charge.price or price)
-    bound = call.bound(ceiling, claim.charge)
-    tokens, tokens_least = _tokens(bound, leases) if plan.has_tokens else (0, 0)
-    money = [lease for lease in leases if lease.kind == MONEY] if plan.has_money else []
-    claim.is_limited = bool(money)
-    amount = least = 0
-    if money:
-        amount, least = _money(bound, money)
-        if amount:
-            claim.bound = bound
-        else:
-            claim.leases = _without_money(leases)  # a call at price 0 never meets a quota of money
-    claim.amounts, claim.least = (1, 1, tokens, amount), (1, 1, tokens_least, least)
     return claim
 
 
-def _money(bound: Bound, leases: list[Lease]) -> tuple[int, int]:
-    """What is reserved, and the least that a call can do with."""
-    limit = bound.asked.output_tokens
-    if limit is not None:
-        amount = bound.nano_usd(limit)
-        return amount, amount
+def _reckon(claim: Claim, bound: Bound) -> None:
+    """What of tokens and money the claim asks."""
+    plan, leases = claim.plan, claim.leases
+    if plan.scopes:
+        token_leases = tuple([lease for lease in leases if lease.kind == TOKENS])
+        money_leases = tuple([lease for lease in leases if lease.kind == MONEY])
+    else:
+        token_leases, money_leases = plan.tokens, plan.money
+    tokens, tokens_least = _tokens(bound, token_leases) if token_leases else (0, 0)
+    amount = least = 0
+    if money_leases:
+        claim.is_limited, claim.bound = True, bound
+        limit = bound.asked.output_tokens
+        amount = least = bound.nano_usd(limit or 0)
+        if not amount and not bound.nano_usd(OUTPUT_TOKENS_LEAST):
+            claim.leases = _without_money(leases)  # a call at price 0 never meets a quota of money
+        elif limit is None:
+            amount, least = _without_limit(bound, money_leases)
+    claim.amounts, claim.least = (1, 1, tokens, amount), (1, 1, tokens_least, least)
+
+
+def _without_limit(bound: Bound, leases: tuple[Lease, ...]) -> tuple[int, int]:
+    """The money of a call whose answer may be of any length, and the least that it can do with."""
     share = min([lease.free for lease in leases]) // SHARE
     amount = bound.nano_usd(OUTPUT_TOKENS_ASSUMED)
     if share > amount:
@@ -87,8 +90,9 @@ def _tokens(bound: Bound, leases: tuple[Lease, ...]) -> tuple[int, int]:
     limit, least = bound.asked.output_tokens, 1 + bound.body_bytes // BYTES_PER_TOKEN
     amount = least + (OUTPUT_TOKENS_EXPECTED if limit is None else limit) * bound.asked.choices
     for lease in leases:
-        if lease.kind == TOKENS:
-            amount, least = min(amount, max(1, lease.limit)), min(least, max(1, lease.limit))
+        if amount > lease.limit:
+            amount = max(1, lease.limit)
+            least = min(least, amount)
     return amount, least
 
 

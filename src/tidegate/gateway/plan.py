@@ -70,11 +70,15 @@ class Plan:
         "has_tokens",
         "key",
         "leases",
+        "money",
         "networks",
         "own",
         "rates",
         "scopes",
         "shown",
+        "told",
+        "told_s",
+        "tokens",
     )
 
     def __init__(self, key: "Key", book: QuotaBook, lease_of: LeaseOf) -> None:
@@ -93,8 +97,11 @@ class Plan:
         self._known: dict[tuple[Scope, str], Windows] = {}
         self.leases: tuple[Lease, ...] = ()
         self.rates: tuple[Lease, ...] = ()
+        self.money: tuple[Lease, ...] = ()
+        self.tokens: tuple[Lease, ...] = ()
         self.shown: tuple[Lease, ...] = ()
-        self.ends_us = 0
+        self.ends_us = self.told_s = 0
+        self.told: list[tuple[Lease, str, str]] = []  # of `shown`: what headers say around what is left
 
     @property
     def says_nothing(self) -> bool:
@@ -106,7 +113,9 @@ class Plan:
         own = self.own
         own.turn(self._lease_of, now_us)
         self.leases, self.rates, self.ends_us = own.leases, own.rates, own.ends_us
-        self.shown = shown_of(self.rates)
+        self.money = tuple([lease for lease in self.leases if lease.kind == MONEY])
+        self.tokens = tuple([lease for lease in self.leases if lease.kind == TOKENS])
+        self.shown, self.told_s = shown_of(self.rates), 0
 
     def more(self, scope: Scope, subject: str, now_us: int) -> Windows:
         """The windows of what one user, model, endpoint or address has quotas of its own for."""
