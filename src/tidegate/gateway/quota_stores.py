@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from tidegate.accounts.database import open_database, url_in
 from tidegate.accounts.quotas.book import QuotaBook
-from tidegate.accounts.quotas.memory import MemoryStore
-from tidegate.accounts.quotas.sql import SqlStore
+from tidegate.accounts.quotas.opening import open_store
 from tidegate.accounts.quotas.store import QuotaStore
 from tidegate.config import Config
 
@@ -15,9 +14,9 @@ def store_maker(config: Config, book: QuotaBook) -> Callable[[], QuotaStore]:
     accounts = config.accounts
 
     def make() -> QuotaStore:
-        if accounts.quota_store == "memory":
-            return MemoryStore(book.by_id, lease_s=accounts.lease_s)
         database = open_database(accounts.database_url or url_in(config.home_path))
-        return SqlStore(database, lease_s=accounts.lease_s)
+        return open_store(
+            accounts.quota_store, database, lease_s=accounts.lease_s, redis_url=accounts.redis_url, quotas=book.by_id
+        )
 
     return make

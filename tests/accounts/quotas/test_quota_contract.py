@@ -19,9 +19,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rig.stores import Valkey
 from tidegate.accounts.database import open_database
-from tidegate.accounts.quotas.front import FrontStore, PooledRates
+from tidegate.accounts.quotas.front import FrontStore
 from tidegate.accounts.quotas.memory import MemoryStore
 from tidegate.accounts.quotas.pool import PoolStore
+from tidegate.accounts.quotas.pooled import PooledRates
 from tidegate.accounts.quotas.sql import SqlStore
 from tidegate.accounts.quotas.store import Lessee, QuotaStore
 from tidegate.accounts.quotas.table import set_quota

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from rig.stores import Valkey, start_valkey
 from tidegate.accounts.database import Database, open_database
-from tidegate.accounts.quotas.front import FrontStore, PooledRates
+from tidegate.accounts.quotas.front import FrontStore
 from tidegate.accounts.quotas.pool import PoolStore
+from tidegate.accounts.quotas.pooled import PooledRates
 from tidegate.accounts.quotas.sql import SqlStore
 from tidegate.accounts.quotas.store import Lessee
 from tidegate.accounts.quotas.table import set_quota
@@ -87,12 +88,12 @@ def test_many_workers_get_the_limit_and_cost_the_database_one(workers: Callable[
 def test_a_dead_worker_gives_its_slice_back_to_the_pool(workers: Callable[..., Worker], valkey: Valkey) -> None:
     """After a lease by Valkey's clock; what it had spent by its last word stays spent."""
     url = valkey.fresh_url()
-    dead, alive = workers(url, 1, 1.0), workers(url, 2, 1.0)
+    dead, alive = workers(url, 1, 2.0), workers(url, 2, 2.0)
     dead.ask(LIMIT)
     dead.spent = 4000
     dead.ask()
     assert alive.ask(6000).granted == 0
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + 20
     while not alive.ask(6000).granted and time.monotonic() < deadline:
         time.sleep(0.1)
     assert alive.granted == 6000

@@ -1,7 +1,7 @@
 """The quota store of the accounts database: SQLite for the workers of one host, PostgreSQL for many hosts.
 
 An exchange is one transaction: the worker's row, its quotas, then their windows, each in the order of their keys. The
-clock is the database's own on PostgreSQL, this host's on SQLite: leases do not depend on the clocks of other hosts.
+clock is the database's own: leases do not depend on what workers take for the time.
 """
 
 import threading
@@ -37,13 +37,14 @@ _RETRIED = {"40001", "40P01"}  # serialization failure, deadlock
 class SqlStore:
     """Quotas in an accounts database.
 
-    clock_us: microseconds since 1970-01-01 UTC; default: PostgreSQL's own clock, this host's for SQLite.
+    clock_us: microseconds since 1970-01-01 UTC; default: the database's own clock.
     """
 
     def __init__(self, database: Database, *, lease_s: float = 10.0, clock_us: Callable[[], int] | None = None) -> None:
         self.lease_s = lease_s
         self._database = database
-        self._clock_us = clock_us or (wall_clock_us if database.is_sqlite else None)
+        self._clock_us = clock_us
+        self._database_clock = _sqlite_clock_us() if database.is_sqlite else _server_clock_us()
         self._lock = threading.Lock()
         self._alive = 1
         self._ended_us = self._forgot_us = 0
@@ -116,7 +117,7 @@ class SqlStore:
 
     def _seen(self, connection: sa.Connection, lessee: Lessee) -> int:
         """Note that a worker is alive, whether known or not; the store's time."""
-        now_us = sa.literal(self._clock_us()) if self._clock_us else _server_clock_us()
+        now_us = sa.literal(self._clock_us()) if self._clock_us else self._database_clock
         here = workers.c.worker_id == lessee.worker_id
         update = sa.update(workers).where(here).values(seen_us=now_us, ended_us=None, left_us=None)
         seen_us = connection.execute(update.returning(workers.c.seen_us)).scalar()
@@ -147,7 +148,7 @@ class SqlStore:
     def _now_us(self, connection: sa.Connection) -> int:
         if self._clock_us:
             return self._clock_us()
-        return int(connection.execute(sa.select(_server_clock_us())).scalar_one())
+        return int(connection.execute(sa.select(self._database_clock)).scalar_one())
 
     def _in_transaction(self, work: Callable[[sa.Connection], T]) -> T:
         """Raises QuotaStoreError where the database cannot be reached or does not answer."""
@@ -162,6 +163,11 @@ class SqlStore:
                     continue
                 raise QuotaStoreError(f"the accounts database does not answer: {origin or error}") from error
         raise AssertionError("the last try returns or raises")
+
+
+def _sqlite_clock_us() -> sa.ColumnElement[int]:
+    days = sa.func.julianday("now") - 2_440_587.5
+    return sa.cast(days * 86_400_000_000, sa.BigInteger)
 
 
 def _server_clock_us() -> sa.ColumnElement[int]:
