@@ -13,6 +13,7 @@ from tidegate.core.errors import InvalidRequest
 from tidegate.wire.anthropic_models import is_claude
 from tidegate.wire.anthropic_strip import may_hold_foreign_thoughts, without_foreign_thoughts
 from tidegate.wire.dialect import Head, Pieces
+from tidegate.wire.routing_ask import ABSENT, routing_of
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -34,6 +35,11 @@ class _Request(Struct, frozen=True, gc=False):
     tools: list[Raw] | None = None
     metadata: _Metadata | None = None
     session_id: str | None = None
+    provider: Raw = ABSENT
+    models: Raw = ABSENT
+    route: Raw = ABSENT
+    fallbacks: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
 
 
 class _Deciding(Struct, frozen=True, gc=False):
@@ -41,6 +47,11 @@ class _Deciding(Struct, frozen=True, gc=False):
 
     model: str
     stream: bool | None = None
+    provider: Raw = ABSENT
+    models: Raw = ABSENT
+    route: Raw = ABSENT
+    fallbacks: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
 
 
 _request_decoder = msgspec.json.Decoder(_Request)
@@ -57,7 +68,10 @@ def decode_head(body: bytes) -> Head:
         except msgspec.ValidationError:
             # What only the row would have told (`metadata`, `tools`, ...) is the provider's to judge.
             deciding = _deciding_decoder.decode(body)
-            found = _Request(deciding.model, deciding.stream)
+            found = _Request(
+                deciding.model, deciding.stream, provider=deciding.provider, models=deciding.models,
+                route=deciding.route, fallbacks=deciding.fallbacks, prompt_cache_key=deciding.prompt_cache_key,
+            )  # fmt: skip
     except UNREADABLE as error:
         raise unreadable(error) from None
     return Head(
@@ -66,6 +80,7 @@ def decode_head(body: bytes) -> Head:
         tools_offered=len(found.tools or ()),
         user=(found.metadata and found.metadata.user_id) or "",
         session_id=found.session_id or "",
+        routing=routing_of(found),
     )
 
 

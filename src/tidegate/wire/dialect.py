@@ -15,12 +15,16 @@ from tidegate.core.facts import Quirks
 from tidegate.core.usage import Usage
 from tidegate.wire.conversation import Ask, Encoded
 from tidegate.wire.events import Event
+from tidegate.wire.routing_ask import RoutingAsk
 
 Pieces = tuple[bytes | memoryview, ...]
 
 
 class Head(Struct, frozen=True, gc=False):
-    """What the gateway reads of any request. `tools_offered`: how many. `wants_usage`: in the stream, as it asked."""
+    """What the gateway reads of any request. `tools_offered`: how many. `wants_usage`: in the stream, as it asked.
+
+    `routing`: views of the body, like those that a dialect's own head has; None where it says nothing of its routing.
+    """
 
     model: str
     is_stream: bool = False
@@ -28,6 +32,7 @@ class Head(Struct, frozen=True, gc=False):
     tools_offered: int = 0
     user: str = ""
     session_id: str = ""
+    routing: RoutingAsk | None = None
 
 
 class Seen(Struct):

@@ -23,6 +23,7 @@ from tidegate.wire.gemini_ask_read import decode_request
 from tidegate.wire.gemini_body import UNREADABLE, is_sent, refusal
 from tidegate.wire.gemini_peek import GeminiPeek, see_reply
 from tidegate.wire.gemini_strip import holds_carriers, strip_carriers
+from tidegate.wire.routing_ask import ABSENT, routing_of
 
 _MODEL: Final = b'"model"'
 _AFTER_KEY: Final = re.compile(rb"[ \t\r\n]*:")
@@ -36,11 +37,20 @@ class _Offer(Struct, frozen=True, gc=False):
     function_declarations: list[Raw] | None = None
 
 
-class _Tools(Struct, frozen=True, gc=False):
+class _Wishes(Struct, frozen=True, gc=False):
+    provider: Raw = ABSENT
+    models: Raw = ABSENT
+    route: Raw = ABSENT
+    fallbacks: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
+
+
+class _Tools(_Wishes, frozen=True, gc=False):
     tools: list[_Offer] | None = None
 
 
 _tools_decoder = msgspec.json.Decoder(_Tools)
+_wishes_decoder = msgspec.json.Decoder(_Wishes)
 _object_decoder = msgspec.json.Decoder(dict[str, Raw])
 _encoder = msgspec.json.Encoder()
 
@@ -72,14 +82,16 @@ class Gemini:
 
     def decode_head(self, body: bytes) -> Head:
         try:
-            offers = _tools_decoder.decode(body).tools or []
+            found = _tools_decoder.decode(body)
         except msgspec.ValidationError:
-            offers = []  # odd tools are the provider's to judge, unless the body is no object at all
-            self._members(body)
+            self._members(body)  # odd tools are the provider's to judge, unless the body is no object at all
+            wishes = _wishes_decoder.decode(body)
+            found = _Tools(*msgspec.structs.astuple(wishes))
         except UNREADABLE as error:
             raise refusal(error) from None
-        declared = (offer.functionDeclarations or offer.function_declarations for offer in offers)
-        return Head("", tools_offered=sum(1 if found is None else len(found) for found in declared))
+        declared = [offer.functionDeclarations or offer.function_declarations for offer in found.tools or ()]
+        offered = sum(1 if functions is None else len(functions) for functions in declared)
+        return Head("", tools_offered=offered, routing=routing_of(found))
 
     def edit_request(self, body: bytes, head: Head, upstream_model: str) -> Pieces:
         """The same bytes, since the path names the model; but no other model's name in the body may contradict it,

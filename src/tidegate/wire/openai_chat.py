@@ -42,6 +42,7 @@ from tidegate.wire.openai_chat_reply import (
     stream_error,
     usage_from_wire,
 )
+from tidegate.wire.routing_ask import routing_of
 
 __all__ = [
     "CHAT",
@@ -86,6 +87,7 @@ def open_head(body: bytes, kind: str) -> OpenAIHead:
         tools_offered=len(found.tools or ()) + len(found.functions or ()),
         user=found.user or "",
         session_id=found.session_id or "",
+        routing=routing_of(found),
         request=found,
     )
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tidegate.core.errors import InvalidRequest
+from tidegate.wire.routing_ask import ABSENT
 
 SPLICE_BYTES_MIN: Final = 16 * 1024  # below it, building a body anew costs less than finding the place of an edit
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -17,9 +18,6 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 class StreamOptions(Struct, frozen=True, gc=False):
     include_usage: bool | None = None
-
-
-ABSENT: Final = Raw(b"")
 
 
 class RequestHead(Struct, frozen=True, gc=False):
@@ -52,6 +50,7 @@ class RequestHead(Struct, frozen=True, gc=False):
     trace: Raw = ABSENT
     debug: Raw = ABSENT
     usage: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
 
     @property
     def is_stream(self) -> bool:
@@ -69,6 +68,11 @@ class _Deciding(Struct, frozen=True, gc=False):
     model: str
     stream: bool | None = None
     stream_options: StreamOptions | UnsetType | None = UNSET
+    provider: Raw = ABSENT
+    models: Raw = ABSENT
+    route: Raw = ABSENT
+    fallbacks: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
 
 
 _head_decoder = msgspec.json.Decoder(RequestHead)
@@ -88,7 +92,10 @@ def decode_request(body: bytes | bytearray, kind: str = "chat completion request
         except msgspec.ValidationError:
             # What only the row would have told (`user`, `tools`, ...) is the provider's to judge.
             found = _deciding_decoder.decode(body)
-            return RequestHead(found.model, found.stream, found.stream_options)
+            return RequestHead(
+                found.model, found.stream, found.stream_options, provider=found.provider, models=found.models,
+                route=found.route, fallbacks=found.fallbacks, prompt_cache_key=found.prompt_cache_key,
+            )  # fmt: skip
     except UNREADABLE as error:
         refuse_body(error, kind)
 

@@ -13,7 +13,8 @@ from msgspec import Raw, Struct
 from tidegate.core.errors import InvalidRequest
 from tidegate.core.facts import Quirks
 from tidegate.wire.dialect import Head, Pieces
-from tidegate.wire.openai_chat_head import ABSENT, UNREADABLE, RequestHead, decode_request, edit_request
+from tidegate.wire.openai_chat_head import UNREADABLE, RequestHead, decode_request, edit_request
+from tidegate.wire.routing_ask import ABSENT
 
 ANSWERED: Final = ("provider", "session_id", "usage")
 """OpenRouter's members that the gateway itself answers to."""

@@ -15,6 +15,7 @@ from tidegate.core.errors import InvalidRequest
 from tidegate.wire.dialect import Head, Pieces
 from tidegate.wire.openai_responses_lenient import NULL, UNREADABLE, is_said
 from tidegate.wire.openai_responses_strip import CARRIER, without_foreign_thoughts
+from tidegate.wire.routing_ask import ABSENT, routing_of
 
 _INPUT: Final = re.compile(rb'"input"[ \t\r\n]*:[ \t\r\n]*')
 _MODEL: Final = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')
@@ -48,6 +49,11 @@ class _Wire(Stored, frozen=True, gc=False, kw_only=True):
     user: str | None = None
     safety_identifier: str | None = None
     session_id: str | None = None
+    provider: Raw = ABSENT
+    models: Raw = ABSENT
+    route: Raw = ABSENT
+    fallbacks: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
 
 
 class _Deciding(Stored, frozen=True, gc=False, kw_only=True):
@@ -55,6 +61,11 @@ class _Deciding(Stored, frozen=True, gc=False, kw_only=True):
 
     model: str
     stream: bool | None = None
+    provider: Raw = ABSENT
+    models: Raw = ABSENT
+    route: Raw = ABSENT
+    fallbacks: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
 
 
 class _Item(Struct, frozen=True, gc=False):
@@ -84,6 +95,11 @@ def decode_head(body: bytes) -> Head:
                 previous_response_id=least.previous_response_id,
                 conversation=least.conversation,
                 background=least.background,
+                provider=least.provider,
+                models=least.models,
+                route=least.route,
+                fallbacks=least.fallbacks,
+                prompt_cache_key=least.prompt_cache_key,
             )
         has_thoughts = refuse_stored(found)
     except UNREADABLE as error:
@@ -94,6 +110,7 @@ def decode_head(body: bytes) -> Head:
         tools_offered=len(found.tools or ()),
         user=found.user or found.safety_identifier or "",
         session_id=found.session_id or "",
+        routing=routing_of(found),
         bulk=_bulk_of(body, found.input),
         has_thoughts=has_thoughts,
     )
