@@ -259,3 +259,13 @@ def test_the_error_has_the_shape_of_the_callers_dialect(start: Start) -> None:
                         json={"contents": [{"parts": [{"text": "hi"}]}]})  # fmt: skip
     assert google.status_code == 402 and google.json()["error"]["code"] == 402
     assert json.loads(anthropic.text)["type"] == "error"
+
+
+def test_a_refusal_speaks_the_callers_language(start: Start) -> None:
+    """Chinese where it is asked for, with the quota and what is left of it."""
+    gateway = start(quota("nano_usd", 0, is_wallet=True))
+    said = httpx.post(gateway.url + "/v1/chat/completions", json={**BODY, "model": "acme/plain"},
+                      headers={**gateway.headers, "accept-language": "zh-CN,zh;q=0.9"})  # fmt: skip
+    assert said.status_code == 402 and "acme 的预付余额" in said.json()["error"]["message"]
+    nobody = httpx.post(gateway.url + "/v1/chat/completions", headers={"accept-language": "zh"}, json=BODY)
+    assert nobody.status_code == 401 and "密钥" in nobody.text

@@ -7,12 +7,15 @@ calls have reserved, up to `[accounts] quota_wait_s`. A quota that is used up re
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
 
 from tidegate.accounts.money.terms import read_terms
 from tidegate.accounts.quotas.book import QuotaBook
 from tidegate.accounts.quotas.store import Lessee, QuotaStore
+from tidegate.accounts.schema import tenants
 from tidegate.core.errors import GatewayError, Unavailable
 from tidegate.core.quota import Quota
 from tidegate.core.terms import TermsBook
@@ -25,8 +28,6 @@ from tidegate.gateway.plan import Plan, make_lease
 from tidegate.gateway.refusals import refusal, store_silent
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from tidegate.accounts.keys import Key
     from tidegate.accounts.watch import Publish
     from tidegate.gateway.call import Call
@@ -57,6 +58,7 @@ class Gate:
         self.book, self.terms = book, TermsBook()
         self.leasing = Leasing(loop, make_store, lessee, lease_s=lease_s, heard=self._retry)
         self.ceilings = Ceilings()
+        self.languages: Mapping[str, str] = {}  # of tenants that want to read refusals in one
         self._wait_s = wait_s
         self._plans: dict[str, Plan | None] = {}
         self._waiting: dict[Call, Waiting] = {}
@@ -65,13 +67,15 @@ class Gate:
     # -- plans --------------------------------------------------------------------------------------------------------
 
     def read(self, connection: "sa.Connection") -> "Publish":
-        """A reader of `accounts.watch.Watch`: the quotas and terms of now; plans are compiled anew from them."""
+        """A reader of `accounts.watch.Watch`: quotas, terms and languages of now; plans are compiled anew from them."""
         publish, terms = self.book.read(connection), read_terms(connection)
+        spoken = sa.select(tenants.c.tenant_id, tenants.c.language).where(tenants.c.language != "")
+        languages = {row.tenant_id: row.language for row in connection.execute(spoken)}
 
         def renew() -> None:
             if publish is not None:
                 publish()
-            self.terms = terms
+            self.terms, self.languages = terms, languages
             self._plans.clear()
 
         return renew

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from tidegate.core.errors import GatewayError
-from tidegate.gateway.error_shapes import error_at
+from tidegate.gateway.error_shapes import error_at, in_language_of
 from tidegate.gateway.http import error_reply
 from tidegate.gateway.openrouter import estimate_event, usage_object, with_estimate
 from tidegate.gateway.openrouter_errors import CHUNKED, Identity, own_error
@@ -86,7 +86,7 @@ def _last_event(exchange: "Call") -> bytes:
 
 
 def _error_event(exchange: "Call", error: GatewayError) -> bytes:
-    operation = exchange.operation
+    operation, error = exchange.operation, _spoken(exchange, error)
     if operation.is_openrouter and operation.dialect.name in CHUNKED:
         return own_error(error, operation.dialect.name, _identity(exchange))
     return operation.dialect.stream_error(error)
@@ -110,5 +110,11 @@ def _identity(exchange: "Call") -> Identity:
 def _error_reply(exchange: "Call", error: GatewayError) -> bytes:
     provider = exchange.endpoint.provider if exchange.endpoint and exchange.attempts else ""
     keep_alive, date = exchange.client.keeps_alive, exchange.server.date
+    error = _spoken(exchange, error)
     body = error_at(exchange.request.path, error, request_id=exchange.request_id, provider_name=provider)
     return error_reply(error, body, extra=extra_headers(exchange), keep_alive=keep_alive, date=date)
+
+
+def _spoken(exchange: "Call", error: GatewayError) -> GatewayError:
+    language = exchange.server.gate.languages.get(exchange.key.tenant_id, "")
+    return in_language_of(error, exchange.request.headers, language)

@@ -16,7 +16,7 @@ import httptools
 
 from tidegate.core.errors import GatewayError, InternalError, InvalidRequest, Unavailable
 from tidegate.gateway.callers import Caller, peer_of
-from tidegate.gateway.error_shapes import error_at
+from tidegate.gateway.error_shapes import error_at, in_language_of
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.head import (
     SINGLE,
@@ -269,14 +269,15 @@ class ClientConnection(asyncio.Protocol):
             self._exchange = self.server.exchange_for(self, request, key)
             self._exchange.start()
         except GatewayError as error:
-            self._refuse(request.path, error)
+            self._refuse(request, error)
         except Exception:  # a mistake of ours: the log has it whole, the caller a 500
             log.exception("a request could not be served")
             failure = InternalError("The gateway failed on this request; its log says why.")
-            self._refuse(request.path, failure)
+            self._refuse(request, failure)
 
-    def _refuse(self, path: str, error: GatewayError) -> None:
-        self.finish(error_reply(error, error_at(path, error), keep_alive=self.keeps_alive, date=self.server.date))
+    def _refuse(self, request: Request, error: GatewayError) -> None:
+        body = error_at(request.path, in_language_of(error, request.headers))
+        self.finish(error_reply(error, body, keep_alive=self.keeps_alive, date=self.server.date))
 
     def _refuse_early(self, error: GatewayError) -> None:
         """Answer before the request is whole, then read on for a while unheard: an unread body would reset the
@@ -291,14 +292,14 @@ class ClientConnection(asyncio.Protocol):
             return
         method = self._parser.get_method() if self._key is not None else b""
         operation = self.server.call_of(method, self._path, self._query)
-        if self._key is not None and operation is not None:
-            request = Request(method, self._path, self._query, self._headers)
-            request.arrived, request.arrived_us, request.complete = self._arrived, self._arrived_us, time.monotonic()
-            self._exchange = Exchange(self.server, self, request, self._key, operation)
-            self.server.exchanges.add(self._exchange)
-            self._exchange.refuse(error)
-        else:
-            self._refuse(self._path, error)
+        request = Request(method, self._path, self._query, self._headers)
+        if self._key is None or operation is None:
+            self._refuse(request, error)
+            return
+        request.arrived, request.arrived_us, request.complete = self._arrived, self._arrived_us, time.monotonic()
+        self._exchange = Exchange(self.server, self, request, self._key, operation)
+        self.server.exchanges.add(self._exchange)
+        self._exchange.refuse(error)
 
     def on_deadline(self) -> None:
         """Too slow, too idle, or lingering too long; called by the worker's sweep."""

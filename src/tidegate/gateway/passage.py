@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.accounts.service_keys import PREFIX
 from tidegate.core.errors import GatewayError, Unavailable, UpstreamTimeout
-from tidegate.gateway.error_shapes import error_at
+from tidegate.gateway.error_shapes import error_at, in_language_of
 from tidegate.gateway.http import HOP_BY_HOP, Headers, Request, bearer_token, error_reply, reply_head
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Passage:
         if self._is_stream:
             self._client.abort()
         else:
-            body = error_at(self._request.path, error)
+            body = error_at(self._request.path, in_language_of(error, self._request.headers))
             self._client.finish(error_reply(error, body, keep_alive=self._client.keeps_alive, date=self._server.date))
 
     def on_client_gone(self) -> None:
