@@ -13,6 +13,8 @@ from tidegate.ledger.journal import JournalWriter
 from tidegate.ledger.seal import seal
 from tidegate.ledger.store import Ledger
 
+from .office import Office
+
 SEALED_ID = "0199f3a2-0000-7000-8000-000000000001"
 UNSEALED_ID = "0199f3a2-0000-7000-8000-000000000002"
 TS_US = 1_760_700_000_000_000  # 2025-10-17T11:20:00Z
@@ -80,4 +82,15 @@ def config() -> Iterator[Config]:
     seal(ledger)
     write(ledger, 1, [(UNSEALED_ID, "b")])
     yield config
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def office() -> Iterator[Office]:
+    """Two tenants, a service key for every role, usage when a test writes it."""
+    home = tempfile.mkdtemp(prefix="tg")
+    made = Office(load_config(files=[], environ={"TIDEGATE_HOME": home}))
+    with made.client:
+        yield made
+    made.accounts.close()
     shutil.rmtree(home)

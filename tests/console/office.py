@@ -1,13 +1,18 @@
 """An installation with two tenants, people in every role, keys and usage: what tests of the console's API ask of."""
 
+import atexit
 import datetime
+import functools
 import json
-from typing import Any
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx2 as httpx
 from starlette.testclient import TestClient
 
-from tidegate.accounts.keys import Accounts, KeyWish, open_accounts
+from tidegate.accounts.keys import Accounts, CreatedKey, KeyWish, open_accounts
 from tidegate.accounts.people import ROLES, Role, create_person, set_member
 from tidegate.accounts.service_keys import ServiceKeyWish, create_service_key
 from tidegate.accounts.tenancy import Tenant, create_tenant
@@ -23,26 +28,51 @@ PASSWORD = "a long enough password"
 DAY_US = 86_400_000_000
 
 
+class Secrets(NamedTuple):
+    """Of service keys, one a role in `acme` and in the installation, and of an API key of each tenant."""
+
+    service: dict[Role, str]
+    operators: dict[Role, str]
+    key: CreatedKey
+    other_key: CreatedKey
+
+
+@functools.cache
+def furnished() -> tuple[Path, Secrets]:
+    """A home with the tenants `acme` and `other`, made once: copying files is faster than hashing and migrating."""
+    home = Path(tempfile.mkdtemp(prefix="tg-office"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    accounts = open_accounts(home)
+    for tenant_id in ("acme", "other"):
+        create_tenant(accounts.database, Tenant(tenant_id=tenant_id))
+
+    def service_key(role: Role, tenant_id: str | None) -> str:
+        wish = ServiceKeyWish(name=f"{role} of {tenant_id}", role=role, tenant_id=tenant_id)
+        return create_service_key(accounts.database, accounts.pepper, wish)[1]
+
+    secrets = Secrets(
+        service={role: service_key(role, "acme") for role in ROLES},
+        operators={role: service_key(role, None) for role in ROLES},
+        key=accounts.add_key(KeyWish(name="acme's", tenant_id="acme")),
+        other_key=accounts.add_key(KeyWish(name="other's", tenant_id="other")),
+    )
+    accounts.close()
+    Ledger.create(home / "ledger")
+    return home, secrets
+
+
 class Office:
-    """Tenants `acme` and `other`. Service keys: one a role in `acme`, and in the installation."""
+    """Tenants `acme` and `other`, and whom they and the installation employ."""
 
     def __init__(self, config: Config) -> None:
+        home, (self.service, self.operators, self.key, self.other_key) = furnished()
+        shutil.copytree(home, config.home_path, dirs_exist_ok=True)
         self.config = config
         self.accounts: Accounts = open_accounts(config.home_path)
         self.database = self.accounts.database
-        for tenant_id in ("acme", "other"):
-            create_tenant(self.database, Tenant(tenant_id=tenant_id))
-        self.service = {role: self._service_key(role, "acme") for role in ROLES}
-        self.operators = {role: self._service_key(role, None) for role in ROLES}
-        self.key = self.accounts.add_key(KeyWish(name="acme's", tenant_id="acme"))
-        self.other_key = self.accounts.add_key(KeyWish(name="other's", tenant_id="other"))
-        self.ledger = Ledger.create(config.ledger_path)
+        self.ledger = Ledger.open(config.ledger_path)
         self._calls = 0
-        self.client = TestClient(create_app(config), raise_server_exceptions=True)
-
-    def _service_key(self, role: Role, tenant_id: str | None) -> str:
-        wish = ServiceKeyWish(name=f"{role} of {tenant_id}", role=role, tenant_id=tenant_id)
-        return create_service_key(self.database, self.accounts.pepper, wish)[1]
+        self.client = TestClient(create_app(config), raise_server_exceptions=True, follow_redirects=False)
 
     def person(self, email: str, role: Role | None = None, *, is_operator: bool = False) -> str:
         """Somebody; with a role in `acme`. Returns their id."""

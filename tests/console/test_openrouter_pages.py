@@ -3,7 +3,6 @@
 import datetime
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,6 @@ from tidegate.core.quota import Quota
 from .office import Office, exact
 
 CONTRACT = Path(__file__).parents[3] / "shared" / "contracts" / "openrouter-openapi.yaml"
-
-
-@pytest.fixture
-def office() -> Iterator[Office]:
-    home = tempfile.mkdtemp(prefix="tg")
-    made = Office(load_config(files=[], environ={"TIDEGATE_HOME": home}))
-    with made.client:
-        yield made
-    made.accounts.close()
-    shutil.rmtree(home)
 
 
 @pytest.fixture(scope="module")

@@ -56,3 +56,18 @@ def _proof(connection: sa.Connection, pepper: bytes, person_id: str, ends_s: int
 
 def _is(person_id: str) -> sa.ColumnElement[bool]:
     return schema.people.c.person_id == person_id
+
+
+def forget_password(database: Database, person_id: str) -> None:
+    """From now on the person signs in elsewhere; their sessions end, and so do links that were made."""
+    with database.writing() as connection:
+        connection.execute(sa.update(schema.people).where(_is(person_id)).values(password_hash=None))
+        connection.execute(sa.delete(schema.sessions).where(schema.sessions.c.person_id == person_id))
+
+
+def has_identity(database: Database, person_id: str, issuer: str) -> bool:
+    """Whether a person is known already as somebody at this OpenID provider."""
+    table = schema.identities
+    query = sa.select(table.c.subject).where(table.c.person_id == person_id, table.c.issuer == issuer).limit(1)
+    with database.reading() as connection:
+        return connection.execute(query).first() is not None

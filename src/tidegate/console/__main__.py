@@ -6,8 +6,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from tidegate.accounts.keys import Accounts, open_accounts
+from tidegate.accounts.money.hook_sender import send_forever
 from tidegate.config import Config, load_config
 from tidegate.console.app import create_app
 from tidegate.core.errors import ConfigError, TidegateError
@@ -29,10 +32,17 @@ async def serve(config: Config, ready_fd: int | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
+    telling = asyncio.create_task(send_forever(partial(_accounts, config)), name="low-balance hooks")
     serving = asyncio.create_task(server.serve())
     ready = asyncio.create_task(_tell_when_listening(socket_path, ready_fd))
     await serving
     ready.cancel()
+    telling.cancel()
+    await asyncio.gather(telling, return_exceptions=True)
+
+
+def _accounts(config: Config) -> Accounts:
+    return open_accounts(config.home_path, config.accounts.database_url, config.accounts.secret_file)
 
 
 def _make_room(socket_path: Path) -> None:

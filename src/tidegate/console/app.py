@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tidegate.config import Config
+from tidegate.console import pages
 from tidegate.console.admin import hooks, keys, money, people, prices, quotas, sessions, spent, tenants, topups
 from tidegate.console.backend import Backend
 from tidegate.console.callers import KEY_HEADER, TENANT_HEADER
@@ -119,6 +120,7 @@ def create_app(config: Config) -> Starlette:
             Route("/v1/feedback", feedback, methods=["POST"]),
             callback_route(backend),
             *routes_of(backend, OPERATIONS),
+            *pages.routes_of(backend),
         ],
         exception_handlers={
             GatewayError: _on_gateway_error,

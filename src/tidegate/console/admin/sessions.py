@@ -16,7 +16,7 @@ from tidegate.console.callers import check_origin, cookie, csrf_of, session_toke
 from tidegate.console.operations import MANAGERS, Answered, Asked, Operation
 from tidegate.core.errors import Forbidden, QuotaExceeded, Unauthenticated
 
-_HASHING: Final = threading.Semaphore(1)
+HASHING: Final = threading.Semaphore(1)
 """One password at a time: each check takes 64 MiB and a tenth of a second of a core, for whoever asks."""
 HASHING_WAIT_S: Final = 5.0
 
@@ -77,12 +77,12 @@ def sign_in(backend: Backend, credentials: Credentials, address: str) -> tuple[P
     if wait_s := backend.throttle.wait_s(account, address, now_s):
         raise QuotaExceeded("Too many wrong passwords; wait a little before the next one.", retry_after_s=wait_s)
     backend.throttle.failed(account, address, now_s)  # before it is looked at: tries at one moment count too
-    if not _HASHING.acquire(timeout=HASHING_WAIT_S):
+    if not HASHING.acquire(timeout=HASHING_WAIT_S):
         raise QuotaExceeded("Too many people sign in at this moment; try again.", retry_after_s=5)
     try:
         person = check_password(backend.database, credentials.email, credentials.password)
     finally:
-        _HASHING.release()
+        HASHING.release()
     if person is None:
         raise Unauthenticated("The address or the password is wrong.")
     backend.throttle.succeeded(account, address)
@@ -135,7 +135,7 @@ def _delete(asked: Asked) -> Answered:
 
 def _first_password(asked: Asked) -> Done:
     check_origin(asked.headers)
-    with _HASHING:
+    with HASHING:
         use_link(asked.backend.database, asked.backend.pepper, asked.body.link, asked.body.password)
     return Done()
 
@@ -147,7 +147,7 @@ def _change_password(asked: Asked) -> Answered:
         raise Forbidden("Only a person has a password.")
     person, token = sign_in(backend, Credentials(email=caller.name, password=asked.body.current), asked.address)
     close_session(backend.database, backend.pepper, token)
-    with _HASHING:
+    with HASHING:
         set_password(backend.database, person.person_id, asked.body.password)
     token = new_session(backend, person)
     return Answered(body=Done(), set_cookie=cookie(backend, token, session_s(backend)))
