@@ -19,6 +19,7 @@ from tidegate.accounts.books.entries import post
 from tidegate.accounts.books.posting import credit_posting
 from tidegate.accounts.database import Database, open_database
 from tidegate.accounts.errors import AccountInvalid, AccountNotFound
+from tidegate.accounts.keys import Accounts, open_accounts
 from tidegate.accounts.money import hook_sender, hooks
 from tidegate.accounts.quotas.sql import SqlStore
 from tidegate.accounts.quotas.store import Lessee
@@ -129,9 +130,11 @@ class Receiver:
 
     def __init__(self, *statuses: int) -> None:
         self.statuses, self.got = list(statuses), list[tuple[dict[str, str], bytes]]()
+        self.was_asked = asyncio.Event()
 
     async def take(self, request: web.Request) -> web.Response:
         self.got.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        self.was_asked.set()
         status = self.statuses.pop(0) if self.statuses else 200
         return web.Response(status=status, headers={"location": "/elsewhere"} if status == 302 else {})
 
@@ -184,6 +187,38 @@ def test_a_receiver_that_fails_is_tried_again_later_under_the_same_id(database: 
     assert done == [(0, 1), (0, 0), (0, 1), (0, 0), (1, 0)]
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
     assert hooks.list_deliveries(database, hook.hook_id)[0].attempts == 3
+
+
+def test_a_running_console_looks_by_itself(tmp_path: Path) -> None:
+    """Also where the database cannot be opened at first: said once, then tried again."""
+    failures = [OSError("not yet"), OSError("not yet")]
+    receiver = Receiver()
+
+    def accounts_of() -> Accounts:
+        if failures:
+            raise failures.pop()
+        return open_accounts(tmp_path)
+
+    async def run() -> None:
+        application = web.Application()
+        application.router.add_post("/low", receiver.take)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        accounts = open_accounts(tmp_path)
+        credit(accounts.database, 1, "a")
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/low"
+        hooks.add_hook(accounts.database, "acme", 4 * DOLLAR, url, NOW_US)
+        accounts.close()
+        telling = asyncio.create_task(hook_sender.send_forever(accounts_of, every_s=0.01))
+        async with asyncio.timeout(10):
+            await receiver.was_asked.wait()
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        await runner.cleanup()
+
+    asyncio.run(run())
+    assert len(receiver.got) == 1 and not failures
 
 
 def test_a_receiver_that_is_gone_is_not_asked_again(database: Database) -> None:

@@ -10,8 +10,9 @@ import aiohttp
 from sqlalchemy.exc import SQLAlchemyError
 
 from tidegate.accounts.database import Database
+from tidegate.accounts.keys import Accounts
 from tidegate.accounts.money.hooks import Due, claim_due, look, settle_attempt, signed_headers
-from tidegate.core.errors import AccountsError
+from tidegate.core.errors import TidegateError
 
 log = logging.getLogger(__name__)
 
@@ -41,18 +42,28 @@ async def send_due(database: Database, pepper: bytes, *, clock_us: Callable[[], 
     return sum(not error for error, _ in errors), sum(bool(error) for error, _ in errors)
 
 
-async def send_forever(database: Database, pepper: bytes, *, every_s: float = LOOK_S) -> None:
-    """Until it is cancelled. A database that does not answer is said once, and tried again."""
+async def send_forever(accounts_of: Callable[[], Accounts], *, every_s: float = LOOK_S) -> None:
+    """Until it is cancelled. accounts_of: opens the accounts, at the first look; tried again where it fails.
+
+    A database that does not answer is said once.
+    """
+    accounts: Accounts | None = None
     was_silent = False
-    while True:
-        await asyncio.sleep(every_s)
-        try:
-            await send_due(database, pepper)
-            was_silent = False
-        except (SQLAlchemyError, AccountsError) as error:
-            if not was_silent:
-                log.error("low-balance hooks cannot be looked at: %s", error)
-            was_silent = True
+    try:
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                if accounts is None:
+                    accounts = await asyncio.to_thread(accounts_of)
+                await send_due(accounts.database, accounts.pepper)
+                was_silent = False
+            except (SQLAlchemyError, TidegateError, OSError) as error:
+                if not was_silent:
+                    log.error("low-balance hooks cannot be looked at: %s", error)
+                was_silent = True
+    finally:
+        if accounts is not None:
+            accounts.close()
 
 
 async def _send(session: aiohttp.ClientSession, due: Due, pepper: bytes) -> tuple[str, bool]:
