@@ -8,9 +8,8 @@ import msgspec
 from tidegate.core.endpoint_facts import AvailabilityCode, EndpointFacts, ExcludedBy, Exclusion
 from tidegate.core.errors import NotAvailable
 from tidegate.core.money import format_usd
-from tidegate.route.filter import exclusions
 from tidegate.route.health import Health, percentiles_of
-from tidegate.route.planner import Call, Planner, RoutePlan
+from tidegate.route.planner import Call, Planner, RoutePlan, needs_of
 from tidegate.route.rank import OUTPUT_TOKENS_ASSUMED, Candidate, cost_of
 
 NAMED_MAX = 5  # exclusions that the text of an error names
@@ -63,7 +62,7 @@ def explain(planner: Planner, call: Call, now_s: float) -> Explanation:
     chances = _chances(planner, plan, call, now_s)
     return Explanation(
         models=call.models,
-        policies=tuple(policy.name for policy in plan.shelf.policies),
+        policies=tuple(policy.name for policy in plan.shelf.terms.policies),
         data_class=call.data_class,
         reason=plan.reason,
         input_tokens=call.input_tokens,
@@ -76,14 +75,8 @@ def explain(planner: Planner, call: Call, now_s: float) -> Explanation:
 
 def reasons(plan: RoutePlan, call: Call) -> list[Exclusion]:
     """Why each endpoint that is not in a plan is not: worked out for this very call, its length included."""
-    shelf = plan.shelf
-    needs = msgspec.structs.replace(call.needs, input_tokens=call.input_tokens, output_tokens=call.output_tokens)
-    return [
-        found
-        for group in shelf.groups_asked
-        for facts in group
-        for found in exclusions(facts, shelf.policies, shelf.wishes, needs)
-    ]
+    terms = msgspec.structs.replace(plan.shelf.terms, needs=needs_of(call))
+    return [found for group in plan.shelf.groups_asked for facts in group for found in terms.exclusions(facts)]
 
 
 def availability(plan: RoutePlan, excluded: Sequence[Exclusion]) -> dict[str, Any]:

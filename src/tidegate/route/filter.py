@@ -4,6 +4,7 @@ An endpoint passes when nothing speaks against it. A rule whose fact is unknown 
 """
 
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Final
 
 import msgspec
@@ -29,16 +30,29 @@ class Needs(msgspec.Struct, frozen=True):
     output_tokens: int = 0
 
 
+class Allowed(msgspec.Struct, frozen=True):
+    """What a key may call: globs of models as `fnmatch` has them, and names of providers; empty: all."""
+
+    models: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+
+
 NO_NEEDS: Final = Needs()
+ALL_ALLOWED: Final = Allowed()
 
 
 def exclusions(
-    facts: EndpointFacts, policies: Sequence[Policy], wishes: Wishes, needs: Needs = NO_NEEDS
+    facts: EndpointFacts,
+    policies: Sequence[Policy],
+    wishes: Wishes,
+    needs: Needs = NO_NEEDS,
+    allowed: Allowed = ALL_ALLOWED,
 ) -> list[Exclusion]:
     """Everything that speaks against an endpoint; empty: it may serve."""
     told = _Told(facts.endpoint.endpoint_id)
     for policy in policies:
         _by_policy(told, facts, policy)
+    _by_key(told, facts, allowed)
     _by_wishes(told, facts, wishes)
     _by_needs(told, facts, wishes, needs)
     return told.found
@@ -81,6 +95,14 @@ def _by_policy(told: _Told, facts: EndpointFacts, policy: Policy) -> None:
             told.add("allowed_providers", rule, "filtering of content unknown", is_unknown=True)
         else:
             told.add("allowed_providers", rule, "filters content" if facts.is_moderated else "does not filter content")
+
+
+def _by_key(told: _Told, facts: EndpointFacts, allowed: Allowed) -> None:
+    model, provider = facts.endpoint.model, facts.endpoint.provider
+    if allowed.models and not any(fnmatchcase(model, glob) for glob in allowed.models):
+        told.add("allowed_providers", f"key: models {', '.join(allowed.models)}", f"model {model}")
+    if allowed.providers and provider not in allowed.providers:
+        told.add("allowed_providers", f"key: providers {', '.join(allowed.providers)}", f"served by {provider}")
 
 
 def _by_place(told: _Told, facts: EndpointFacts, word: str, place: Place, whose: str) -> None:

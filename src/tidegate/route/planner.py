@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.core.endpoint_facts import EndpointFacts, Exclusion
 from tidegate.route.affinity import Affinity, Homes, is_full
-from tidegate.route.filter import NO_NEEDS, Needs, exclusions
+from tidegate.route.filter import ALL_ALLOWED, NO_NEEDS, Allowed, Needs, exclusions
 from tidegate.route.health import Health
 from tidegate.route.policy import Policy, PolicyBook, Scope
 from tidegate.route.rank import (
@@ -49,7 +49,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     data_class: str = ""
     wishes: Wishes = NO_WISHES
     needs: Needs = NO_NEEDS
-    providers: tuple[str, ...] = ()
+    allowed: Allowed = ALL_ALLOWED
     input_tokens: int = 0
     output_tokens: int = 0
     draw: int = 0
@@ -68,13 +68,24 @@ class RoutePlan(msgspec.Struct, frozen=True, gc=False):
     is_probe: bool = False
 
 
-class Shelf:
-    """The endpoints of the models of a call that its policies, wishes and needs permit; and why not the others."""
+class Terms(msgspec.Struct, frozen=True):
+    """All that decides who may serve a call."""
 
-    def __init__(self, groups: Sequence[Sequence[EndpointFacts]], policies: tuple[Policy, ...], wishes: Wishes,
-                 needs: Needs) -> None:  # fmt: skip
+    policies: tuple[Policy, ...] = ()
+    wishes: Wishes = NO_WISHES
+    needs: Needs = NO_NEEDS
+    allowed: Allowed = ALL_ALLOWED
+
+    def exclusions(self, facts: EndpointFacts) -> list[Exclusion]:
+        return exclusions(facts, self.policies, self.wishes, self.needs, self.allowed)
+
+
+class Shelf:
+    """The endpoints of the models of a call that its terms permit; and why not the others."""
+
+    def __init__(self, groups: Sequence[Sequence[EndpointFacts]], terms: Terms) -> None:
         """groups: endpoints by model, in order of preference; one group where the wishes rank models together."""
-        self.policies, self.wishes, self.needs = policies, wishes, needs
+        self.terms, self.wishes = terms, terms.wishes
         self.groups_asked = tuple(tuple(group) for group in groups)
         self.excluded: list[Exclusion] = []
         self.groups: list[tuple[Candidate, ...]] = []
@@ -82,7 +93,7 @@ class Shelf:
         for group in groups:
             permitted = []
             for facts in group:
-                found = exclusions(facts, policies, wishes, needs)
+                found = terms.exclusions(facts)
                 self.excluded += found
                 if not found:
                     permitted.append(candidate(facts, place))
@@ -100,6 +111,18 @@ class Shelf:
         self.permitted = len(every)  # how many endpoints may serve
         self.homes: Homes | None = None
         self.homes_version = -1
+
+
+def needs_of(call: Call) -> Needs:
+    """What a call needs, its length included. Of its input two thirds of the estimate are taken for certain: nobody is
+    left out by a guess."""
+    certain = call.input_tokens * 2 // 3
+    return msgspec.structs.replace(call.needs, input_tokens=certain, output_tokens=call.output_tokens)
+
+
+def needed_tokens(call: Call) -> tuple[int, int]:
+    """Tokens that are certain to be needed: in all, and of output."""
+    return call.input_tokens * 2 // 3 + call.output_tokens, call.output_tokens
 
 
 class Planner:
@@ -143,7 +166,7 @@ class Planner:
 
     def shelf(self, call: Call) -> Shelf:
         """The permitted endpoints of a call, remembered by all that they depend on."""
-        key = (call.models, call.scope, call.data_class, call.providers, call.wishes, call.needs)
+        key = (call.models, call.scope, call.data_class, call.allowed, call.wishes, call.needs)
         shelf = self._shelves.get(key)
         if shelf is None:
             if len(self._shelves) >= SHELVES_MAX:
@@ -151,15 +174,14 @@ class Planner:
             shelf = self._shelves[key] = self._built(call, call.needs)
         if not shelf.context_bounds and not shelf.output_bounds:
             return shelf
-        whole, output = call.input_tokens + call.output_tokens, call.output_tokens
+        whole, output = needed_tokens(call)
         at = (bisect_left(shelf.context_bounds, whole), bisect_left(shelf.output_bounds, output))
         if at == (0, 0):
             return shelf
         narrowed = shelf.narrowed.get(at)
         if narrowed is None:
             # any length between the same two bounds excludes the same endpoints, so the first one stands for all
-            needs = msgspec.structs.replace(call.needs, input_tokens=call.input_tokens, output_tokens=output)
-            narrowed = shelf.narrowed[at] = self._built(call, needs)
+            narrowed = shelf.narrowed[at] = self._built(call, needs_of(call))
         return narrowed
 
     def _built(self, call: Call, needs: Needs) -> Shelf:
@@ -171,7 +193,7 @@ class Planner:
         groups = [self.models.get(model, ()) for model in call.models]
         if not call.wishes.by_model:
             groups = [[facts for group in groups for facts in group]]
-        return Shelf(groups, policies, call.wishes, needs)
+        return Shelf(groups, Terms(policies, call.wishes, needs, call.allowed))
 
     def rankings(self, shelf: Shelf, call: Call, now_s: float) -> tuple[Ranking, ...]:
         """One for each group of a shelf, remembered by the call's length while nobody's health changes."""
