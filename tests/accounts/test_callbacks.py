@@ -173,6 +173,44 @@ def test_the_secret_before_is_taken_while_the_provider_changes_over() -> None:
     assert isinstance(stripe.read(callback, [SECRET, b"old"], 300, NOW_S), Payment)
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(
+        ["id", "amount_total", "currency", "client_reference_id", "metadata", "payment_intent", "payment_status"], JSON
+    ),
+)
+
+
+@given(st.fixed_dictionaries({}, optional={"id": JSON, "type": JSON, "data": JSON}), FIELDS)
+def test_whatever_stripes_key_signs_is_read_or_refused_by_name(event: dict[str, Any], changes: dict[str, Any]) -> None:
+    """A new version of their API may say anything: never a fault of ours."""
+    for said in (event, {**SESSION, **event}, with_object(**changes), {**with_object(**changes), **event}):
+        try:
+            assert isinstance(stripe_says(said), Payment | Notice)
+        except CallbackMalformed:
+            pass
+
+
+@given(
+    st.binary(max_size=200), st.dictionaries(st.sampled_from(["stripe-signature", "x-callback-signature"]), st.text())
+)
+def test_whatever_a_stranger_sends_is_not_read(body: bytes, headers: dict[str, str]) -> None:
+    """All three contracts, any bytes, any header, as query or body: refused, and nothing else."""
+    for method in ("GET", "POST"):
+        callback = Callback(method=method, query=body, headers=headers, body=body)
+        with pytest.raises(CallbackUnsigned):
+            stripe.read(callback, [SECRET], 300, NOW_S)
+        with pytest.raises(CallbackUnsigned):
+            signed_json.read(callback, QRIS, [PRIVATE_KEY], "IDR", NOW_S)
+        with pytest.raises((CallbackUnsigned, CallbackMalformed)):
+            epay.read(callback, [KEY], "1001", "CNY")
+
+
 # -- EPay -------------------------------------------------------------------------------------------------------------
 
 NOTICE = {
@@ -329,6 +367,23 @@ def test_amounts_with_a_point_are_read_digit_by_digit(amount: object) -> None:
 def test_an_amount_that_is_none_is_malformed(amount: object) -> None:
     with pytest.raises(CallbackMalformed, match="total_amount"):
         qris_says({**TRIPAY, "total_amount": amount})
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(["reference", "merchant_ref", "total_amount", "status"], JSON)))
+def test_whatever_an_acquirers_key_signs_is_read_or_refused_by_name(changes: dict[str, Any]) -> None:
+    try:
+        assert isinstance(qris_says({**TRIPAY, **changes}), Payment | Notice)
+    except CallbackMalformed:
+        pass
+
+
+@given(st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=4))
+def test_whatever_an_epay_key_signs_is_read_or_refused_by_name(changes: dict[str, str]) -> None:
+    told = {name: value for name, value in changes.items() if name and not name.startswith("sign")}
+    try:
+        assert isinstance(epay_says({**NOTICE, **told}), Payment | Notice)
+    except CallbackMalformed:
+        pass
 
 
 def test_every_name_in_the_callback_is_a_setting() -> None:

@@ -20,9 +20,13 @@ OWN = Price(
 )
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    held = open_database(f"sqlite:///{tmp_path / 'accounts.sqlite'}")
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").copy()
+    else:
+        url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
+    held = open_database(url)
     yield held
     held.close()
 

@@ -160,6 +160,13 @@ def test_notices_leave_a_trace_and_no_money(database: Database) -> None:
     assert (event.outcome, event.detail) == ("ignored", "trade_status 'WAIT'")
 
 
+def test_what_a_callback_names_is_kept_as_text_that_a_database_takes(database: Database) -> None:
+    """PostgreSQL has no NUL in its text, and a terminal should not be told to clear itself."""
+    assert topups.take(database, "epay", Notice(event_id="e\0\x1b[2J", why="state '\0'"), NOW_US) == "ignored"
+    (event,) = topups.list_events(database)
+    assert (event.event_id, event.detail) == ("e??[2J", "state '?'")
+
+
 def test_orders_of_nothing_and_heaps_of_orders_are_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AccountsError, match="worth nothing"):
         order(database, Amount("CNY", 0))

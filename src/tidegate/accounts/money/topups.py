@@ -16,7 +16,7 @@ from tidegate.accounts.books.entries import post
 from tidegate.accounts.books.posting import credit_posting
 from tidegate.accounts.books.upsert import insert_missing
 from tidegate.accounts.database import Database
-from tidegate.accounts.money.callbacks import Notice, Payment
+from tidegate.accounts.money.callbacks import ID_CHARS_MAX, Notice, Payment
 from tidegate.accounts.schema.money_in import topup_events as events
 from tidegate.accounts.schema.money_in import topup_orders as orders
 from tidegate.core.errors import AccountsError
@@ -220,15 +220,15 @@ def _paid_by(connection: sa.Connection, channel: str, payment_id: str) -> str | 
 
 def _note(connection: sa.Connection, key: tuple[str, str, Outcome], told: tuple[str, str, str], now_us: int) -> None:
     """Keep what a callback came to, once; of repeats only the time and the number."""
-    channel, event_id, outcome = key
+    channel, event_id, outcome = key[0], _plain(key[1], ID_CHARS_MAX), key[2]
     order_id, payment_id, detail = told
     row = {
         "channel": channel,
         "event_id": event_id,
         "outcome": outcome,
-        "order_id": order_id[:64],
-        "payment_id": payment_id,
-        "detail": detail[:DETAIL_CHARS_MAX],
+        "order_id": _plain(order_id, 64),
+        "payment_id": _plain(payment_id, ID_CHARS_MAX),
+        "detail": _plain(detail, DETAIL_CHARS_MAX),
         "first_us": now_us,
         "last_us": now_us,
         "seen_count": 0,
@@ -236,3 +236,8 @@ def _note(connection: sa.Connection, key: tuple[str, str, Outcome], told: tuple[
     insert_missing(connection, events, [row])
     same = (events.c.channel == channel) & (events.c.event_id == event_id) & (events.c.outcome == outcome)
     connection.execute(sa.update(events).where(same).values(last_us=now_us, seen_count=events.c.seen_count + 1))
+
+
+def _plain(text: str, chars_max: int) -> str:
+    """Text of a callback as a database and a terminal may have it."""
+    return "".join(c if c.isprintable() else "?" for c in text[:chars_max])
