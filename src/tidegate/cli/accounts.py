@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {  # name -> module:attribute
     "wallet": "tidegate.cli.accounts_wallet:wallet",
     "settle": "tidegate.cli.accounts_books:settle",
     "verify": "tidegate.cli.accounts_books:verify",
+    "statement": "tidegate.cli.accounts_statement:statement",
     "reconcile": "tidegate.cli.accounts_reconcile:reconcile",
     "vouchers": "tidegate.cli.accounts_vouchers:vouchers",
     "topups": "tidegate.cli.accounts_topups:topups",
