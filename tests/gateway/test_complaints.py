@@ -16,6 +16,7 @@ import pytest
 
 from rig.gateway import Gateway, start_gateway
 from rig.server import ThreadedServer
+from rig.workers import Workers, acme_quota, call_at_once, held, make_tenant
 from tidegate import config
 from tidegate.core.row import Row
 
@@ -332,3 +333,106 @@ def test_23_a_providers_headers_do_not_leak(gateway: Gateway, model: str, stream
     """OrcaRouter-Lite#115: the reply of one provider with the headers of another."""
     reply = ask(gateway, model, stream=stream)
     assert not {"x-provider-secret", "set-cookie"} & set(reply.headers)
+
+
+# -- budgets: tests/rig/workers.py has the tenant and its workers ------------------------------------------------------
+
+CENT = 10_000_000  # nano-USD
+PENNY_USAGE = {"prompt_tokens": 0, "completion_tokens": 1000}  # one cent at RATES
+
+
+class Penny(Provider):
+    """Answers each call after a moment, for one cent."""
+
+    async def answer(self, model: str, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.05)
+        data = json.dumps(chat(PENNY_USAGE)).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(data))
+        writer.write(data)
+        await writer.drain()
+
+
+@pytest.fixture(scope="module")
+def penny_config() -> Iterator[str]:
+    with Penny() as running:
+        lines = ["[gateway]", "providers_from_environment = false", "[accounts]", "quota_wait_s = 3"]
+        lines.append(f'[providers.mock]\nbase_url = "http://127.0.0.1:{running.port}/v1"')
+        lines.append(f'[[endpoints]]\nprovider = "mock"\nmodel = "acme/m"\n{RATES}')
+        lines.append('[[endpoints]]\nprovider = "mock"\nmodel = "acme/free"\nprice = { input = "0", output = "0" }')
+        lines.append('[[endpoints]]\nprovider = "mock"\nmodel = "acme/unpriced"')
+        yield "\n".join(lines) + "\n"
+
+
+def charged(gateway: Gateway) -> int:
+    return sum(outcome.row.cost_nano_usd or 0 for outcome in gateway.outcomes())
+
+
+def test_10_concurrent_calls_do_not_all_pass_one_remaining_dollar(tmp_path: Path, penny_config: str) -> None:
+    """BerriAI/litellm#26672, #34732: N calls at once each saw the dollar that was there for one of them."""
+    key = make_tenant(tmp_path, [acme_quota("nano_usd", 20 * CENT, is_wallet=True)])
+    with Workers(tmp_path, penny_config, key, 1) as gateway:
+        seen = call_at_once(gateway, 40, model="acme/m", max_tokens=1000)
+        assert seen[200] >= 19 and seen[402] == 40 - seen[200]
+        assert 19 * CENT <= charged(gateway) <= 20 * CENT
+
+
+def test_10_an_end_user_seen_first_has_the_default_budget(tmp_path: Path, penny_config: str) -> None:
+    """BerriAI/litellm#40095: whom nobody had set up yet was nobody's to limit. `*` is each one, known or not."""
+    each = acme_quota("nano_usd", 2 * CENT + CENT // 10, "day", scope="user", subject="*")
+    key = make_tenant(tmp_path, [each])
+    with Workers(tmp_path, penny_config, key, 1) as gateway:
+        assert call_at_once(gateway, 5, model="acme/m", max_tokens=1000, user="new") == {200: 2, 402: 3}
+        assert call_at_once(gateway, 1, model="acme/m", max_tokens=1000, user="other") == {200: 1}
+        assert call_at_once(gateway, 1, model="acme/m", max_tokens=1000) == {200: 1}, "a call of nobody's is not theirs"
+
+
+@pytest.mark.parametrize("limit", [{"max_tokens": 1000}, {}], ids=["max_tokens", "no-limit"])
+def test_11_a_balance_never_goes_below_zero(tmp_path: Path, penny_config: str, limit: dict[str, int]) -> None:
+    """songquanpeng/one-api#505, Wei-Shaw/sub2api#2011, QuantumNous/new-api#4526: charged after the call, at any price.
+
+    A hundred calls at once against one dollar in four processes: no more than the dollar, and nearly all of it.
+    """
+    key = make_tenant(tmp_path, [acme_quota("nano_usd", 100 * CENT, is_wallet=True)])
+    workers = Workers(tmp_path, penny_config, key, 4)
+    with workers as gateway:
+        seen = call_at_once(gateway, 120, model="acme/m", **limit)
+        workers.stop()
+        assert set(seen) <= {200, 402}
+        assert 95 * CENT <= charged(gateway) <= 100 * CENT, seen
+        assert held(tmp_path) == charged(gateway)
+
+
+def test_13_a_spent_budget_lets_no_unknown_model_through(tmp_path: Path, penny_config: str) -> None:
+    """BerriAI/litellm#24770, #30715: a model nobody knew the price of was free, so that no budget ever tripped."""
+    key = make_tenant(tmp_path, [acme_quota("nano_usd", 100 * CENT, is_wallet=True)])
+    with Workers(tmp_path, penny_config, key, 1) as gateway:
+        assert call_at_once(gateway, 3, model="acme/unpriced") == {404: 3}
+        assert call_at_once(gateway, 3, model="acme/nobody-knows") == {404: 3}
+        assert charged(gateway) == 0
+
+
+def test_14_a_free_model_goes_on_when_the_budget_is_spent(tmp_path: Path, penny_config: str) -> None:
+    """BerriAI/litellm#14004, #29912: models at home stopped when the cloud's budget was spent."""
+    spent = [
+        acme_quota("nano_usd", 0, is_wallet=True),
+        acme_quota("nano_usd", 0, "day", quota_id="q2", scope="key", subject="*"),
+    ]
+    key = make_tenant(tmp_path, spent)
+    with Workers(tmp_path, penny_config, key, 1) as gateway:
+        assert call_at_once(gateway, 2, model="acme/m") == {402: 2}
+        assert call_at_once(gateway, 3, model="acme/free") == {200: 3}
+
+
+def test_18_limits_do_not_multiply_by_replicas(tmp_path: Path, penny_config: str) -> None:
+    """BerriAI/litellm#27736, #40291, envoyproxy/ai-gateway#1754: each replica counted for itself."""
+    key = make_tenant(
+        tmp_path, [acme_quota("requests", 30, "hour"), acme_quota("tokens", 10**6, "hour", quota_id="q2")]
+    )
+    workers = Workers(tmp_path, penny_config, key, 4)
+    with workers as gateway:
+        while time.time() % 3600 > 3590:
+            time.sleep(0.5)
+        seen = call_at_once(gateway, 60, model="acme/m", max_tokens=1000)
+        workers.stop()
+        assert seen == {200: 30, 429: 30}
+        assert (held(tmp_path), held(tmp_path, "q2")) == (30, 30 * 1000)
