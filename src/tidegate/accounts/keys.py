@@ -299,10 +299,16 @@ class Accounts:
 def open_accounts(home: Path, database_url: str = "", secret_file: str = "") -> Accounts:
     """The accounts of the installation in `home`, made if they do not exist.
 
-    database_url, secret_file: as in `[accounts]`; empty: SQLite and the file `secret` in the home.
+    database_url, secret_file: as in `[accounts]`; empty: SQLite and the file `secret` in the home. Raises ConfigError
+    where the database or the secret cannot be used.
     """
     home.mkdir(parents=True, exist_ok=True)
-    return Accounts(database_url or url_in(home), read_secret(home, secret_file), home)
+    secret = read_secret(home, secret_file)
+    try:
+        return Accounts(database_url or url_in(home), secret, home)
+    except sa.exc.DBAPIError as error:
+        name = "the database of accounts.database_url" if database_url else home / "accounts.sqlite"
+        raise ConfigError(f"{name} cannot be used: {str(error.orig).strip().splitlines()[0]}") from error
 
 
 def check_words(values: dict[str, Any]) -> None:

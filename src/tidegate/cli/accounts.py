@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {  # name -> module:attribute
     "admin": "tidegate.cli.accounts_admin:admin",
     "people": "tidegate.cli.accounts_people:people",
     "service-keys": "tidegate.cli.accounts_people:service_keys",
+    "provider-keys": "tidegate.cli.accounts_provider_keys:provider_keys",
     "quota": "tidegate.cli.accounts_quota:quota",
     "wallet": "tidegate.cli.accounts_wallet:wallet",
     "settle": "tidegate.cli.accounts_books:settle",

@@ -20,6 +20,7 @@ from tidegate.gateway.relay import Relay, is_finished
 from tidegate.gateway.replies import reply_too_large, timeout_of
 from tidegate.gateway.rows import identity_row, intent_of
 from tidegate.gateway.settling import prompt_of, settled
+from tidegate.gateway.shelf import ShelfLines
 from tidegate.gateway.short_way import short_way
 from tidegate.gateway.tariff import Tariff
 from tidegate.gateway.way import Stamp, way_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ATTEMPTS_MAX = 2  # the first, and one more where a warm connection turned out to be dead
+KEYS_MAX = 4  # of a provider that one call tries
 STALE_S = 1.0  # a dead connection shows at once; one that dies later may have worked, and is not asked twice
 
 
@@ -305,6 +307,8 @@ class Exchange(Call):
         else:
             self.error, told = self.way.failure(self.upstream_status, body, self.endpoint.provider)
             self._end_attempt(self.error, NOTHING_SPENT)
+            if self._takes_another_key():
+                return
             settlement = unspent(self.attempts)
         if self.error is not None and not told:
             self.fail(self.error, settlement)
@@ -313,3 +317,15 @@ class Exchange(Call):
         if not self.client_gone and not self.reply_started:
             self.status = self.upstream_status
         self._settle(settlement)
+
+    def _takes_another_key(self) -> bool:
+        """The provider refused the key, not the call: it rests, and the call goes out again with the next one."""
+        keys = self.serving.credentials if self.serving is not None else None
+        if not isinstance(keys, ShelfLines) or not keys.refused(self._pieces, self.upstream_status, self.retry_after):
+            return False
+        if len(self.attempts) >= KEYS_MAX or self.client_gone or self.reply_started:
+            return False
+        self.error, self.body, self._body_bytes, self.retry_after = None, [], 0, b""
+        self.upstream_ended = self.first_chunk = 0.0
+        self._forward()
+        return True

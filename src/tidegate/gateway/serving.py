@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from tidegate.catalog import load_catalog
 from tidegate.catalog.addresses import auth_of, base_url_of, dialects_of, provider_in_use
+from tidegate.catalog.catalog import Catalog
 from tidegate.catalog.routes import names_of, served_endpoints
 from tidegate.config import Config, ProviderConfig
 from tidegate.core.errors import ConfigError
@@ -12,7 +14,8 @@ from tidegate.core.facts import Dialect, Endpoint, Provider
 from tidegate.core.ids import KEY_PREFIX
 from tidegate.gateway.connect import Target
 from tidegate.gateway.credentials import Credentials, credentials_for
-from tidegate.gateway.egress import BODIES_BY_AUTH, request_prefix
+from tidegate.gateway.egress import BODIES_BY_AUTH, KEY_LINES, request_prefix
+from tidegate.gateway.shelf import Shelf, ShelfLines
 from tidegate.gateway.table import Serving, Table
 from tidegate.wire.dialects import DIALECTS
 
@@ -20,18 +23,21 @@ log = logging.getLogger(__name__)
 EMBEDDINGS: Dialect = "openai-embeddings"
 
 
-def build_table(config: Config, environ: Mapping[str, str], day: str) -> Table:
+def build_table(
+    config: Config, environ: Mapping[str, str], day: str, shelves: Mapping[str, Shelf] = MappingProxyType({})
+) -> Table:
     """What this gateway serves on an ISO day. Raises ConfigError or CatalogError naming the entry to mend.
 
-    The catalog is read and dropped again: a worker keeps only its own endpoints.
+    The catalog is read and dropped again: a worker keeps only its own endpoints. shelves: stored keys by provider.
     """
     catalog = load_catalog([config.catalog_path])
+    own_environ, environ = environ, _with_stored(environ, config, catalog, shelves)
     from_environment = config.gateway.providers_from_environment
     endpoints = served_endpoints(config.providers, config.endpoints, catalog, environ, day, from_environment)
     providers: dict[str, Spoken] = {}
     for name in dict.fromkeys(endpoint.provider for endpoint in endpoints):
         fact = provider_in_use(name, config.providers.get(name), catalog.providers.get(name), environ)
-        providers[name] = Spoken(fact, config, environ)
+        providers[name] = Spoken(fact, config, own_environ, shelves.get(name))
         if not providers[name].targets and name in config.providers:
             raise ConfigError(f"provider {name}: this gateway does not speak its dialect {fact.dialect}")
     served = [endpoint for endpoint in endpoints if providers[endpoint.provider].targets]
@@ -44,13 +50,30 @@ def build_table(config: Config, environ: Mapping[str, str], day: str) -> Table:
     )
 
 
+def _with_stored(
+    environ: Mapping[str, str], config: Config, catalog: Catalog, shelves: Mapping[str, Shelf]
+) -> Mapping[str, str]:
+    """The environment as if it held the stored keys: a provider is served because somebody has a key for it."""
+    stored: dict[str, str] = {}
+    for name, shelf in shelves.items():
+        if shelf.has_stored:
+            fact, settings = catalog.providers.get(name), config.providers.get(name, ProviderConfig())
+            if variable := settings.api_key_env or (fact.api_key_env if fact is not None else ""):
+                stored[variable] = shelf.keys[0].secret
+    return {**environ, **stored} if stored else environ
+
+
 class Spoken:
     """A provider as this worker can call it: one target for each dialect that both know."""
 
-    def __init__(self, provider: Provider, config: Config, environ: Mapping[str, str]) -> None:
+    def __init__(self, provider: Provider, config: Config, environ: Mapping[str, str], shelf: Shelf | None) -> None:
+        """shelf: the provider's stored keys; None, or an empty one: the environment's key is used."""
         self.provider = provider
         settings = config.providers.get(provider.provider, ProviderConfig())
-        key = _key(provider, settings, environ)
+        shelf = shelf if shelf is not None and shelf.has_stored else None
+        if shelf is not None:
+            shelf.spare(_key_in(provider, settings, environ))
+        key = shelf.keys[0].secret if shelf is not None else _key(provider, settings, environ)
         self.targets: dict[Dialect, Target] = {}
         self.credentials: dict[Dialect, Credentials | None] = {}
         for dialect in dialects_of(provider):
@@ -59,7 +82,10 @@ class Spoken:
                 continue
             target = Target(provider.provider, base_url, settings, config.upstream)
             try:
-                self.credentials[dialect] = credentials_for(auth_of(provider, dialect), target, key, settings)
+                auth = auth_of(provider, dialect)
+                self.credentials[dialect] = credentials_for(auth, target, key, settings)
+                if shelf is not None and auth in KEY_LINES:
+                    self.credentials[dialect] = ShelfLines(shelf, auth)
             except ConfigError as error:
                 if provider.provider in config.providers:
                     raise
@@ -68,7 +94,7 @@ class Spoken:
             self.targets[dialect] = target
         if "openai-chat" in self.targets:  # compatible servers have both under one address; one without says 404
             self.targets.setdefault(EMBEDDINGS, self.targets["openai-chat"])
-        self._key = key
+        self._key = key if shelf is None else ""  # of the heads that are made in advance
 
     def servings(self, endpoint: Endpoint) -> dict[str, Serving]:
         """How an endpoint of this provider is called, in each dialect."""
@@ -90,10 +116,19 @@ class Spoken:
 
 
 def _key(provider: Provider, settings: ProviderConfig, environ: Mapping[str, str]) -> str:
+    key = _key_in(provider, settings, environ)
+    if provider.api_key_env and not key:
+        raise ConfigError(
+            f"provider {provider.provider}: the variable {provider.api_key_env} that holds its API key is not set, and "
+            "`tidegate accounts provider-keys` has none for it"
+        )
+    return key
+
+
+def _key_in(provider: Provider, settings: ProviderConfig, environ: Mapping[str, str]) -> str:
+    """The provider's key in the environment; empty: none."""
     variable = provider.api_key_env
     key = environ.get(variable, "") if variable else ""
     if key.startswith(KEY_PREFIX) and not settings.api_key_env:
-        key = ""  # ours, not the provider's; only a configured variable says that the provider is a Tidegate too
-    if variable and not key:
-        raise ConfigError(f"provider {provider.provider}: the variable {variable} that holds its API key is not set")
+        return ""  # ours, not the provider's; only a configured variable says that the provider is a Tidegate too
     return key

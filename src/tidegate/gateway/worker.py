@@ -18,8 +18,9 @@ from pathlib import Path
 import uvloop
 
 from tidegate.accounts.keys import open_accounts
+from tidegate.accounts.provider_keys import read_operator_key
 from tidegate.config import Config
-from tidegate.core.errors import ConfigError
+from tidegate.core.errors import ConfigError, TidegateError
 from tidegate.gateway.connect import unix_target
 from tidegate.gateway.keyring import KeyRing
 from tidegate.gateway.listener import ClientConnection
@@ -30,6 +31,7 @@ from tidegate.gateway.recorder import Recorder
 from tidegate.gateway.sampling import sampler_of
 from tidegate.gateway.server import Server
 from tidegate.gateway.serving import build_table
+from tidegate.gateway.shelf import Vault
 from tidegate.ledger.journal import JournalWriter
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ def run(config: Config, worker: int, ready_fd: int | None) -> None:
 
 async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     loop = asyncio.get_running_loop()
-    server = _build(loop, config, worker)
+    vault = Vault(lambda: read_operator_key(config.home_path, config.accounts.operator_key_file))
+    server = _build(loop, config, worker, vault)
     board = MetricsBoard(config.run_path, worker, server.totals)
 
     def metrics() -> bytes:
@@ -62,8 +65,9 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server.sweep()
+    vault.start(lambda: _renew_table(server, config, vault))
     server.keys.watch.start(loop.call_soon_threadsafe)
-    chores = loop.create_task(_chores(server, board, config))
+    chores = loop.create_task(_chores(server, board, config, vault))
     settle_memory()
     if ready_fd is not None:
         os.write(ready_fd, b"ready\n")
@@ -82,7 +86,7 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     server.recorder.close()
 
 
-def _build(loop: asyncio.AbstractEventLoop, config: Config, worker: int) -> Server:
+def _build(loop: asyncio.AbstractEventLoop, config: Config, worker: int, vault: Vault) -> Server:
     config.run_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     accounts = open_accounts(config.home_path, config.accounts.database_url, config.accounts.secret_file)
     gateway_id, started_us = config.gateway.gateway_id, time.time_ns() // 1000
@@ -90,19 +94,29 @@ def _build(loop: asyncio.AbstractEventLoop, config: Config, worker: int) -> Serv
     recorder = Recorder(loop, writer, config.ledger)
     console = unix_target(config.run_path / "console.sock", "console", config.upstream)
     server = Server(loop, config, worker, KeyRing(accounts), recorder, console)
-    _set_table(server, config)
+    server.keys.watch.add(vault.read)
+    _set_table(server, config, vault)
     return server
 
 
-def _set_table(server: Server, config: Config) -> str:
+def _set_table(server: Server, config: Config, vault: Vault) -> str:
     """Build the routing table of today; the day it holds for."""
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    server.table = build_table(config, os.environ, day)
+    server.table = build_table(config, os.environ, day, vault.shelves)
     server.listings = Listings(server.table.models, server.started_s, server.table.context_tokens)
     return day
 
 
-async def _chores(server: Server, board: MetricsBoard, config: Config) -> None:
+def _renew_table(server: Server, config: Config, vault: Vault) -> str | None:
+    """As `_set_table`; None where the table that is in force had to stay."""
+    try:
+        return _set_table(server, config, vault)
+    except TidegateError as error:
+        log.error("the routing table cannot be built, the one before it stays in force: %s", error)
+        return None
+
+
+async def _chores(server: Server, board: MetricsBoard, config: Config, vault: Vault) -> None:
     """Once a second: publish the totals, and take the new day's prices at midnight UTC."""
     day = time.strftime("%Y-%m-%d", time.gmtime())
     while True:
@@ -110,10 +124,7 @@ async def _chores(server: Server, board: MetricsBoard, config: Config) -> None:
         board.publish()
         await asyncio.sleep(1.0)
         if time.strftime("%Y-%m-%d", time.gmtime()) != day:
-            try:
-                day = _set_table(server, config)
-            except ConfigError as error:
-                log.error("the table of the new day cannot be built, yesterday's stays in force: %s", error)
+            day = _renew_table(server, config, vault) or day
 
 
 def _count_open(server: Server) -> None:
