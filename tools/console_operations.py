@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from tidegate.console.app import OPERATIONS
+from tidegate.console.one_api import BillingUsage, Subscription
 from tidegate.console.openrouter.keys import CurrentKey, ListedKey
 from tidegate.console.openrouter.reports import ActivityRow, Credits
 from tidegate.console.operations import Operation
@@ -23,7 +24,7 @@ CSRF: Final[Json] = {
     "description": "`csrf` of the session; not needed with a key",
 }
 
-MONEY: Final = (ActivityRow, Credits, CurrentKey, ListedKey)
+MONEY: Final = (ActivityRow, BillingUsage, Credits, CurrentKey, ListedKey, Subscription)
 """Structs with USD as numbers whose digits are exact."""
 
 

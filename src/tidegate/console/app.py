@@ -13,10 +13,11 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tidegate.config import Config
-from tidegate.console import pages
+from tidegate.console import litellm, one_api, pages
+from tidegate.console.access import require
 from tidegate.console.admin import hooks, keys, money, people, prices, quotas, sessions, spent, tenants, topups
 from tidegate.console.backend import Backend
-from tidegate.console.callers import KEY_HEADER, TENANT_HEADER
+from tidegate.console.callers import KEY_HEADER, TENANT_HEADER, Knock, caller_of
 from tidegate.console.feedback import BODY_BYTES_MAX, judgement_of, read_feedback, reply_of
 from tidegate.console.generation import GenerationReply, generation_of
 from tidegate.console.openrouter import keys as openrouter_keys
@@ -56,6 +57,7 @@ OPERATIONS = (
     *spent.OPERATIONS,
     *openrouter_keys.OPERATIONS,
     *reports.OPERATIONS,
+    *one_api.OPERATIONS,
 )
 """All that is served from values; the routes beside them are written out below."""
 
@@ -77,7 +79,7 @@ def create_app(config: Config) -> Starlette:
     reader = StatusReader()
 
     def generation(request: Request) -> Response:
-        tenant_id = _tenant(request)
+        tenant_id = request.headers.get(TENANT_HEADER) or _reader(backend, request)
         found = _own_generation(ledger_of, request.query_params.get("id", ""), tenant_id)
         return _json(GenerationReply(data=generation_of(found.row, found.attempts)))
 
@@ -120,6 +122,7 @@ def create_app(config: Config) -> Starlette:
             Route("/v1/feedback", feedback, methods=["POST"]),
             callback_route(backend),
             *routes_of(backend, OPERATIONS),
+            *routes_of(backend, litellm.OPERATIONS if config.console.litellm_paths else ()),
             *pages.routes_of(backend),
         ],
         exception_handlers={
@@ -128,6 +131,15 @@ def create_app(config: Config) -> Starlette:
             Exception: _on_fault,
         },
     )
+
+
+def _reader(backend: Backend, request: Request) -> str | None:
+    """The tenant whose calls a service key may read; None: every one's. Raises Unauthenticated, Forbidden."""
+    caller = caller_of(backend, Knock(method=request.method, headers=request.headers))
+    if caller.kind != "service_key":
+        return caller.tenant_id or _tenant(request)
+    require(caller, "usage.read", caller.tenant_id or "")
+    return caller.tenant_id
 
 
 def _tenant(request: Request) -> str:
@@ -148,8 +160,11 @@ async def _body(request: Request) -> bytes:
     return bytes(kept)
 
 
-def _own_generation(ledger_of: Callable[[], Ledger], generation_id: str, tenant_id: str) -> Generation:
-    """The call with this id, if it is the tenant's. Another tenant's is not found: that it exists is nobody's news."""
+def _own_generation(ledger_of: Callable[[], Ledger], generation_id: str, tenant_id: str | None) -> Generation:
+    """The call with this id, if it is the tenant's; with None, any tenant's.
+
+    Another tenant's is not found: that it exists is nobody's news.
+    """
     if not generation_id:
         raise InvalidRequest("The query parameter `id` is missing: GET /api/v1/generation?id=GENERATION_ID", param="id")
     try:
@@ -157,7 +172,7 @@ def _own_generation(ledger_of: Callable[[], Ledger], generation_id: str, tenant_
     except LedgerError as error:
         log.error("the ledger cannot be read: %s", error)
         raise Unavailable("The ledger cannot be read; the operator's log says why.") from error
-    if found is None or found.row.tenant_id != tenant_id:
+    if found is None or (tenant_id is not None and found.row.tenant_id != tenant_id):
         raise GenerationNotFound(
             f"No generation {generation_id[:64]!r} in this account. The id stands in the header `x-generation-id` of "
             "every reply.",
