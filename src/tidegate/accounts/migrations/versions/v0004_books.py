@@ -7,6 +7,28 @@ revision, down_revision = "0004", "0003"
 
 
 def upgrade() -> None:
+    _entries()
+    _sums()
+    op.create_index("transactions_by_day", "transactions", ["tenant_id", "day"])
+    op.create_index("transactions_by_segment", "transactions", ["segment_id"])
+    op.create_index("settled_segments_by_ledger", "settled_segments", ["ledger_id", "manifest_number"])
+
+
+def downgrade() -> None:
+    for table in (
+        "gateways",
+        "ledgers",
+        "settled_segments",
+        "usage_days",
+        "balances",
+        "entries",
+        "transactions",
+        "wallets",
+    ):
+        op.drop_table(table)
+
+
+def _entries() -> None:
     op.create_table(
         "wallets",
         sa.Column("tenant_id", sa.String(64), primary_key=True),
@@ -55,6 +77,9 @@ def upgrade() -> None:
         sa.Column("amount_nano_usd", sa.BigInteger, nullable=False),
         sa.Column("entry_count", sa.BigInteger, nullable=False),
     )
+
+
+def _sums() -> None:
     op.create_table(
         "usage_days",
         sa.Column("tenant_id", sa.String(64), primary_key=True),
@@ -86,20 +111,3 @@ def upgrade() -> None:
         sa.Column("ledger_id", sa.String(64), nullable=False),
         sa.Column("is_shared", sa.Boolean, nullable=False),
     )
-    op.create_index("transactions_by_day", "transactions", ["tenant_id", "day"])
-    op.create_index("transactions_by_segment", "transactions", ["segment_id"])
-    op.create_index("settled_segments_by_ledger", "settled_segments", ["ledger_id", "manifest_number"])
-
-
-def downgrade() -> None:
-    for table in (
-        "gateways",
-        "ledgers",
-        "settled_segments",
-        "usage_days",
-        "balances",
-        "entries",
-        "transactions",
-        "wallets",
-    ):
-        op.drop_table(table)
