@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {  # name -> module:attribute
     "verify": "tidegate.cli.accounts_books:verify",
     "statement": "tidegate.cli.accounts_statement:statement",
     "reconcile": "tidegate.cli.accounts_reconcile:reconcile",
+    "import": "tidegate.cli.accounts_import:import_",
     "vouchers": "tidegate.cli.accounts_vouchers:vouchers",
     "topups": "tidegate.cli.accounts_topups:topups",
     "prices": "tidegate.cli.accounts_prices:prices",

@@ -1,0 +1,59 @@
+"""A plan's providers and endpoints as a `tidegate.toml`, without any secret."""
+
+import json
+from collections.abc import Iterator
+
+from tidegate.accounts.imports.plan import EndpointPart, Plan, PriceTexts, ProviderPart
+
+
+def render(plan: Plan) -> str:
+    """The file's text. Keys stand in variables of the environment, which it names."""
+    lines = [f"# Made by `tidegate accounts import` from {plan.origin}. Look it over before you serve with it.", ""]
+    variables = sorted({part.api_key_env for part in plan.providers if part.api_key_env})
+    if variables:
+        lines += [f"# Keys are read from the environment: {', '.join(variables)}", ""]
+    for provider in plan.providers:
+        lines += [*_provider(provider), ""]
+    for endpoint in plan.endpoints:
+        lines += [*_endpoint(endpoint), ""]
+    if plan.unmapped:
+        lines += ["# Not mapped:", *(f"# - {text}" for text in plan.unmapped), ""]
+    return "\n".join(lines)
+
+
+def _text(value: str) -> str:
+    """A basic string of TOML; JSON writes it alike."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _provider(part: ProviderPart) -> Iterator[str]:
+    yield f"[providers.{_text(part.name)}]"
+    for name in ("base_url", "dialect", "auth", "api_key_env", "api_version", "region"):
+        if value := getattr(part, name):
+            yield f"{name} = {_text(value)}"
+    yield 'models = "listed"'
+
+
+def _endpoint(part: EndpointPart) -> Iterator[str]:
+    yield "[[endpoints]]"
+    yield f"provider = {_text(part.provider)}"
+    yield f"model = {_text(part.model)}"
+    if part.upstream_model and part.upstream_model != part.model:
+        yield f"upstream_model = {_text(part.upstream_model)}"
+    if part.price is not None:
+        yield f"price = {_price(part.price)}  # {part.price_source}"
+
+
+def _price(price: PriceTexts) -> str:
+    stated = [(name, getattr(price, name)) for name in ("input", "output", "cache_read", "cache_creation")]
+    return "{ " + ", ".join(f"{name} = {_text(value)}" for name, value in stated if value is not None) + " }"
+
+
+def render_environment(plan: Plan) -> str:
+    """The providers' keys as a shell file of variables: secrets, to be kept by the caller as such."""
+    lines = []
+    for part in plan.providers:
+        if part.api_key_env and part.keys:
+            quoted = str(part.keys[0]).replace("'", "'\\''")
+            lines.append(f"export {part.api_key_env}='{quoted}'\n")
+    return "".join(lines)
