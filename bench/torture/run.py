@@ -1,0 +1,146 @@
+"""Rounds: play, calm down, check; and a file of what was run, so that a chunk goes on where the last one ended."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from torture.check import calm_down, check_round
+from torture.hostile import HostileProvider
+from torture.place import SETTINGS, Place, Setting
+from torture.play import play, provision
+from torture.program import make_program
+from torture.weather import make_weather
+
+ROUND = 10  # programs at one time
+RESTART_EVERY = 4  # rounds
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "torture.json"
+MISTAKES = ("skip_settle", "settle_twice", "drop_release", "forget_fallback", "book_twice")
+MISTAKE_SEED = 900_000
+
+
+class Ran(msgspec.Struct, kw_only=True):
+    """What was run on one setting so far."""
+
+    next_seed: int = 0
+    programs: int = 0
+    rounds: int = 0
+    calls: int = 0
+    answered: int = 0
+    refused: int = 0
+    broken: int = 0
+    blows: dict[str, int] = {}
+    restarts: int = 0
+    violations: list[str] = []
+    seconds: float = 0.0
+
+
+def load() -> dict[str, Ran]:
+    """By setting; settings that never ran are empty."""
+    known = msgspec.json.decode(RESULTS.read_bytes(), type=dict[str, Ran]) if RESULTS.exists() else {}
+    return {name: known.get(name, Ran()) for name in SETTINGS}
+
+
+def save(ran: dict[str, Ran]) -> None:
+    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(ran), indent=1) + b"\n")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 where nothing was violated."""
+    names = list(SETTINGS) if options.setting == "all" else [options.setting]
+    deadline = time.monotonic() + options.chunk_s
+    found = 0
+    everything = load()
+    for name in names:
+        if options.seed is not None:
+            ran = Ran(next_seed=options.seed)
+            found += run_setting(SETTINGS[name], ran, options.programs, deadline, options.keep)
+            print(json.dumps(msgspec.to_builtins(ran), indent=1))
+            continue
+        found += run_setting(
+            SETTINGS[name], everything[name], options.programs, deadline, options.keep, lambda: save(everything)
+        )
+    return 1 if found else 0
+
+
+def run_setting(
+    setting: Setting, ran: Ran, programs: int, deadline: float, keep: bool, after: Callable[[], None] = lambda: None
+) -> int:
+    """Violations found."""
+    found = 0
+    if ran.programs >= programs:
+        return 0
+    with HostileProvider() as provider, Place(setting, provider.port, clock_s=120 if ran.rounds % 2 else 0) as place:
+        while ran.programs < programs and time.monotonic() < deadline:
+            began = time.monotonic()
+            violations = list(run_round(place, provider, ran, min(ROUND, programs - ran.programs)))
+            ran.seconds += time.monotonic() - began
+            ran.violations += violations
+            found += len(violations)
+            after()
+            print(f"{setting.name}: {ran.programs} programs, {ran.calls} calls, {len(ran.violations)} violations",
+                  file=sys.stderr)  # fmt: skip
+            for text in violations:
+                print(f"  VIOLATION {text}", file=sys.stderr)
+            if violations and keep:
+                print(place.log_end(), file=sys.stderr)
+            if ran.rounds % RESTART_EVERY == 0 and ran.programs < programs:
+                place.stop(signal.SIGKILL if ran.restarts % 2 else signal.SIGTERM)
+                place.start()
+                ran.restarts += 1
+    return found
+
+
+def run_round(place: Place, provider: HostileProvider, ran: Ran, count: int) -> Iterator[str]:
+    """One round; what was violated."""
+    first = ran.next_seed
+    programs = [make_program(seed) for seed in range(first, first + count)]
+    blows = make_weather(first, place)
+    stories = [provision(place, program) for program in programs]
+    time.sleep(2.2)  # workers see new accounts within two seconds
+    asyncio.run(play(place, stories, blows))
+    tenants = [program.tenant_id for program in programs]
+    where = f"{place.setting.name} round of seed {first}"
+    for text in (*calm_down(place, tenants), *check_round(place, stories, blows, provider)):
+        yield f"{where}: {text}"
+    replies = [reply for story in stories for reply in story.replies]
+    ran.calls += len(replies)
+    ran.answered += sum(reply.status == 200 for reply in replies)
+    ran.refused += sum(reply.status in (402, 429) for reply in replies)
+    ran.broken += sum(reply.status == 0 and not reply.has_left for reply in replies)
+    ran.blows = dict(Counter(ran.blows) + Counter(blow.fault for blow in blows))
+    ran.programs += count
+    ran.next_seed += count
+    ran.rounds += 1
+
+
+def run_mistakes(only: str | None) -> int:
+    """Each mistake on purpose, in one quiet round; 0 where all were found."""
+    missed = []
+    for mistake in [only] if only else MISTAKES:
+        with HostileProvider() as provider, Place(SETTINGS["sqlite-1"], provider.port, mistake=mistake) as place:
+            ran = Ran(next_seed=MISTAKE_SEED)
+            violations = list(run_round(place, provider, ran, 4))
+        print(f"{mistake}: {'found: ' + violations[0] if violations else 'NOT FOUND'}")
+        if not violations:
+            missed.append(mistake)
+    return 1 if missed else 0
+
+
+def table() -> str:
+    """Markdown, of what was run so far."""
+    lines = ["| setting | programs | calls | answered | refused | broken | blows | restarts | violations |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    for name, ran in load().items():
+        lines.append(
+            f"| {name} | {ran.programs} | {ran.calls} | {ran.answered} | {ran.refused} | {ran.broken} | "
+            f"{sum(ran.blows.values())} | {ran.restarts} | {len(ran.violations)} |"
+        )
+    return "\n".join(lines)
