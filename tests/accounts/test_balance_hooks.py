@@ -31,9 +31,9 @@ DOLLAR = 10**9
 URL = "http://127.0.0.1:1/low"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "postgres":
+    if getattr(request, "param", "sqlite") == "postgres":
         url = request.getfixturevalue("postgres").copy()
     else:
         url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
@@ -72,6 +72,7 @@ class Worker:
         self.store.exchange(self.lessee, [told])
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_a_crossing_is_told_once_and_the_next_one_again(database: Database) -> None:
     """10 dollars, threshold 4: told at 3.50, not again at 3; credited to 8, told again at 1."""
     credit(database, 10, "a")
@@ -118,6 +119,7 @@ def test_each_threshold_and_tenant_is_told_for_itself(database: Database) -> Non
     assert not hooks.list_deliveries(database, low.hook_id) and hooks.list_deliveries(database, high.hook_id)
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_hosts_that_look_at_one_moment_tell_it_once(database: Database) -> None:
     """Eight lookers, one crossing; and of eight senders one claims it."""
     credit(database, 1, "a")
@@ -181,6 +183,7 @@ def test_a_delivery_is_signed_as_standard_webhooks_has_it(database: Database) ->
     assert (kept.delivered_us is not None, kept.next_us, kept.attempts) == (True, None, 1)
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_a_receiver_that_fails_is_tried_again_later_under_the_same_id(database: Database) -> None:
     """500, then a redirect that is not followed, then taken: three attempts, one id, waits of 10 and 60 seconds."""
     credit(database, 1, "a")

@@ -20,9 +20,9 @@ OWN = Price(
 )
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "postgres":
+    if getattr(request, "param", "sqlite") == "postgres":
         url = request.getfixturevalue("postgres").copy()
     else:
         url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
@@ -40,6 +40,7 @@ def margin(ppm: int, **fields: object) -> Term:
     return Term(term_id="", margin_ppm=ppm, **fields)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_a_tenant_of_a_group_pays_its_margin_from_now_on(database: Database) -> None:
     """What was called before is charged as it was."""
     terms.add_term(database, "vip", margin(100_000), NOW_US)
@@ -50,6 +51,7 @@ def test_a_tenant_of_a_group_pays_its_margin_from_now_on(database: Database) -> 
     assert held.charge("other", "openai/gpt-4o", NOW_US + 10) is AT_COST
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_rates_of_ones_own_come_back_whole(database: Database) -> None:
     """Tiers, kinds and zeros included: a zero is free, not absent."""
     terms.add_term(database, "vip", Term(term_id="", models="openai/gpt-4o", price=OWN), NOW_US)
@@ -117,6 +119,7 @@ def test_nobody_joins_a_group_that_is_not_there_or_in_the_past(database: Databas
     ]
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_the_operators_own_rate_is_kept_and_taken_back(database: Database) -> None:
     """8 yuan to the dollar from the 20th on, then the European Central Bank's again."""
 

