@@ -12,6 +12,7 @@ from tidegate.accounts.schema.quotas import windows, workers
 from tidegate.core.ids import gateway_tag, generation_id
 from tidegate.core.row import Intent, Outcome, Row
 from tidegate.ledger.journal import JournalWriter
+from tidegate.ledger.lives import note_life
 from tidegate.ledger.seal import seal
 from tidegate.ledger.store import Ledger
 
@@ -42,7 +43,10 @@ class Host:
         self._number = 0
 
     def open(self, start_us: int = NOON_US, worker: int = 0) -> JournalWriter:
-        return JournalWriter(self.ledger.journal_path, self.gateway_id, worker, now_us=start_us)
+        """A worker's life begins."""
+        writer = JournalWriter(self.ledger.journal_path, self.gateway_id, worker, now_us=start_us)
+        note_life(self.ledger.journal_path, writer.segment_id)
+        return writer
 
     def write(self, writer: JournalWriter, calls: Iterable[Call]) -> None:
         for call in calls:

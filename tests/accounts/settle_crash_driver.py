@@ -91,7 +91,7 @@ def in_child(work: object, *args: object) -> int:
 def run(home: Path, step: int, *, told: bool = False) -> None:
     database = Database(url_of(home))
     die_at(step, database.engine)
-    settle(database, Ledger.open(home / "ledger"), gateway_id="gw")
+    settle(database, Ledger.open(home / "ledger"))
     if told:
         print(json.dumps(state(database)))
 

@@ -53,7 +53,7 @@ def host(tmp_path: Path) -> Host:
 
 def run(database: Database, host: Host) -> int:
     """How many segments one run settled."""
-    return len(settle(database, host.ledger, gateway_id=host.gateway_id).segments)
+    return len(settle(database, host.ledger).segments)
 
 
 def test_a_segment_is_one_transaction_a_tenant_and_day(database: Database, host: Host) -> None:
@@ -281,7 +281,7 @@ def test_what_a_dead_worker_held_becomes_what_its_rows_say(database: Database, h
     run(database, host)
     assert held(database, window) == 1000, "its rows are not sealed"
     seal(host.ledger)
-    report = settle(database, host.ledger, gateway_id="gw")
+    report = settle(database, host.ledger)
 
     assert held(database, window) == 25
     [life] = report.lives
@@ -312,7 +312,7 @@ def test_lives_of_one_worker_are_told_apart_by_their_segments(database: Database
     host.write(second, [Call(charged=500)])
     seal(host.ledger)
 
-    report = settle(database, host.ledger, gateway_id="gw")
+    report = settle(database, host.ledger)
 
     assert [(life.spent_nano_usd, life.rows) for life in report.lives] == [(23, 2)]
     assert held(database, window) == 1000 + 23
@@ -323,8 +323,7 @@ def test_lives_of_one_worker_are_told_apart_by_their_segments(database: Database
 
 
 def test_a_worker_that_died_before_its_first_call_gives_everything_back(database: Database, host: Host) -> None:
-    """It left no row and no file: that its gateway writes into this ledger is on record since the start."""
-    run(database, host)
+    """It left no row and no segment: that it was of this ledger is on record since it began."""
     quota = prepaid(database, 10_000)
     window = WindowKey(quota.quota_id, "acme", 0)
     writer = host.open()
@@ -339,25 +338,40 @@ def test_a_worker_that_died_before_its_first_call_gives_everything_back(database
     assert held(database, window) == 0
 
 
+def test_a_worker_that_was_started_again_is_not_taken_for_the_one_before(database: Database, host: Host) -> None:
+    """The new one leases nothing yet; what the dead one held comes back all the same."""
+    quota = prepaid(database, 10_000)
+    window = WindowKey(quota.quota_id, "acme", 0)
+    writer = host.open()
+    leased(SqlStore(database), writer.segment_id, window, 0)
+    host.write(writer, [Call(charged=7)])
+    die(writer)
+    host.write(host.open(NOON_US + 1), [Call(charged=5)])
+    seal(host.ledger)
+
+    run(database, host)
+
+    assert held(database, window) == 7
+
+
 def test_nobody_takes_another_hosts_workers_for_dead(database: Database, tmp_path: Path) -> None:
-    """Two hosts that forgot to name their gateways: what cannot be told apart stays reserved, and that is said."""
+    """Two hosts that forgot to name their gateways: each knows its own workers, from its own journal."""
     here, there = Host(tmp_path / "here"), Host(tmp_path / "there")
-    run(database, here)
-    warning = settle(database, there.ledger, gateway_id="gw").warning
-    assert "names gateways of several ledgers" in warning
     quota = prepaid(database, 10_000)
     window = WindowKey(quota.quota_id, "acme", 0)
     writer = there.open()
     leased(SqlStore(database), writer.segment_id, window, 0)
     there.write(writer, [Call(charged=5)])
+    run(database, here)
+    assert held(database, window) == 1000
 
-    report = settle(database, here.ledger, gateway_id="gw")
-
-    assert report.warning and held(database, window) == 1000
     writer.close()
     seal(there.ledger)
+    run(database, here)
+    settle(database, there.ledger, is_copy=True)
+    assert held(database, window) == 1000, "nor does a copy of a ledger, whose journal may be another's"
     run(database, there)
-    assert held(database, window) == 5, "its own host knows it by its first segment"
+    assert held(database, window) == 5
 
 
 def test_budgets_of_keys_and_days_get_back_what_was_not_spent(database: Database, host: Host) -> None:
@@ -403,7 +417,7 @@ def test_a_crash_at_any_step_is_repaired_by_the_next_run(tmp_path: Path) -> None
     done = subprocess.run([sys.executable, str(driver), str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     states = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(states) == 5, "the gateway's name, the segment, the mark of how far, the worker; and the clean run"
+    assert len(states) == 4, "the segment, the mark of how far, the worker; and the clean run"
     assert all(one == states[-1] for one in states)
     clean = states[-1]
     assert clean["quota_windows"][0][4] == "23" and len(clean["settled workers"]) == 1

@@ -62,7 +62,7 @@ def database(home: Path) -> Iterator[Database]:
             Call(charged=7, ts=NOON_US + 9 * DAY_US),  # April
         ]
     )
-    settle(opened, host.ledger, gateway_id="gw")
+    settle(opened, host.ledger)
     yield opened
     opened.close()
 

@@ -56,7 +56,7 @@ def host(tmp_path: Path, database: Database) -> Host:
     host.write(following, [Call(charged=3, ts=NOON_US + DAY_US)])
     die(following)
     seal(host.ledger)
-    settle(database, host.ledger, gateway_id="gw")
+    settle(database, host.ledger)
     return host
 
 
@@ -236,7 +236,7 @@ def test_other_hosts_entries_are_checked_and_their_rows_are_not(database: Databa
     """Each host proves its own rows; the books are proved whole by each."""
     other = Host(tmp_path / "other", "gw2")
     other.seal([Call(charged=6)])
-    settle(database, other.ledger, gateway_id="gw2")
+    settle(database, other.ledger)
     here, there = run(database, host), run(database, other)
     assert (here.differences, here.others, here.transactions) == ([], 1, 5)
     assert (there.differences, there.others, there.rows) == ([], 3, 1)

@@ -36,7 +36,8 @@ def settle(ledger_path: Path | None) -> None:
     config = load_config()
     ledger = open_ledger(ledger_path)
     with accounts_of(config) as accounts, progress_bar("settling") as progress:
-        report = run_settle(accounts.database, ledger, gateway_id=config.gateway.gateway_id, progress=progress)
+        is_copy = ledger.path.resolve() != config.ledger_path
+        report = run_settle(accounts.database, ledger, is_copy=is_copy, progress=progress)
     _echo(report)
 
 
@@ -52,8 +53,6 @@ def _echo(report: "Report") -> None:
             f"worker {life.worker_id} has ended: of {format_usd(life.held_nano_usd)} USD it held its rows say "
             f"{format_usd(life.spent_nano_usd)}"
         )
-    if report.warning:
-        click.echo(f"warning: {report.warning}", err=True)
     if not report.segments and not report.lives:
         click.echo("nothing to settle: every sealed call is booked")
 

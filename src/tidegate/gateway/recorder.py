@@ -13,6 +13,7 @@ from tidegate.config import Ledger
 from tidegate.core.errors import LedgerError, Unavailable
 from tidegate.core.row import Intent, Record
 from tidegate.ledger.journal import JournalWriter
+from tidegate.ledger.lives import note_life
 from tidegate.ledger.rotation import requested_ns
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class Recorder:
         self._fsync = settings.durability == "power"
         self._segment_bytes_max, self._segment_age_us = settings.segment_bytes_max, int(settings.segment_age_s * 1e6)
         self._writer = writer
+        note_life(writer.directory, writer.segment_id)
         self._asked = requested_ns(writer.directory)
         self._waiting: list[tuple[Callable[[], None], Callable[[Unavailable], None]]] = []
         self._scheduled = False

@@ -1,10 +1,10 @@
 """The supervisor: gateway workers, console, local model, labeller and sealing, as one thing that starts and stops.
 
 Start: check the port, recover what an earlier run left, start everything, wait until all is ready.
-While it runs: a process that ends is started again; closed journal segments are sealed every `seal_interval_s`, and
-what was sealed is booked, each by a child of its own. Stop: workers drain, then everything else ends, then one last
-seal and settlement. A second signal kills at once. Nothing outlives the supervisor, not even when it is killed
-(`lifeline`).
+While it runs: a process that ends is started again; closed journal segments are sealed every `seal_interval_s`, or
+when a worker has died, and what was sealed is booked, each by a child of its own. Stop: workers drain, then everything
+else ends, then one last seal and settlement. A second signal kills at once. Nothing outlives the supervisor, not even
+when it is killed (`lifeline`).
 """
 
 import asyncio
@@ -33,6 +33,7 @@ from tidegate.runtime.process import Announce, Process, Program
 
 SEAL_S = 600.0  # one run of sealing, while serving
 LAST_SEAL_S = 120.0  # the one at the end, for which Ctrl-C waits
+DEATH_POLL_S = 2.0  # how often it is looked whether a worker has died
 CONSOLE_DRAIN_S = 5.0
 LABELLER = "labels"
 DRAIN_GRACE_S = 2.0  # beyond drain_s, so that a worker that drains to the last moment is not killed at it
@@ -208,12 +209,22 @@ class Supervisor:
             forget_running(self._config)
 
     async def _seal_now_and_then(self) -> None:
+        """Every `seal_interval_s`; and soon after a worker has died, so that what it held of money comes back."""
+        waited_s, pids = 0.0, self._worker_pids()
         while True:
-            await asyncio.sleep(self._config.ledger.seal_interval_s)
+            step_s = min(DEATH_POLL_S, self._config.ledger.seal_interval_s)
+            await asyncio.sleep(step_s)
+            waited_s, before, pids = waited_s + step_s, pids, self._worker_pids()
+            if waited_s < self._config.ledger.seal_interval_s and pids == before:
+                continue
+            waited_s = 0.0
             if self._has_closed_segments():
                 await self._seal(SEAL_S)
             elif self._settling.trouble:
                 await self._settle(SEAL_S)
+
+    def _worker_pids(self) -> list[int | None]:
+        return [process.pid for process in self._workers]
 
     def _has_closed_segments(self) -> bool:
         """Whether sealing would find anything: a closed segment, or one that a killed worker left open."""

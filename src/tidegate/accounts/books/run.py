@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from tidegate.accounts.books.lives import ended_lives, own_gateway
+from tidegate.accounts.books.lives import ended_lives
 from tidegate.accounts.books.reclaim import Reclaimed, reclaim
 from tidegate.accounts.books.settle import Settled, settle_segments
 from tidegate.accounts.database import Database
@@ -16,30 +16,31 @@ LOCK_NAME: Final = "settle.lock"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run did. `warning`: what somebody should mend; empty where all is well."""
+    """What one run did."""
 
     segments: tuple[Settled, ...]
     lives: tuple[Reclaimed, ...]
-    warning: str = ""
 
 
 def settle(
     database: Database,
     ledger: Ledger,
     *,
-    gateway_id: str,
+    is_copy: bool = False,
     wait_s: float = 60.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Book what is sealed and not settled, and reclaim what ended workers hold. Again: nothing.
 
-    gateway_id: of the gateway that writes into this ledger. progress: called with segments done and segments to do.
+    is_copy: the ledger is not where workers write: then nobody can be told to have ended by its journal.
+    progress: called with segments done and segments to do.
     Raises LedgerError, after all that can be done, for segments that cannot be settled.
     """
-    warning = own_gateway(database, gateway_id, ledger.ledger_id)
+    lives: list[Reclaimed] = []
     with exclusive(ledger.path / LOCK_NAME, wait_s=wait_s):
         try:
             segments = settle_segments(database, ledger, progress=progress)
         finally:
-            lives = reclaim(database, ledger, ended_lives(database, ledger))
-    return Report(segments=tuple(segments), lives=tuple(lives), warning=warning)
+            if not is_copy:
+                lives = reclaim(database, ledger, ended_lives(database, ledger))
+    return Report(segments=tuple(segments), lives=tuple(lives))

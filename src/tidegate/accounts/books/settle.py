@@ -12,6 +12,7 @@ other (`run.py`); were they to meet all the same, the mark's key lets one of the
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -26,6 +27,7 @@ from tidegate.accounts.database import Database
 from tidegate.accounts.schema.books import ledgers, settled_segments, usage_days, wallets
 from tidegate.accounts.schema.quotas import workers
 from tidegate.core.errors import AccountsError, LedgerError
+from tidegate.ledger.lives import read_lives
 from tidegate.ledger.manifest import Entry
 from tidegate.ledger.parquet import open_engine
 from tidegate.ledger.store import Ledger
@@ -121,7 +123,7 @@ def _settle_one(database: Database, ledger: Ledger, engine: "duckdb.DuckDBPyConn
         add_up(connection, usage_days, _usage_rows([part for part in sums if (part.tenant_id, part.day) in new]))
         since = _prepaid_since(connection, sorted({day.tenant_id for day in days if day.charged}))
         if since:
-            note_life(connection, entry.unit, now_us)
+            _note_spender(connection, ledger.journal_path, entry.unit, now_us)
         late = {day.tenant_id: since[day.tenant_id] for day in days if day.ts_min < since.get(day.tenant_id, 0)}
         add_before(connection, charged_before(engine, ledger.path, entry, late))
     return [
@@ -185,21 +187,17 @@ def _prepaid_since(connection: sa.Connection, tenants: Sequence[str]) -> dict[st
     return found
 
 
-def note_life(connection: sa.Connection, segment_id: str, now_us: int) -> None:
-    """Note the life of a worker that leased nothing, and spent of wallets all the same.
+def _note_spender(connection: sa.Connection, journal: Path, segment_id: str, now_us: int) -> None:
+    """Note the life of a worker that spent of wallets and leased nothing: it did not know yet that they are prepaid.
 
-    It did not know yet that they are prepaid. It counts as one that has left, from this segment on: when it is over,
-    the wallets' quotas hold what its rows say (`reclaim.py`).
+    It counts as one that has left: when it is over, the wallets' quotas hold what its rows say (`reclaim.py`).
     """
     writer = segment_id.rpartition("-")[0]
     query = sa.select(workers.c.worker_id).where(workers.c.worker_id.startswith(f"{writer}-", autoescape=True))
-    if any(
-        worker_id.rpartition("-")[0] == writer and worker_id <= segment_id
-        for worker_id in connection.execute(query).scalars()
-    ):
-        return
-    life = {"worker_id": segment_id, "gateway_id": writer.rpartition("-")[0], "entered_us": now_us}
-    insert_missing(connection, workers, [life | {"seen_us": now_us, "left_us": now_us}])
+    lives = {*read_lives(journal), *connection.execute(query).scalars()}
+    own = (life for life in lives if life.rpartition("-")[0] == writer and life <= segment_id)
+    life = {"worker_id": max(own, default=segment_id), "gateway_id": writer.rpartition("-")[0]}
+    insert_missing(connection, workers, [life | {"entered_us": now_us, "seen_us": now_us, "left_us": now_us}])
 
 
 def _settled_through(connection: sa.Connection, ledger_id: str) -> int:

@@ -96,11 +96,3 @@ ledgers = sa.Table(  # every ledger that settles here
     sa.Column("ledger_id", sa.String(64), primary_key=True),
     sa.Column("settled_through", sa.BigInteger, nullable=False),  # manifest entries up to this one are all settled
 )
-
-gateways = sa.Table(  # whose ledger a gateway's rows are in
-    "gateways",
-    metadata,
-    sa.Column("gateway_id", sa.String(64), primary_key=True),
-    sa.Column("ledger_id", sa.String(64), nullable=False),
-    sa.Column("is_shared", sa.Boolean, nullable=False),  # two ledgers have used the name
-)

@@ -16,7 +16,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in (
-        "gateways",
         "ledgers",
         "settled_segments",
         "usage_days",
@@ -104,10 +103,4 @@ def _sums() -> None:
         "ledgers",
         sa.Column("ledger_id", sa.String(64), primary_key=True),
         sa.Column("settled_through", sa.BigInteger, nullable=False),
-    )
-    op.create_table(
-        "gateways",
-        sa.Column("gateway_id", sa.String(64), primary_key=True),
-        sa.Column("ledger_id", sa.String(64), nullable=False),
-        sa.Column("is_shared", sa.Boolean, nullable=False),
     )
