@@ -17,7 +17,9 @@ import msgspec
 import pytest
 
 from rig.provider import FakeProvider
+from tidegate.accounts.money.fx import fx_table
 from tidegate.core import errors
+from tidegate.core.fx import parse_amount
 from tidegate.core.money import format_usd
 from tidegate.gateway import metrics
 from tidegate.study.figures import FIGURES
@@ -27,6 +29,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WRITTEN = [page for page in PAGES if page.parent.name != "reference"]
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 CLIENTS = ROOT / "docs" / "how-to" / "clients.md"
+RESELLERS = ROOT / "docs" / "how-to" / "resell.md"
 IMAGES = ROOT / "docs" / "images"
 STEP = re.compile(r"(?:(<!-- background -->)\n+)?^```sh\n(.*?)^```$|(<!-- stop -->)", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -278,8 +281,20 @@ def test_the_page_of_clients_does_what_it_says(tmp_path: Path) -> None:
     assert '"cost_details"' in printed and "x-tidegate-dropped-parameters: top_k" in printed
 
 
+def test_the_page_of_resellers_does_what_it_says(tmp_path: Path) -> None:
+    """A tenant, a voucher, a key, a call, a statement: 12 tokens in and 5 out at $0.1 and $0.4 a million, plus 20 %."""
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    paid = fx_table().rate("CNY", today).nano_usd(parse_amount("70", "CNY"))
+    printed = follow(RESELLERS, tmp_path)
+    assert f"acme was credited {format_usd(paid)} USD" in printed
+    assert "没有可用的线路提供模型" in printed  # a refusal in the tenant's language
+    assert re.search(rf"^used +0\.00000384\nclosing +{format_usd(paid - 3840)}$", printed, re.MULTILINE)
+    assert "\nok: " in printed  # tidegate accounts verify
+    assert "CNY 70.00" in (tmp_path / "acme.html").read_text("utf-8")
+
+
 def test_no_other_page_has_blocks_that_are_never_run() -> None:
     """`sh` means that this file runs it; elsewhere a block is `console` or `text`."""
-    runnable = {READMES[0], READMES[1], CLIENTS, ROOT / "docs" / "tutorial" / "first-call-first-figure.md"}
+    runnable = {READMES[0], READMES[1], CLIENTS, RESELLERS, ROOT / "docs" / "tutorial" / "first-call-first-figure.md"}
     for page in set(WRITTEN) - runnable:
         assert "```sh\n" not in page.read_text("utf-8"), f"{page.relative_to(ROOT)} has a block that no test runs"
