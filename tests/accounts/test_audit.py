@@ -368,3 +368,65 @@ def test_clouds_names_of_a_model_are_held_against_its_maker_and_say_so(tmp_path:
     finding = only(audited(tmp_path, [record]))
     assert (finding.causes, finding.certainty) == (("cached_full_rate",), "possible")
     assert "bedrock's price is not known" in finding.why
+
+
+def test_exports_of_one_log_in_two_containers_overlap(tmp_path: Path) -> None:
+    """The same calls as CSV and as JSON lines, where amounts are spelled otherwise."""
+    records = [spend_log(n, "gpt-4o", "openai", 0.03, input=10_000, output=500) for n in range(3)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    flat = [{**record, "metadata": json.dumps(record["metadata"]), "spend": "0.030"} for record in records]
+    found = audit([tmp_path / "a.jsonl", as_csv(tmp_path, flat)])
+    assert (found.sums.calls, found.sums.right, found.findings) == (3, 3, ())
+
+
+def test_calls_without_an_id_that_are_alike_are_all_counted(tmp_path: Path) -> None:
+    """Two calls of one second; the second file holds them again, and one more."""
+    log = new_api_log(1, "gpt-5", 8_750, None, input=10_000, output=500)
+    for name, times in (("a.jsonl", 2), ("b.jsonl", 3)):
+        (tmp_path / name).write_text((json.dumps(log) + "\n") * times)
+    assert audit([tmp_path / "a.jsonl", tmp_path / "b.jsonl"]).sums.calls == 3
+
+
+def test_an_old_call_at_a_price_of_no_known_beginning_is_less_sure(tmp_path: Path) -> None:
+    """Another price may have held then, that the catalog does not know."""
+    record = spend_log(1, "gpt-4o", "openai", 0.03, input=10_000, output=500, read=8_000)
+    record["startTime"] = "2024-11-05T10:00:00.5Z"
+    finding = only(audited(tmp_path, [record]))
+    assert finding.certainty == "possible"
+    assert "since when this price holds is not known" in finding.why
+
+
+def test_a_deployments_own_name_is_priced_by_the_price_maps_key(tmp_path: Path) -> None:
+    record = spend_log(1, "azure/our-eu-gpt", "azure", 0.03, input=10_000, output=500, read=8_000)
+    record["metadata"]["model_map_information"] = {"model_map_key": "azure/gpt-4o", "model_map_value": {}}
+    assert only(audited(tmp_path, [record])).causes == ("cached_full_rate",)
+
+
+def test_litellms_sums_of_a_day_know_their_cached_tokens(tmp_path: Path) -> None:
+    """LiteLLM_DailyUserSpend: many operators keep no other log."""
+    day = {
+        "date": DAY, "api_key": "k", "model": "gpt-4o", "custom_llm_provider": "openai", "prompt_tokens": 100_000,
+        "completion_tokens": 5_000, "cache_read_input_tokens": 80_000, "cache_creation_input_tokens": 0,
+        "api_requests": 10,
+    }  # fmt: skip
+    finding = only(audited(tmp_path, [{**day, "spend": 0.2}, {**day, "api_key": "j", "spend": 0.3}]))
+    assert (finding.causes, finding.over_nano_usd) == (("cached_full_rate",), 100_000_000)
+
+
+def test_a_flex_call_costs_half(tmp_path: Path) -> None:
+    records = []
+    for number, charged in enumerate((0.015, 0.03)):
+        record = spend_log(number, "gpt-4o", "openai", charged, input=10_000, output=500)
+        record["metadata"]["usage_object"]["service_tier"] = "flex"
+        records.append(record)
+    finding = only(audited(tmp_path, records))
+    assert (finding.causes, finding.should_nano_usd) == (("half_price_missed",), 15_000_000)
+
+
+def test_a_torn_last_line_is_said_and_the_rest_is_audited(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    whole = json.dumps(spend_log(1, "gpt-4o", "openai", 0.03, input=10_000, output=500))
+    file.write_text(f"{whole}\n{whole[:200]}")
+    found = audit([file])
+    assert found.sums.right == 1
+    assert any("the last line is torn" in note for note in found.notes)

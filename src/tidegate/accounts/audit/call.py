@@ -16,7 +16,8 @@ class LoggedCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One call of a log.
 
     place: file and line. call_id: the log's own id; empty where it has none. day: ISO date (UTC).
-    model: as logged, lower case, without the provider. provider: ours, where the log names one that we know.
+    model: as logged, lower case, without the provider; other_models: its other names, for where nobody prices that
+    one. provider: ours, where the log names one that we know.
     usage: None where the log holds no counts; `other_usage`: the same counts by the other way to read them (input
     that leaves out what was cached). has_cache_counts, has_reasoning_counts: the log says how many, be it zero.
     charged_nano_usd: without `extra_nano_usd`, which the log names apart (tools, searches).
@@ -25,7 +26,8 @@ class LoggedCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fixed_nano_usd: a price for the call, whatever its tokens, that the log says it charged. calls: how many a record
     sums up; above one it is a sum of a day.
     is_counted_locally: the gateway counted tokens itself, since the provider sent no counts. is_own_cache: the answer
-    came from the gateway's own cache. is_price_missing: the log says that the gateway knew no price.
+    came from the gateway's own cache. is_half_price: a flex or batch call, at half of the list price.
+    is_price_missing: the log says that the gateway knew no price.
     """
 
     place: str
@@ -35,6 +37,7 @@ class LoggedCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     charged_nano_usd: int
     quantum_nano_usd: int = NANO_USD
     call_id: str = ""
+    other_models: tuple[str, ...] = ()
     provider: str = ""
     provider_said: str = ""
     variant: str = ""
@@ -56,6 +59,7 @@ class LoggedCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_own_cache: bool = False
     is_own_key: bool = False
     is_counted_locally: bool = False
+    is_half_price: bool = False
     duration_us: int | None = None
     is_price_missing: bool = False
 

@@ -82,6 +82,9 @@ CAUSES: Final[dict[str, Cause]] = {
     "long_rate_early": Cause(
         "long-context price too early", "The dearer price of long inputs was charged for an input below its bound."
     ),
+    "half_price_missed": Cause(
+        "flex or batch at the full price", "Such calls cost half of the list price; the full one was charged."
+    ),
     "price_out_of_date": Cause("price out of date", "Charged at a price that held on another day than the call's."),
     "other_provider": Cause(
         "price of another provider",

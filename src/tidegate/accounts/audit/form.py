@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tidegate.accounts.audit.sql_dump import looks_like_dump, read_dump
+from tidegate.accounts.audit.stream import csv_records, is_json_lines, json_lines
 from tidegate.core.errors import LedgerError
 from tidegate.ledger.imports.records import plain_name, read_records
 from tidegate.ledger.imports.tally import Tally
 
 SQLITE_MAGIC: Final = b"SQLite format 3\0"
 HEAD_BYTES: Final = 64 * 1024
-TABLES: Final = {"logs": "one-api", "litellm_spendlogs": "litellm"}
+_PACKED: Final = (b"\x1f\x8b", b"PK", b"\xff\xfe", b"\xfe\xff")  # gzip, ZIP and UTF-16: refused with their mend
+TABLES: Final = {"logs": "one-api", "litellm_spendlogs": "litellm", "litellm_dailyuserspend": "litellm-days"}
 """Tables of databases and dumps that hold calls, in lower case, and whose they are."""
 MEMBERS: Final = ("data", "items", "records", "logs", "response", "list")
 
@@ -35,6 +37,12 @@ class Form(NamedTuple):
 
 FORMS: Final = (
     Form("litellm", "LiteLLM spend logs", (("spend", "response_cost"), ("start_time",), ("model",)), "litellm_log"),
+    Form(
+        "litellm-days",
+        "LiteLLM spend by day",
+        (("date",), ("spend",), ("api_requests",), ("prompt_tokens",), ("model",)),
+        "litellm_log",
+    ),
     Form("one-api", "one-api or new-api logs", (("quota",), ("model_name",), ("prompt_tokens",)), "one_api_log"),
     Form("openrouter-activity", "OpenRouter activity", (("generation_id",), ("cost_total",)), "openrouter_log"),
     Form(
@@ -79,7 +87,7 @@ class Log(NamedTuple):
             wanted = self.table
             yield from ((line, row) for line, _, row in read_dump(self.file, lambda table: table == wanted))
         else:
-            yield from read_records(self.file, tally, members=MEMBERS)
+            yield from _texts(self.file, self.container, tally)
 
 
 def open_log(file: Path, said: str = "") -> Log:
@@ -98,10 +106,27 @@ def open_log(file: Path, said: str = "") -> Log:
         if found is None:
             raise LedgerError(f"{file}: an SQL dump without rows of a table {' or '.join(TABLES)}; dump that table")
         return Log(file, form or BY_NAME[TABLES[found.lower()]], "SQL dump", found, bool(said))
-    container = "Parquet" if head.startswith(b"PAR1") else "JSON" if text.lstrip()[:1] in "{[" else "CSV"
+    container = _container(file, head, text)
     if form is None:
-        form = _form_of(file)
+        form = _form_of(file, container)
     return Log(file, form, container, was_said=bool(said))
+
+
+def _texts(file: Path, container: str, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+    if container == "CSV":
+        yield from csv_records(file, tally)
+    elif container == "JSON lines":
+        yield from json_lines(file, tally)
+    else:
+        yield from read_records(file, tally, members=MEMBERS)
+
+
+def _container(file: Path, head: bytes, text: str) -> str:
+    if head.startswith(b"PAR1"):
+        return "Parquet"
+    if text.lstrip()[:1] not in ("{", "["):
+        return "CSV" if text.strip()[:1] not in ("<", "") and head[:2] not in _PACKED else "no CSV"
+    return "JSON lines" if is_json_lines(file) else "JSON"
 
 
 def _head(file: Path) -> bytes:
@@ -112,8 +137,8 @@ def _head(file: Path) -> bytes:
         raise LedgerError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _form_of(file: Path) -> Form:
-    first = next(read_records(file, Tally(), members=MEMBERS), None)
+def _form_of(file: Path, container: str) -> Form:
+    first = next(_texts(file, container, Tally()), None)
     if first is None:
         raise LedgerError(f"{file}: no record in it that can be read")
     names = {plain_name(name) for name in first[1]}

@@ -71,7 +71,7 @@ def call_of(row: Row, place: str, charged_nano_usd: int, **known: Any) -> Logged
         "model": row.response_model or row.request_model or "",
         "variant": row.model_variant or "",
         "provider_said": said,
-        "operation": OPERATIONS.get(row.operation_name or "", row.operation_name or ""),
+        "operation": _operation(row.operation_name or ""),
         "account": row.key_id or "",
         "usage": usage_of(row),
         "has_cache_counts": row.usage_cache_read_input_tokens is not None,
@@ -86,6 +86,10 @@ def call_of(row: Row, place: str, charged_nano_usd: int, **known: Any) -> Logged
         "duration_us": row.duration_us,
     }
     return LoggedCall(**(values | known))
+
+
+def _operation(name: str) -> str:
+    return OPERATIONS.get(name) or OPERATIONS.get(name.removeprefix("a")) or name  # LiteLLM's asynchronous twins
 
 
 def is_cancelled(said: bool | None, status: int | None, error: str) -> bool | None:

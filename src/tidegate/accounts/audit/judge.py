@@ -80,6 +80,8 @@ def judge(call: LoggedCall, held: Held) -> Finding | Right | State:
     if not held.right:
         return _unpriced(call)
     bases = [basis_of(call, price) for price in held.right]
+    if call.is_half_price:
+        bases = [basis._replace(factor=basis.factor / 2, note="a flex or batch call: half price") for basis in bases]
     for basis in bases:
         right = right_charge(call, basis)
         if right is not None:
@@ -197,6 +199,10 @@ def explained(call: LoggedCall, held: Held, bases: Sequence[Basis]) -> Finding |
             found = arithmetic(call, own)
             if found is not None:
                 return found
+    if call.is_half_price:
+        full = bases[0]._replace(factor=bases[0].factor * 2)
+        if right_charge(call, full) is not None:
+            return _full_price(call, held, bases[0])
     for cause, price in held.others:
         for usage in usages(call):
             if meets(call, exact(usage, price.rates_for(usage.input_tokens)), call.factor):
@@ -278,6 +284,18 @@ def _dated(call: LoggedCall, held: Held, basis: Basis, cause: str, price: Price)
         certainty=weaker("likely", int(not held.is_named)),
         why=f"exactly {price.price_id}{day} gives the logged amount; {basis.price.price_id} was in force on {call.day}",
         should_nano_usd=whole(exact(usage, basis.price.rates_for(usage.input_tokens)), call.factor),
+        price_id=basis.price.price_id,
+    )
+
+
+def _full_price(call: LoggedCall, held: Held, basis: Basis) -> Finding:
+    assert call.usage is not None
+    return Finding(
+        call=call,
+        causes=("half_price_missed",),
+        certainty=weaker("likely", int(not held.is_named)),
+        why=f"the log marks a flex or batch call, and the charge is the full price of {basis.price.price_id}",
+        should_nano_usd=basis.nano_usd(call.usage),
         price_id=basis.price.price_id,
     )
 

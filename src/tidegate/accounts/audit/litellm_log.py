@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from tidegate.accounts.audit.call import LoggedCall
-from tidegate.accounts.audit.from_row import call_of, factor_of, usage_of
+from tidegate.accounts.audit.from_row import call_of, day_of, factor_of, is_cancelled, usage_of
 from tidegate.core.price import Rates
 from tidegate.core.row import Row
 from tidegate.core.usage import TokenKinds, Usage
@@ -26,6 +26,7 @@ from tidegate.ledger.imports.values import NANO_PER_USD, Unusable, as_number
 
 ANTHROPIC_CALLS: Final = frozenset({"anthropic_messages", "pass_through_endpoint"})
 """Calls whose `prompt_tokens` may leave out cached ones."""
+HALF_PRICE: Final = frozenset({"flex", "batch"})
 RATE_FIELDS: Final = {
     "input": "input_cost_per_token",
     "output": "output_cost_per_token",
@@ -64,9 +65,53 @@ def call(members: Mapping[str, Any], tally: Tally, place: str) -> LoggedCall | N
         extra_nano_usd=tools,
         factor=_factor(breakdown),
         own_rates=_rates(map_entry.inner("model_map_value")),
+        other_models=_other_models(fields, map_entry),
+        is_cancelled=_cancelled(row, metadata),
+        is_half_price=(usage.text("service_tier") or extra.text("service_tier")) in HALF_PRICE,
         is_stream=_is_stream(row, fields),
         is_price_missing=map_entry.value("model_map_key") is not None and map_entry.value("model_map_value") is None,
     )
+
+
+def day(members: Mapping[str, Any], tally: Tally, place: str) -> LoggedCall | None:
+    """One record of LiteLLM's sums by day (LiteLLM_DailyUserSpend). Raises Unusable."""
+    fields = Fields(members, tally)
+    when, model = fields.time("date"), fields.text("model")
+    if when is None or not model:
+        raise Unusable("the date or the model is missing")
+    said = fields.text("custom_llm_provider") or ""
+    entered = fields.count("prompt_tokens") or 0
+    read, written = fields.count("cache_read_input_tokens"), fields.count("cache_creation_input_tokens")
+    if (read or 0) + (written or 0) > entered:
+        entered += (read or 0) + (written or 0)
+    return LoggedCall(
+        place=place,
+        ts=when,
+        day=day_of(when),
+        model=model.lower().removeprefix(f"{said}/"),
+        provider_said=said,
+        charged_nano_usd=fields.usd("spend") or 0,
+        usage=Usage(
+            input_tokens=entered,
+            output_tokens=fields.count("completion_tokens") or 0,
+            cache_read_input_tokens=read or 0,
+            cache_creation_input_tokens=written or 0,
+        ),
+        has_cache_counts=read is not None,
+        calls=max(2, fields.count("api_requests") or 2),
+    )
+
+
+def _other_models(fields: Fields, map_entry: Fields) -> tuple[str, ...]:
+    """The price map's key and the group's name: a deployment may have a name of its own."""
+    names = (map_entry.text("model_map_key"), fields.text("model_group"))
+    return tuple(name.lower().rpartition("/")[2] for name in names if name)
+
+
+def _cancelled(row: Row, metadata: Fields) -> bool | None:
+    error = metadata.inner("error_information")
+    said = f"{row.error_type or ''} {error.text('error_message') or ''}" if row.error_type else ""
+    return is_cancelled(row.is_cancelled, row.status_code, said)
 
 
 def _as_spend_log(members: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -48,12 +48,14 @@ def call(members: Mapping[str, Any], tally: Tally, place: str, *, quota_per_usd:
     factor = factor_of(group) if group is not None else _group_of(members)
     extra = _extras(other, factor)
     charged = int(quota * NANO_PER_USD / quota_per_usd) if quota < 0 else row.cost_nano_usd or 0
+    served = row.response_model if row.response_model != row.request_model else None
     row = msgspec.structs.replace(row, response_model=row.request_model or row.response_model)  # what was billed
     return call_of(
         row,
         place,
         charged - extra,
         call_id=draft.identity,
+        other_models=(served,) if served else (),
         usage=_usage(row, other),
         operation="media" if any(other.value(name) for name in _OTHER_MEDIA) else "chat",
         has_cache_counts=other.value("cache_tokens") is not None,

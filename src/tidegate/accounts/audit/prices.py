@@ -1,5 +1,6 @@
 """Which published price a logged call is held against, and which others may have been taken for it."""
 
+import datetime as dt
 import re
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -38,6 +39,10 @@ OWN_MACHINES: Final = frozenset(
     | {"docker_model_runner", "docker-model-runner", "local", "petals", "huggingface_local"}
 )
 """Providers that are the operator's own machines: a price of zero is right there."""
+
+
+OLD_DAYS: Final = 400
+OLD: Final = "the call is old, and since when this price holds is not known"
 
 
 class Held(NamedTuple):
@@ -92,7 +97,8 @@ class PriceBook:
         name = plain_model(model)
         price = self._price_on(provider, name, day) if provider else None
         if price is not None:
-            return Held((price,), self._others(price, provider, day), is_named=True)
+            old = _is_old(price, day)
+            return Held((price,), self._others(price, provider, day), is_named=not old, guess=OLD if old else "")
         makers = self._makers(name)
         for maker in makers:
             price = self._price_on(maker, name, day)
@@ -148,6 +154,16 @@ class PriceBook:
             if elsewhere is not None and (elsewhere.rates, elsewhere.tiers) != (price.rates, price.tiers):
                 found.append(("other_provider", elsewhere))
         return tuple(found)
+
+
+def _is_old(price: Price, day: str) -> bool:
+    """Whether a price of no known beginning was looked up so long after the call that another may have held then."""
+    if price.valid_from or not price.checked:
+        return False
+    try:
+        return (dt.date.fromisoformat(price.checked) - dt.date.fromisoformat(day)).days > OLD_DAYS
+    except ValueError:
+        return False
 
 
 @lru_cache(maxsize=8192)

@@ -14,7 +14,7 @@ from tidegate.accounts.audit.finding import INFORMING, Finding
 from tidegate.accounts.audit.form import Log, open_log
 from tidegate.accounts.audit.from_row import call_of
 from tidegate.accounts.audit.judge import Right, State, judge
-from tidegate.accounts.audit.prices import PriceBook
+from tidegate.accounts.audit.prices import Held, PriceBook
 from tidegate.accounts.audit.repeats import Repeats
 from tidegate.accounts.audit.result import Audit, ByDay, ByModel, Summed
 from tidegate.accounts.audit.settle import Waiting, model_key, settle_open, settle_zero
@@ -110,8 +110,7 @@ class _Run:
         if isinstance(repeat, Finding):
             self._found(repeat)
             return
-        name = f"{call.model}:{call.variant}" if call.variant else call.model
-        held = self._book.held(provider, name, call.day, seller)
+        held = self._held(call, seller)
         outcome = judge_sum(call, held) if call.calls > 1 else judge(call, held)
         if held.guess:
             self._guesses[held.guess] += 1
@@ -126,6 +125,15 @@ class _Run:
             self._by_model(call).calls += 1
         else:
             (self._zero if outcome is State.ZERO else self._open).append(Waiting(call, held))
+
+    def _held(self, call: LoggedCall, seller: str) -> Held:
+        """The prices of a call, by the first of its model's names that has any."""
+        suffix = f":{call.variant}" if call.variant else ""
+        for name in (call.model, *call.other_models):
+            held = self._book.held(call.provider, f"{name}{suffix}", call.day, seller)
+            if held.right:
+                return held
+        return Held(())
 
     def _right(self, call: LoggedCall, should: int, price: Price | None) -> None:
         self._sum.right += 1
@@ -204,6 +212,8 @@ class _Run:
 def _reader(form: str, options: Options) -> _Reader:
     if form == "litellm":
         return litellm_log.call
+    if form == "litellm-days":
+        return litellm_log.day
     if form == "one-api":
         return partial(one_api_log.call, quota_per_usd=options.quota_per_usd)
     if form == "openrouter-activity":

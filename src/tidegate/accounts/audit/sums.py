@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from tidegate.accounts.audit.call import LoggedCall
 from tidegate.accounts.audit.finding import Finding
-from tidegate.accounts.audit.judge import Right, State, whole
+from tidegate.accounts.audit.judge import Right, State, judge, whole
 from tidegate.accounts.audit.prices import Held
 from tidegate.accounts.audit.wrong import exact
 from tidegate.core.price import Price
@@ -20,6 +20,8 @@ def judge_sum(call: LoggedCall, held: Held) -> Finding | Right | State:
     if call.is_own_key or not held.right or usage is None:
         return State.UNCHECKED
     charged = call.charged_nano_usd
+    if call.has_cache_counts and not any(price.tiers for price in held.right):
+        return judge(call, held)  # nothing is left open: the sum is as good as one call
     bounds = [_bounds(usage, price, call.factor) for price in held.right]
     low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
     slack = max(call.tolerance_nano_usd, high * ROUNDING_PPM // 1_000_000)
