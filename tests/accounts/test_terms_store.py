@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tidegate.accounts.database import Database, open_database
@@ -54,10 +55,11 @@ def test_a_tenant_of_a_group_pays_its_margin_from_now_on(database: Database) -> 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 def test_rates_of_ones_own_come_back_whole(database: Database) -> None:
     """Tiers, kinds and zeros included: a zero is free, not absent."""
-    terms.add_term(database, "vip", Term(term_id="", models="openai/gpt-4o", price=OWN), NOW_US)
+    made = terms.add_term(database, "vip", Term(term_id="", models="openai/gpt-4o", price=OWN), NOW_US)
     (kept,) = terms.list_terms(database)
-    assert kept.term.price == OWN
-    assert book(database).charge("t", "openai/gpt-4o", NOW_US, "vip").price == OWN
+    named = msgspec.structs.replace(OWN, price_id=f"openai/gpt-4o@vip#{made.term_id}")
+    assert kept.term.price == made.price == named
+    assert book(database).charge("t", "openai/gpt-4o", NOW_US, "vip").price == named
 
 
 def test_a_change_of_terms_is_known_to_workers(database: Database) -> None:

@@ -94,6 +94,14 @@ def test_a_rate_of_ones_own_is_entered_used_and_taken_back(run: Run) -> None:
     assert "not a decimal" in refused(run("fx", "set", "VND", "many", "--source", "x"))
 
 
+def test_an_old_rate_is_said_before_it_is_used(run: Run) -> None:
+    """Dong by a rate of 2025-05-05: on stderr, with the command that enters a newer one."""
+    made = run("vouchers", "make", "--name", "vn", "--amount", "100000", "--currency", "VND")
+    assert "the rate of VND is of 2025-05-05" in made.stderr and "accounts fx set VND" in made.stderr
+    assert run("fx", "set", "VND", "26310", "--source", "SBV").exit_code == 0
+    assert not run("vouchers", "make", "--name", "vn", "--amount", "100000", "--currency", "VND").stderr
+
+
 def test_a_price_group_charges_its_tenant(run: Run) -> None:
     """A margin on all, a price of one's own on one model; ended, the tenant pays cost again."""
     for words in (("--margin", "12.5%"), ("--models", "openai/gpt-4o", "--input", "3", "--output", "9")):

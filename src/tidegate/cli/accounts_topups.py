@@ -5,7 +5,7 @@ import time
 
 import click
 
-from tidegate.cli.accounts_vouchers import amount_of
+from tidegate.cli.accounts_vouchers import amount_of, warn_of_age
 from tidegate.cli.keys import accounts_of
 from tidegate.cli.ledger_options import Form, format_option
 from tidegate.cli.moments import print_moment, today
@@ -64,6 +64,7 @@ def order(channel: str, amount: str, currency: str, tenant: str, form: Form) -> 
             rate=rate,
             valid_s=held.config.order_valid_s,
         )
+        warn_of_age(rate, now_us)
         made = make_order(accounts.database, wanted, now_us)
     rows: list[list[Cell]] = [
         ["order_id", made.order_id],

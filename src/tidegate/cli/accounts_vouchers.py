@@ -1,17 +1,21 @@
 """`tidegate accounts vouchers`: prepaid codes, made in batches and redeemed once."""
 
 import time
+from typing import Final
 
 import click
 
 from tidegate.cli.keys import accounts_of
 from tidegate.cli.ledger_options import Form, format_option
-from tidegate.cli.moments import ending, print_moment, today
+from tidegate.cli.moments import days_between, ending, print_moment, today
 from tidegate.cli.tables import Cell, print_table
 from tidegate.config import load_config
 from tidegate.core.errors import TidegateError
-from tidegate.core.fx import MINOR_DIGITS, Amount, parse_amount
+from tidegate.core.fx import MINOR_DIGITS, Amount, Rate, parse_amount
 from tidegate.core.money import InvalidMoney, format_usd
+
+FX_AGE_DAYS: Final = 45
+"""A rate of before that is old: central banks' rates are shipped by the month."""
 
 
 @click.group()
@@ -60,6 +64,7 @@ def make(  # noqa: PLR0913 - one parameter an option
         wanted = NewBatch(
             name=name, face=face, rate=rate, count=count, tenant_id=tenant, expires_us=ending(expires_in, now_us)
         )
+        warn_of_age(rate, now_us)
         batch, codes = make_batch(database, accounts.pepper, wanted, now_us)
     if form == "table":
         worth = "" if currency == "USD" else f", credited as {format_usd(batch.amount_nano_usd)} USD"
@@ -167,6 +172,15 @@ def revoke(batch_or_voucher: str) -> None:
     with accounts_of(load_config()) as accounts:
         count = revoke_vouchers(accounts.database, batch_or_voucher, time.time_ns() // 1000)
     click.echo(f"{count:,} revoked")
+
+
+def warn_of_age(rate: Rate, now_us: int) -> None:
+    """Say on stderr that a rate is old: whoever takes real money by it loses what it has moved since."""
+    if rate.day and days_between(rate.day, now_us) > FX_AGE_DAYS:
+        click.echo(
+            f"the rate of {rate.currency} is of {rate.day}; `tidegate accounts fx set {rate.currency} RATE` enters one",
+            err=True,
+        )
 
 
 def amount_of(text: str, currency: str) -> Amount:

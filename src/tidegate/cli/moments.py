@@ -16,6 +16,11 @@ def today(now_us: int) -> str:
     return print_moment(now_us)[:10]
 
 
+def days_between(day: str, now_us: int) -> int:
+    """Days from an ISO day to today, UTC."""
+    return (datetime.date.fromisoformat(today(now_us)) - datetime.date.fromisoformat(day)).days
+
+
 def print_moment(us: int | None) -> str:
     """ISO to the second; "" for never."""
     if us is None:

@@ -32,7 +32,8 @@ class GroupTerm(msgspec.Struct, frozen=True, kw_only=True):
 def add_term(database: Database, group: str, term: Term, now_us: int) -> Term:
     """Add an entry to a price group, which is made by its first one; the entry with its id.
 
-    It may not begin in the past: calls of then were charged otherwise. Raises AccountInvalid.
+    It may not begin in the past: calls of then were charged otherwise. A price is given the id that rows will name:
+    `MODELS@GROUP#TERM_ID`. Raises AccountInvalid.
     """
     check_group(group)
     if not term.models or len(term.models) > 200 or not term.models.isprintable():
@@ -49,6 +50,9 @@ def add_term(database: Database, group: str, term: Term, now_us: int) -> Term:
         raise AccountInvalid("an entry ends after it began, and not before now")
     begins_us = term.valid_from_us or now_us
     made = msgspec.structs.replace(term, term_id="term_" + secrets.token_hex(6), valid_from_us=begins_us)
+    if term.price is not None:  # rows name it
+        price_id = f"{term.models}@{group}#{made.term_id}"
+        made = msgspec.structs.replace(made, price=msgspec.structs.replace(term.price, price_id=price_id))
     row = {
         "term_id": made.term_id,
         "price_group": group,
