@@ -23,15 +23,16 @@ from tidegate.gateway.bounds import Ceilings
 from tidegate.gateway.claim import Claim
 from tidegate.gateway.claiming import claim_of
 from tidegate.gateway.lease import MONEY, Lease
-from tidegate.gateway.leasing import Leasing
+from tidegate.gateway.leasing import AGAIN_S, Leasing
 from tidegate.gateway.plan import Plan, make_lease
 from tidegate.gateway.refusals import refusal, store_silent
 
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
     from tidegate.accounts.watch import Publish
+    from tidegate.core.facts import Endpoint
     from tidegate.gateway.call import Call
-    from tidegate.gateway.exchange import Exchange
+    from tidegate.gateway.choosing import Choosing
     from tidegate.gateway.meter import Settlement
 
 PLANS_MAX: Final = 100_000  # of keys, kept; then they are made anew
@@ -44,7 +45,7 @@ class Waiting:
 
     __slots__ = ("call", "claim", "due", "until")
 
-    def __init__(self, call: "Exchange", claim: Claim, due: int, until: float) -> None:
+    def __init__(self, call: "Choosing", claim: Claim, due: int, until: float) -> None:
         self.call, self.claim, self.due, self.until = call, claim, due, until
 
 
@@ -94,15 +95,21 @@ class Gate:
     def _lease_of(self, quota: Quota, subject: str, now_us: int) -> Lease:
         return self.leasing.keep(make_lease(quota, subject, now_us))
 
-    def claim(self, call: "Exchange") -> Claim | None:
+    def claim(self, call: "Choosing") -> Claim | None:
         """What a call asks; None where nothing limits it or prices it. Raises Forbidden."""
         plan = self.plan_of(call.key)
         return None if plan is None else claim_of(self, plan, call)
 
+    def check(self, call: "Choosing", endpoint: "Endpoint") -> None:
+        """Raises Forbidden, naming what the caller's key may not do with an endpoint."""
+        plan = self.plan_of(call.key)
+        if plan is not None and plan.has_rules:
+            plan.check(endpoint, call.client.caller.address(call.request.headers))
+
     # -- in -----------------------------------------------------------------------------------------------------------
 
-    def admit(self, call: "Exchange", claim: Claim) -> bool:
-        """Reserve what the call asks. False: it waits, and will be told (`Exchange.on_admitted`, or `refuse`).
+    def admit(self, call: "Choosing", claim: Claim) -> bool:
+        """Reserve what the call asks. False: it waits, and will be told (`Choosing.on_admitted`, or `refuse`).
 
         Raises GatewayError.
         """
@@ -120,7 +127,7 @@ class Gate:
         self._wait(call, claim)
         return False
 
-    def _wait(self, call: "Exchange", claim: Claim) -> None:
+    def _wait(self, call: "Choosing", claim: Claim) -> None:
         now = time.monotonic()
         for lease in claim.leases:
             is_fresh = now - lease.heard_at < FRESH_S and self.leasing.valid_until > now
@@ -184,7 +191,7 @@ class Gate:
                 self._ask_for(waiting)
                 is_asking = True
         if is_asking:
-            self.leasing.hurry()
+            self.leasing.hurry(AGAIN_S)
 
     def _judge(self, waiting: Waiting, now: float) -> bool:
         """Whether a call goes now, with what it asks or with less. Raises what it is refused with."""

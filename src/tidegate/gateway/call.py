@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tidegate.gateway.server import Server
     from tidegate.gateway.table import Serving
     from tidegate.gateway.upstream import UpstreamConnection
+    from tidegate.route.course import Course
+    from tidegate.route.planner import Call as Asking
     from tidegate.wire.dialect import Head, Pieces, Seen
 
 
@@ -46,17 +48,22 @@ class Call:
     settlement: Settlement | None = None
     error: GatewayError | None = None
     claim: "Claim | None" = None  # on quotas; None where no quota and no price of its own concerns the caller
+    asking: "Asking | None" = None  # what its plan depends on
+    course: "Course | None" = None  # its way through the plan; None before there is one
     identity: Any = None  # what was known at dispatch: a `rows.Draft`
     prompt: bytes | int | None = None  # what is kept of a stream's request
     status = upstream_status = 0
     dispatched = upstream_ended = first_chunk = 0.0
     reply_started, client_gone, attempt_started = False, False, (0, 0.0)
+    is_begun = False  # the caller has events of an answer: no other endpoint may answer now
     is_cut_off = False  # ended by the gateway though caller and provider went on
     content_type, retry_after = JSON, b""
     _upstream: "UpstreamConnection | None" = None
     _dialling: "asyncio.Task[None] | None" = None
     _pieces: "Pieces" = ()
     _body_bytes, _is_finished = 0, False
+    _kept: bytes | None = None  # the request, while another endpoint may have to be asked
+    _held = b""  # the begin of a stream that has said nothing yet
 
     def __init__(self, server: "Server", client: "ClientConnection", request: Request, key: "Key",
                  operation: "Operation") -> None:  # fmt: skip

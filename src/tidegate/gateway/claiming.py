@@ -21,14 +21,14 @@ from tidegate.gateway.rows import user_hash
 if TYPE_CHECKING:
     from tidegate.core.quota import Scope
     from tidegate.gateway.admission import Gate
-    from tidegate.gateway.exchange import Exchange
+    from tidegate.gateway.choosing import Choosing
     from tidegate.gateway.plan import Plan
 
 SHARE: Final = 4  # of a slice: an answer without a limit may take at most this part of what is free
 COUNTED: Final[Amounts] = (1, 1, 0, 0)  # a call that generates nothing
 
 
-def claim_of(gate: "Gate", plan: "Plan", call: "Exchange") -> Claim | None:
+def claim_of(gate: "Gate", plan: "Plan", call: "Choosing") -> Claim | None:
     """The claim of a call whose endpoint and price are known; None where nothing is asked. Raises Forbidden."""
     endpoint, price = call.endpoint, call.price
     assert endpoint is not None and price is not None
@@ -96,7 +96,7 @@ def _tokens(bound: Bound, leases: tuple[Lease, ...]) -> tuple[int, int]:
     return amount, least
 
 
-def text_bound(call: "Exchange", ceiling: Ceiling, charge: Charge) -> Bound:
+def text_bound(call: "Choosing", ceiling: Ceiling, charge: Charge) -> Bound:
     """Of a call whose use is counted in tokens: a token is at least a byte of its body."""
     head, endpoint, body = call.head, call.endpoint, call.request.body
     assert head is not None and endpoint is not None
@@ -108,7 +108,7 @@ def text_bound(call: "Exchange", ceiling: Ceiling, charge: Charge) -> Bound:
     return Bound(ceiling, charge, min(len(body), context), asked, searches, len(body))
 
 
-def _more(plan: "Plan", call: "Exchange", now_us: int) -> tuple[Lease, ...]:
+def _more(plan: "Plan", call: "Choosing", now_us: int) -> tuple[Lease, ...]:
     """The windows of the call's own user, model, endpoint and network."""
     found: tuple[Lease, ...] = ()
     for scope in plan.scopes:
@@ -118,7 +118,7 @@ def _more(plan: "Plan", call: "Exchange", now_us: int) -> tuple[Lease, ...]:
     return found
 
 
-def _subject(scope: "Scope", plan: "Plan", call: "Exchange") -> str:
+def _subject(scope: "Scope", plan: "Plan", call: "Choosing") -> str:
     """Whom a call concerns in a scope; '' where it names nobody."""
     endpoint, head = call.endpoint, call.head
     assert endpoint is not None and head is not None

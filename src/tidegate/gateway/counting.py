@@ -46,7 +46,7 @@ class CountExchange(Exchange):
     _counted = b""  # the reply, where it was
 
     def _find_way(self, head: "Head", serving: "Serving") -> None:
-        self._asked = self.request.body
+        self._asked, self._counted = self.request.body, b""
         if serving.dialect is self.operation.dialect:
             super()._find_way(head, serving)
         else:

@@ -1,7 +1,7 @@
 """The life of one call: decode head, plan, record the intent, forward, relay, settle, record the outcome, finish.
 
 One object per call, driven by callbacks of the listener, the pool and the recorder; no task, no lock. Its state and its
-ends are `gateway/call.py`'s.
+ends are `gateway/call.py`'s, how it comes to an endpoint `gateway/choosing.py`'s.
 """
 
 import logging
@@ -10,107 +10,34 @@ from typing import TYPE_CHECKING
 
 from tidegate.core.errors import ClientGone, GatewayError, InternalError, UpstreamError
 from tidegate.gateway.answer import begin_stream
-from tidegate.gateway.call import Call
-from tidegate.gateway.claiming import text_bound
-from tidegate.gateway.clamping import with_output_limit
-from tidegate.gateway.dispatch import Dispatch, passed_on, prepare
+from tidegate.gateway.choosing import Choosing
 from tidegate.gateway.http import JSON
 from tidegate.gateway.meter import NOTHING_SPENT, unspent
+from tidegate.gateway.planning import (
+    is_worth_holding,
+    served,
+)
 from tidegate.gateway.relay import Relay, is_finished
 from tidegate.gateway.replies import reply_too_large, timeout_of
+from tidegate.gateway.routing import fault_of_error
 from tidegate.gateway.rows import identity_row, intent_of
 from tidegate.gateway.settling import prompt_of, settled
-from tidegate.gateway.shelf import ShelfLines
 from tidegate.gateway.short_way import short_way
-from tidegate.gateway.tariff import Tariff
-from tidegate.gateway.way import Stamp, way_of
 from tidegate.gateway.whole_answer import as_whole, is_stream_by_look, take_whole, whole_reply
+from tidegate.route.course import fault_of_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tidegate.core.terms import Charge
-    from tidegate.gateway.bounds import Ceiling
-    from tidegate.gateway.claim import Bound
-    from tidegate.gateway.table import Serving
     from tidegate.gateway.upstream import UpstreamConnection
     from tidegate.gateway.whole_reply import WholeReply
-    from tidegate.wire.dialect import Head, Pieces
+    from tidegate.wire.dialect import Pieces
 
 log = logging.getLogger(__name__)
 ATTEMPTS_MAX = 2  # the first, and one more where a warm connection turned out to be dead
-KEYS_MAX = 4  # of a provider that one call tries
 STALE_S = 1.0  # a dead connection shows at once; one that dies later may have worked, and is not asked twice
 
 
-class Exchange(Call):
+class Exchange(Choosing):
     """One call on its way to a provider and back."""
-
-    # -- from request to provider -----------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Decide, reserve, and record the intent; the bytes leave when it is in the kernel."""
-        self.server.exchanges.add(self)
-        self._dare(self._enter)
-
-    def on_admitted(self) -> None:
-        """The call waited, and now has what it asked of its quotas, or a part of it that limits its answer."""
-        self._dare(self._go)
-
-    def _dare(self, step: "Callable[[], None]") -> None:
-        try:
-            step()
-        except GatewayError as error:
-            self.refuse(error)
-        except Exception:  # a mistake of ours: the log has it whole, the caller a 500, the ledger its row
-            log.exception("a call could not be read")
-            self.refuse(InternalError("The gateway failed on this request; its log says why."))
-
-    def _enter(self) -> None:
-        self._decide()
-        if self.claim is None or self.server.gate.admit(self, self.claim):
-            self._go()
-
-    def _go(self) -> None:
-        if self.claim is not None and self.claim.clamp:
-            self._clamp(self.claim.clamp)
-        self.request.body = b""  # the way's pieces hold it from here on
-        self._forward()
-
-    def _decide(self) -> None:
-        """Where the call goes, at what price, and its bytes. Raises GatewayError."""
-        self.head = self.operation.head(self.request.body)
-        route = self.server.table.route(self.head.model)
-        self.endpoint, self.price = route.endpoint, route.price
-        self.serving = route.serving(self.operation.dialect.name)
-        self.claim = self.server.gate.claim(self)
-        self.server.check_open()
-        self._find_way(self.head, self.serving)
-
-    def bound(self, ceiling: "Ceiling", charge: "Charge") -> "Bound":
-        """The most that the call may cost."""
-        return text_bound(self, ceiling, charge)
-
-    def tariff(self) -> Tariff | None:
-        """What the reply tells of its cost is charged by; None where it tells none."""
-        return Tariff(self.price, self.claim) if self.operation.is_openrouter and self.price is not None else None
-
-    def _clamp(self, output_tokens: int) -> None:
-        """Write a limit of the answer into the request."""
-        assert self.serving is not None
-        body = with_output_limit(self.operation.dialect.name, self.request.body, output_tokens, self.serving.quirks)
-        self.request.body, self.head = body, self.operation.head(body)
-        self._find_way(self.head, self.serving)
-
-    def _find_way(self, head: "Head", serving: "Serving") -> None:
-        stamp = Stamp(self.generation_id, self.request.arrived_us // 1_000_000)
-        self.way = way_of(self.operation, head, self.request.body, serving, self.tariff(), stamp)
-        self.head = self.way.head
-
-    def _forward(self) -> None:
-        assert self.serving is not None and self.way is not None
-        lines = passed_on(self.serving, self.operation, self.request.headers)
-        prepare(Dispatch(self.serving, self.operation, self.way, lines), self._on_prepared, self.refuse)
 
     def _on_prepared(self, pieces: "Pieces") -> None:
         self._pieces = pieces
@@ -136,7 +63,7 @@ class Exchange(Call):
         now, target = time.monotonic(), self.serving.target
         self.dispatched = self.dispatched or now
         self.patience.dispatch(target, now)
-        self._dialling = self.server.pool.acquire(target, self, fresh=bool(self.attempts))
+        self._dialling = self.server.pool.acquire(target, self, fresh=self._tries() > 0)
 
     def on_connected(self, connection: "UpstreamConnection") -> None:
         if self.settlement is not None:  # the caller left while we dialled
@@ -144,6 +71,8 @@ class Exchange(Call):
             return
         self._upstream = connection
         self.patience.connected(connection.target)
+        if self.course is not None and self.course.has_next:
+            self.patience.first_by(self.server.router.settings.first_byte_s)
         if self.head is not None and self.head.is_stream and self.operation.takes_comments:
             self.patience.quiet_at = self.dispatched + self.server.comment_s
         connection.send(self, self._pieces)
@@ -151,7 +80,9 @@ class Exchange(Call):
     def on_connect_failed(self, error: GatewayError) -> None:
         if self.settlement is None:
             self.upstream_ended = time.monotonic()
-            self._end_undispatched(error)
+            self._end_attempt(error, NOTHING_SPENT)
+            if not self._goes_on("connect"):
+                self.refuse(error)
 
     # -- from provider to caller ------------------------------------------------------------------------------------
 
@@ -176,13 +107,15 @@ class Exchange(Call):
         assert self.way is not None
         self.relay = self.way.relay(self.server.limits.event_bytes_max)
         self.seen = self.relay.seen
-        begin_stream(self)
+        if not self._may_fall_back:
+            begin_stream(self)
 
     def _settle_into_stream(self, relay: Relay) -> None:
         """What a long stream needs, once its first events have gone on."""
         assert self.way is not None
         self.prompt = prompt_of(self.way.pieces)
         self._pieces = self.way.pieces = ()  # a stream is long, and its request will not be asked for again
+        self._kept = None
         if not self.client_gone and self.client.serves_http_11 and self._upstream is not None and relay.short:
             take = short_way(relay.short, self.client, self.patience, self.server)
             self._upstream.offer_chunks(take, self._may_pass)
@@ -208,12 +141,27 @@ class Exchange(Call):
             self._drop_upstream()
             self.on_upstream_lost(error, answered=True)
             return
-        if out and not self.client_gone:
+        if not self.is_begun:
+            out = self._held = self._held + out
+            if self._may_fall_back and is_worth_holding(out, self.relay.seen):
+                if self.relay.seen.has_error or self.relay.seen.is_done:
+                    self._end_of_stream()
+                return
+        if out and self.is_begun and not self.client_gone:
             self.client.write_stream(out)
+        elif out:
+            self._pass(out)
         if self.relay.seen.is_done:
             self._end_of_stream()
         elif self._pieces:
             self._settle_into_stream(self.relay)
+
+    def _pass(self, out: bytes) -> None:
+        """Events for the caller. From the first on, the call stays with its endpoint."""
+        self.is_begun, self._held = True, b""
+        if not self.client_gone:
+            begin_stream(self)
+            self.client.write_stream(out)
 
     def _collect(self, data: bytes) -> None:
         self._body_bytes += len(data)
@@ -232,8 +180,11 @@ class Exchange(Call):
             if self.relay is None:
                 self._end_of_reply(b"".join(self.body))
             else:
-                if (out := self.relay.finish()) and not self.client_gone:
-                    self.client.write_stream(out)
+                out = self.relay.finish()
+                if out and not self.is_begun:
+                    self._held += out
+                elif out:
+                    self._pass(out)
                 self._end_of_stream()
         except Exception:  # a mistake of ours: the log has it whole, the caller a 500, the ledger its row
             log.exception("an answer could not be read")
@@ -248,9 +199,10 @@ class Exchange(Call):
         at_once = self.upstream_ended - self.attempt_started[1] < STALE_S
         stale = connection is not None and connection.is_reused and not answered and at_once
         self._end_attempt(error, settlement := settled(self))
-        if stale and len(self.attempts) < ATTEMPTS_MAX and not self.client_gone:
+        if stale and self._tries() < ATTEMPTS_MAX and not self.client_gone:
             self._attempt()  # the provider had closed a warm connection: once more, on a fresh one
-        else:
+        elif isinstance(error, InternalError) or not self._goes_on(fault_of_error(error)):
+            self._let_out()
             self.fail(error, settlement)
 
     def on_deadline(self) -> None:
@@ -265,7 +217,8 @@ class Exchange(Call):
             self._cancel(ClientGone("the caller left, and the provider did not finish in time"))
             return
         answered = self._upstream.answered
-        error = timeout_of(self._upstream.target, in_total=self.patience.is_over_in_total, answered=answered)
+        error = timeout_of(self._upstream.target, in_total=self.patience.is_over_in_total, answered=answered,
+                           first_byte_s=self.patience.first_s)  # fmt: skip
         self._drop_upstream()
         self.on_upstream_lost(error, answered=answered)
 
@@ -289,14 +242,29 @@ class Exchange(Call):
         self.upstream_ended = self.upstream_ended or time.monotonic()
         self.patience.end(self.upstream_ended)
         settlement, has_error = settled(self), self.relay.seen.has_error
-        if has_error or is_finished(self.relay.seen):
-            self.error = UpstreamError("the provider reported an error inside its stream") if has_error else None
-            self._end_attempt(self.error, settlement)
-            self._settle(settlement)
-        else:
+        error: UpstreamError | None = None
+        if has_error:
+            error = UpstreamError("the provider reported an error inside its stream")
+        elif not is_finished(self.relay.seen):
             error = UpstreamError("the provider's stream ended before the answer did")
-            self._end_attempt(error, settlement)
+        self._end_attempt(error, settlement)
+        if error is not None and self._goes_on("broken"):
+            return
+        self._let_out()
+        if error is None:
+            served(self, settlement)
+        if error is not None and not has_error:
             self.fail(error, settlement)
+            return
+        self.error = error
+        self._settle(settlement)
+
+    def _let_out(self) -> None:
+        """What was held of a stream goes to the caller after all: no other endpoint will answer."""
+        if self._held and self.relay is not None:
+            self._pass(self._held)
+        elif self.relay is not None and self.settlement is None:
+            begin_stream(self)
 
     def _end_of_reply(self, body: bytes) -> None:  # of one that was no stream
         assert self.endpoint is not None and self.way is not None
@@ -304,10 +272,14 @@ class Exchange(Call):
             told, self.seen, self.content_type, self.error = whole_reply(self, body := as_whole(self, body))
             settlement = settled(self, body)
             self._end_attempt(self.error, settlement)
+            if self.error is None:
+                served(self, settlement)
+            elif self._goes_on("broken"):
+                return
         else:
             self.error, told = self.way.failure(self.upstream_status, body, self.endpoint.provider)
             self._end_attempt(self.error, NOTHING_SPENT)
-            if self._takes_another_key():
+            if self._takes_another_key() or self._goes_on(fault_of_status(self.upstream_status)):
                 return
             settlement = unspent(self.attempts)
         if self.error is not None and not told:
@@ -317,15 +289,3 @@ class Exchange(Call):
         if not self.client_gone and not self.reply_started:
             self.status = self.upstream_status
         self._settle(settlement)
-
-    def _takes_another_key(self) -> bool:
-        """The provider refused the key, not the call: it rests, and the call goes out again with the next one."""
-        keys = self.serving.credentials if self.serving is not None else None
-        if not isinstance(keys, ShelfLines) or not keys.refused(self._pieces, self.upstream_status, self.retry_after):
-            return False
-        if len(self.attempts) >= KEYS_MAX or self.client_gone or self.reply_started:
-            return False
-        self.error, self.body, self._body_bytes, self.retry_after = None, [], 0, b""
-        self.upstream_ended = self.first_chunk = 0.0
-        self._forward()
-        return True

@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 
 TRUSTED_PART: Final = 0.8  # of a lease's time, by this worker's clock
 RENEW_PART: Final = 0.25  # of a lease's time after which a word is due though there is nothing to say
-HURRY_S: Final = 0.05  # between two exchanges while calls wait
+HURRY_S: Final = 0.01  # between two exchanges for calls that have just come
+AGAIN_S: Final = 0.05  # between two for calls that go on waiting
+FORGET_S: Final = 60.0  # between two looks for windows that are over
 ASKS_MAX: Final = 1000  # in one exchange; others wait for the next
 CLOSE_S: Final = 5.0  # for the last word
 
@@ -43,7 +45,7 @@ class Leasing:
         self.begun = self.ended = 0  # exchanges
         self.failure = ""  # why the last exchange failed; empty where it did not
         self._is_asking = self._is_hurried = self._is_closed = False
-        self._asked_at = 0.0
+        self._asked_at = self._forgot_at = 0.0
         self._work: SimpleQueue[_Work | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -60,15 +62,15 @@ class Leasing:
             lease.used_at = time.monotonic()
             self._active[lease.window] = lease
 
-    def hurry(self) -> None:
-        """A call waits: exchange at once, or as soon as the one that runs has ended."""
+    def hurry(self, pause_s: float = HURRY_S) -> None:
+        """A call waits: exchange at once, or `pause_s` after the last exchange, which may still run."""
         if self._is_asking:
             self._is_hurried = True
-        elif time.monotonic() - self._asked_at >= HURRY_S:
-            self._ask(time.monotonic())
+        elif (now := time.monotonic()) - self._asked_at >= pause_s:
+            self._ask(now)
         elif not self._is_hurried:
             self._is_hurried = True
-            self._loop.call_later(HURRY_S, self._hurried)
+            self._loop.call_later(pause_s, self._hurried)
 
     def _hurried(self) -> None:
         if self._is_hurried and not self._is_asking:
@@ -78,6 +80,9 @@ class Leasing:
         """Called a few times a second: exchange what has changed."""
         if self._active and not self._is_asking:
             self._ask(now)
+        if now - self._forgot_at > FORGET_S:
+            self._forgot_at = now
+            self._forget_past(time.time_ns() // 1000)
 
     def _ask(self, now: float) -> None:
         if self._is_closed:
@@ -129,7 +134,7 @@ class Leasing:
         if self._is_hurried and not self._is_asking:
             self._loop.call_later(HURRY_S, self._hurried)
 
-    def forget_past(self, now_us: int) -> None:
+    def _forget_past(self, now_us: int) -> None:
         """Let go of windows that are over and hold nothing."""
         for key in [key for key, lease in self.leases.items() if lease.ends_us < now_us and not lease.is_active]:
             del self.leases[key]

@@ -130,18 +130,25 @@ class MediaExchange(Exchange):
 
     sound: SoundRelay | None = None
 
-    def _decide(self) -> None:
-        media, upload = self.operation.dialect, self.request.upload
-        assert isinstance(media, Media)
-        if upload is not None:
+    @property
+    def _media(self) -> Media:
+        assert isinstance(self.operation.dialect, Media)
+        return self.operation.dialect
+
+    def _read(self) -> None:
+        upload = self.request.upload
+        if upload is None:
+            self.head = self._media.decode_head(self.request.body)
+            return
+        if self.head is None:
             upload.finish()
-        self.head = media.decode_head(self.request.body) if upload is None else media.form_head(upload.form)
-        route = self.server.table.route(self.head.model)
-        self.endpoint, self.price = route.endpoint, route.price
-        self.serving = media_serving(route, media, is_form=upload is not None)
-        self.claim = self.server.gate.claim(self)
-        self.server.check_open()
-        self.way = MediaWay(media, self.head, self.request, self.serving.upstream_model, self.tariff())
+        self.head = self._media.form_head(upload.form)
+
+    def serving_at(self, route: "Route") -> "Serving":
+        return media_serving(route, self._media, is_form=self.request.upload is not None)
+
+    def _find_way(self, head: Head, serving: "Serving") -> None:
+        self.way = MediaWay(self._media, head, self.request, serving.upstream_model, self.tariff())
 
     def bound(self, ceiling: Ceiling, charge: Charge) -> Bound:
         return media_bound(self, ceiling, charge)

@@ -20,7 +20,8 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
 
     `model`, `is_stream`: what the path says of them; "" and None where the body says it. `as_array`: the stream is a
     JSON array, not events (Gemini without `alt=sse`). `counts_only`: nothing is generated, tokens are counted.
-    `is_media`: the dialect is one of `wire/media.py`, which no other can stand in for.
+    `is_media`: the dialect is one of `wire/media.py`, which no other can stand in for. `explains`: the plan of such a
+    call is the answer, and no call is made.
     """
 
     name: str
@@ -31,6 +32,12 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     as_array: bool = False
     counts_only: bool = False
     is_media: bool = False
+    explains: bool = False
+
+    @property
+    def is_alone(self) -> bool:
+        """Not a conversation: only who speaks its dialect can serve it."""
+        return self.is_media or self.dialect.name == "openai-embeddings"
 
     def head(self, body: bytes) -> Head:
         """What the gateway reads of a request; the path's word on model and stream wins. Raises InvalidRequest."""
@@ -60,17 +67,24 @@ _FIXED: Final = (
 _COUNTS: Final = (("messages/count_tokens", "count_tokens", "anthropic"),)
 ROOTS: Final = (("/v1/", False), ("/api/v1/", True))
 
-OPERATIONS: Final[dict[str, Operation]] = {
-    root + path: Operation(name, DIALECTS[dialect], is_openrouter=is_openrouter, counts_only=counts_only)
-    for root, is_openrouter in ROOTS
-    for paths, counts_only in ((_FIXED, False), (_COUNTS, True))
-    for path, name, dialect in paths
-    if dialect in DIALECTS
-} | {
-    root + media.kind.path: Operation(media.kind.operation, media, is_openrouter=is_openrouter, is_media=True)
-    for root, is_openrouter in ROOTS
-    for media in MEDIA
-}
+OPERATIONS: Final[dict[str, Operation]] = (
+    {
+        root + path: Operation(name, DIALECTS[dialect], is_openrouter=is_openrouter, counts_only=counts_only)
+        for root, is_openrouter in ROOTS
+        for paths, counts_only in ((_FIXED, False), (_COUNTS, True))
+        for path, name, dialect in paths
+        if dialect in DIALECTS
+    }
+    | {
+        root + media.kind.path: Operation(media.kind.operation, media, is_openrouter=is_openrouter, is_media=True)
+        for root, is_openrouter in ROOTS
+        for media in MEDIA
+    }
+    | {
+        root + "route/explain": Operation("route_explain", DIALECTS["openai-chat"], is_openrouter=True, explains=True)
+        for root, _ in ROOTS
+    }
+)
 
 _GEMINI_NAMES: Final = {
     "generateContent": "generate_content",

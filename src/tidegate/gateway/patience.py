@@ -16,25 +16,33 @@ AFTER_DONE_S = 1.0  # how long a provider may keep its connection after its last
 class Patience:
     """The time-outs of one call. All moments are seconds of the monotonic clock.
 
+    `first_s`: what the provider had for its first byte, where that was less than its own time; 0 otherwise.
     `heard`: when the provider was last heard by the sweep's clock, up to SWEEP_S late. `quiet_at`: when the caller of a
     stream should get a sign of life, NEVER where none is due.
     """
 
-    __slots__ = ("_idle_s", "_is_paused", "_total", "deadline", "heard", "quiet_at")
+    __slots__ = ("_idle_s", "_is_paused", "_total", "deadline", "first_s", "heard", "quiet_at")
 
     def __init__(self) -> None:
         self.deadline = self._total = self.quiet_at = NEVER
-        self.heard = 0.0
+        self.heard = self.first_s = 0.0
         self._idle_s = NEVER
         self._is_paused = False
 
     def dispatch(self, target: "Target", now: float) -> None:
         """An attempt begins; dialling has a time-out of its own."""
         self._idle_s, self._total = target.idle_s, now + target.total_s
+        self.heard = self.first_s = 0.0  # of this attempt's provider
 
     def connected(self, target: "Target") -> None:
         deadline = time.monotonic() + target.first_byte_s
         self.deadline = deadline if deadline < self._total else self._total
+
+    def first_by(self, seconds: float) -> None:
+        """Less than the provider's own time for its first byte, where another endpoint could answer."""
+        deadline = time.monotonic() + seconds
+        if deadline < self.deadline:
+            self.deadline, self.first_s = deadline, seconds
 
     def hear(self) -> None:
         """The provider said something, by the long way."""

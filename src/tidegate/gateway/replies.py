@@ -38,12 +38,14 @@ def error_of(status: int, body: bytes, provider: str) -> GatewayError:
     return UpstreamRefusal(status, provider, message_in(body))
 
 
-def timeout_of(target: Target, *, in_total: bool, answered: bool) -> UpstreamTimeout:
+def timeout_of(target: Target, *, in_total: bool, answered: bool, first_byte_s: float = 0.0) -> UpstreamTimeout:
     """The error of a provider that was too slow, naming the setting that said so."""
     if in_total:
         text = f"did not finish within {target.total_s:g} s (total_s)"
     elif answered:
         text = f"was silent for {target.idle_s:g} s in the middle of its reply (idle_s)"
+    elif first_byte_s:
+        text = f"did not begin to answer within {first_byte_s:g} s (routing.first_byte_s)"
     else:
         text = f"did not begin to answer within {target.first_byte_s:g} s (first_byte_s)"
     return UpstreamTimeout(f"provider {target.provider} {text}")

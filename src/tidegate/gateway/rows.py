@@ -71,7 +71,6 @@ def _shared(exchange: "Call", endpoint: Endpoint | None) -> Any:
         provider_name=endpoint.provider if endpoint else None,
         endpoint_id=endpoint.endpoint_id if endpoint else None,
         endpoint_region=(endpoint.region or None) if endpoint else None,
-        route_reason=server.table.reason if endpoint else None,
         price_id=exchange.price.price_id if exchange.price else None,
     )
 
@@ -83,6 +82,8 @@ def identity_row(exchange: "Call") -> Any:
     row.generation_id, row.ts = exchange.generation_id, exchange.request.arrived_us
     row.request_id, row.session_id, row.app = exchange.request_id, _session(exchange), _app(exchange)
     row.ip_country = exchange.client.caller.country(exchange.request.headers)
+    if exchange.course is not None:
+        row.route_reason = exchange.course.reason
     if head is not None:
         row.request_model, row.is_stream = head.model[:NAME_CHARS_MAX], head.is_stream
         if head.user and endpoint is not None:
@@ -111,6 +112,8 @@ def outcome_row(exchange: "Call", attempts: list[Attempt]) -> Row:
     row.attempt_count, row.status_code = len(attempts), exchange.status
     row.is_cancelled, row.is_byok, row.is_cached = exchange.client_gone, False, False
     row.price_id = _price_id(exchange)
+    if exchange.course is not None and exchange.course.faults:
+        row.route_reason = exchange.course.reason
     if exchange.error is not None:
         row.error_type = exchange.error.code
     if exchange.head is not None:
@@ -121,12 +124,20 @@ def outcome_row(exchange: "Call", attempts: list[Attempt]) -> Row:
     if settlement.usage is not None:
         _write_usage(row, settlement.usage)
     row.cost_nano_usd, row.upstream_cost_nano_usd = settlement.cost_nano_usd, settlement.upstream_cost_nano_usd
+    if len(attempts) > 1:
+        row.upstream_cost_nano_usd = _upstream_cost(attempts)
     row.cost_basis, row.operator_loss_nano_usd = settlement.basis, settlement.operator_loss_nano_usd
     row.duration_us = int((now - request.arrived) * 1e6)
     if exchange.first_chunk:
         row.time_to_first_chunk_us = int((exchange.first_chunk - request.arrived) * 1e6)
     row.overhead_us = int(_overhead_s(exchange, now) * 1e6)
     return row  # type: ignore[no-any-return]
+
+
+def _upstream_cost(attempts: list[Attempt]) -> int | None:
+    """What providers charge for all attempts, as far as that is known; None where it is of none."""
+    known = [attempt.upstream_cost_nano_usd for attempt in attempts if attempt.upstream_cost_nano_usd is not None]
+    return sum(known) if known else None
 
 
 def _price_id(exchange: "Call") -> str | None:

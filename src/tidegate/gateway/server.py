@@ -31,11 +31,14 @@ from tidegate.gateway.passage import Passage, is_managing
 from tidegate.gateway.patience import SWEEP_S
 from tidegate.gateway.quota_stores import store_maker
 from tidegate.gateway.recorder import Recorder
+from tidegate.gateway.routing import Router
 from tidegate.gateway.rows import Kinds
 from tidegate.gateway.sampling import Sampler
 from tidegate.gateway.table import Table
 from tidegate.gateway.upload import Upload
 from tidegate.gateway.upstream import Pool
+from tidegate.route.planner import Planner
+from tidegate.route.policy import Bindings, PolicyBook
 from tidegate.wire.multipart import is_form
 
 if TYPE_CHECKING:
@@ -67,6 +70,7 @@ class Server:
         )
         self.console = console
         self.table = Table((), lambda _: {})
+        self.router = Router(Planner({}, PolicyBook({}, Bindings())), {}, config.routing, frozenset())
         self.listings = Listings({}, 0, {})
         self.totals = Totals()
         self.kinds = Kinds()

@@ -7,7 +7,9 @@ from types import MappingProxyType
 from tidegate.catalog import load_catalog
 from tidegate.catalog.addresses import auth_of, base_url_of, dialects_of, provider_in_use
 from tidegate.catalog.catalog import Catalog
-from tidegate.catalog.routes import names_of, served_endpoints
+from tidegate.catalog.endpoint_facts import facts_book, known_endpoints
+from tidegate.catalog.installed import model_of, names_by_model, read_policies
+from tidegate.catalog.routes import served_endpoints
 from tidegate.config import Config, ProviderConfig
 from tidegate.core.errors import ConfigError
 from tidegate.core.facts import Dialect, Endpoint, Provider
@@ -15,20 +17,33 @@ from tidegate.core.ids import KEY_PREFIX
 from tidegate.gateway.connect import Target
 from tidegate.gateway.credentials import Credentials, credentials_for
 from tidegate.gateway.egress import BODIES_BY_AUTH, KEY_LINES, request_prefix
+from tidegate.gateway.routing import Router
 from tidegate.gateway.shelf import Shelf, ShelfLines
 from tidegate.gateway.table import Serving, Table
+from tidegate.route.setup import planner_of, policy_book
 from tidegate.wire.dialects import DIALECTS
 
 log = logging.getLogger(__name__)
 EMBEDDINGS: Dialect = "openai-embeddings"
 
 
-def build_table(
-    config: Config, environ: Mapping[str, str], day: str, shelves: Mapping[str, Shelf] = MappingProxyType({})
-) -> Table:
-    """What this gateway serves on an ISO day. Raises ConfigError or CatalogError naming the entry to mend.
+def build_table(config: Config, environ: Mapping[str, str], day: str) -> Table:
+    """What this gateway serves on an ISO day: as `build_serving`."""
+    return build_serving(config, environ, day)[0]
+
+
+def build_serving(
+    config: Config,
+    environ: Mapping[str, str],
+    day: str,
+    shelves: Mapping[str, Shelf] = MappingProxyType({}),
+    before: Router | None = None,
+) -> tuple[Table, Router]:
+    """What this gateway serves on an ISO day, and who plans its calls.
 
     The catalog is read and dropped again: a worker keeps only its own endpoints. shelves: stored keys by provider.
+    before: the router until now, whose knowledge of health and caches goes on.
+    Raises ConfigError or CatalogError naming the entry to mend.
     """
     catalog = load_catalog([config.catalog_path])
     own_environ, environ = environ, _with_stored(environ, config, catalog, shelves)
@@ -41,13 +56,25 @@ def build_table(
         if not providers[name].targets and name in config.providers:
             raise ConfigError(f"provider {name}: this gateway does not speak its dialect {fact.dialect}")
     served = [endpoint for endpoint in endpoints if providers[endpoint.provider].targets]
-    slugs = {endpoint.model: endpoint.model.partition(":")[0] for endpoint in served}
-    known = {name: catalog.models[slug].context_tokens for name, slug in slugs.items() if slug in catalog.models}
-    return Table(
-        [(endpoint, names_of(endpoint)) for endpoint in served],
-        lambda endpoint: providers[endpoint.provider].servings(endpoint),
-        {name: tokens for name, tokens in known.items() if tokens},
+    book = facts_book(catalog, config.routing.local_country, [config.catalog_path])
+    in_use = {name: spoken.provider for name, spoken in providers.items()}
+    known = known_endpoints(served, in_use, book, config.providers, config.endpoints)
+    policies = policy_book(
+        config.routing,
+        read_policies(config.policies),
+        {name: tenant.policies for name, tenant in config.tenants.items()},
+        book.jurisdictions.expand,
     )
+    slugs = {endpoint.model: endpoint.model.partition(":")[0] for endpoint in served}
+    contexts = {name: catalog.models[slug].context_tokens for name, slug in slugs.items() if slug in catalog.models}
+    table = Table(
+        [(facts, model_of(facts.endpoint, catalog)) for facts in known],
+        lambda endpoint: providers[endpoint.provider].servings(endpoint),
+        {name: tokens for name, tokens in contexts.items() if tokens},
+        names_by_model(served, catalog),
+    )
+    planner = planner_of(config.routing, table.by_model, policies, before.planner if before is not None else None)
+    return table, Router(planner, table.names, config.routing, table.unpriced)
 
 
 def _with_stored(

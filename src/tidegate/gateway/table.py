@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tidegate.core.errors import InvalidRequest, ModelNotFound, PriceUnknown
+from tidegate.core.endpoint_facts import EndpointFacts
+from tidegate.core.errors import InvalidRequest
 from tidegate.core.facts import Endpoint, Quirks
 from tidegate.core.price import Price
 from tidegate.gateway.connect import Target
@@ -14,9 +15,11 @@ from tidegate.gateway.credentials import Credentials
 from tidegate.gateway.http import EVENT_STREAM
 from tidegate.wire.dialect import Dialect, Pieces
 
+if TYPE_CHECKING:
+    from tidegate.gateway.operation import Operation
+
 STREAM_TYPES: Final = (EVENT_STREAM, b"application/vnd.amazon.eventstream")
 ALONE: Final = frozenset(("openai-embeddings",))  # dialects that are not a conversation: no other can say them
-NAME_CHARS_MAX = 200  # of an unknown model's name
 
 
 class Serving(msgspec.Struct, frozen=True):
@@ -44,6 +47,11 @@ class Route(msgspec.Struct, frozen=True):
     price: Price
     servings: Mapping[str, Serving]
 
+    def speaks(self, operation: "Operation") -> bool:
+        """Whether calls of this kind can be served, as far as the dialect goes."""
+        name = operation.dialect.name
+        return name in self.servings or (not operation.is_alone and any(one not in ALONE for one in self.servings))
+
     def serving(self, dialect: str) -> Serving:
         """How a caller of this dialect is served: in the same one where the provider speaks it, else through the hub.
 
@@ -63,41 +71,33 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Table:
-    """What this gateway serves. `reason` says why an endpoint was chosen, for the row."""
-
-    reason = "first_priced_endpoint"
+    """What this gateway serves: how each endpoint is called, what is known of it, and by which names its model goes."""
 
     def __init__(
         self,
-        endpoints: Iterable[tuple[Endpoint, tuple[str, ...]]],
+        endpoints: Iterable[tuple[EndpointFacts, str]],
         servings: Callable[[Endpoint], Mapping[str, Serving]],
         context_tokens: Mapping[str, int] = MappingProxyType({}),
+        names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """endpoints: each with the names callers may use; earlier ones win, priced ones before unpriced.
+        """endpoints: each with its model in one spelling, in order of preference.
 
-        context_tokens: how many a model takes, by the name it is listed under; absent where unknown.
+        context_tokens: how many a model takes, by the name it is listed under; absent where unknown. names: those that
+        callers may use, with the model each one means.
         """
         self.context_tokens = context_tokens
-        self._routes: dict[str, Route] = {}
-        self._unpriced: set[str] = set()
+        self.routes: dict[str, Route] = {}
+        self.by_model: dict[str, list[EndpointFacts]] = {}
         self._listed: dict[str, Endpoint] = {}
-        for endpoint, names in endpoints:
-            if endpoint.price is None:
-                self._unpriced.update(names)
-                continue
-            route = Route(endpoint, endpoint.price, servings(endpoint))
-            for name in names:
-                self._routes.setdefault(name, route)
-            self._listed.setdefault(endpoint.model, endpoint)
-
-    def route(self, model: str) -> Route:
-        """The route of a name as a caller wrote it. Raises ModelNotFound or PriceUnknown."""
-        route = self._routes.get(model) or self._routes.get(model.lower())
-        if route is not None:
-            return route
-        if model in self._unpriced:
-            raise PriceUnknown(model)
-        raise ModelNotFound(model[:NAME_CHARS_MAX], self._listed.keys())  # likeness costs time by the character
+        for facts, model in endpoints:
+            endpoint = facts.endpoint
+            self.by_model.setdefault(model, []).append(facts)
+            if endpoint.price is not None:
+                self.routes[endpoint.endpoint_id] = Route(endpoint, endpoint.price, servings(endpoint))
+                self._listed.setdefault(endpoint.model, endpoint)
+        priced = {model for model, group in self.by_model.items() if any(one.endpoint.price for one in group)}
+        self.names = {name: model for name, model in names.items() if model in priced}
+        self.unpriced = frozenset(names.keys() - self.names.keys())
 
     @property
     def models(self) -> dict[str, Endpoint]:

@@ -30,7 +30,7 @@ from tidegate.gateway.models import Listings
 from tidegate.gateway.recorder import Recorder
 from tidegate.gateway.sampling import sampler_of
 from tidegate.gateway.server import Server
-from tidegate.gateway.serving import build_table
+from tidegate.gateway.serving import build_serving
 from tidegate.gateway.shelf import Vault
 from tidegate.ledger.journal import JournalWriter
 
@@ -102,7 +102,7 @@ def _build(loop: asyncio.AbstractEventLoop, config: Config, worker: int, vault: 
 def _set_table(server: Server, config: Config, vault: Vault) -> str:
     """Build the routing table of today; the day it holds for."""
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    server.table = build_table(config, os.environ, day, vault.shelves)
+    server.table, server.router = build_serving(config, os.environ, day, vault.shelves, server.router)
     server.listings = Listings(server.table.models, server.started_s, server.table.context_tokens)
     return day
 

@@ -1,0 +1,234 @@
+"""How a call comes to an endpoint: its head is read, its plan made, its quotas asked; and how it comes to the next one.
+
+What happens between an endpoint and the caller is `gateway/exchange.py`'s.
+"""
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from tidegate.core.errors import GatewayError, InternalError, InvalidRequest
+from tidegate.gateway.call import Call
+from tidegate.gateway.claiming import text_bound
+from tidegate.gateway.clamping import with_output_limit
+from tidegate.gateway.dispatch import Dispatch, passed_on, prepare
+from tidegate.gateway.http import JSON
+from tidegate.gateway.meter import NOTHING_SPENT
+from tidegate.gateway.planning import (
+    asking_of,
+    explanation,
+    is_asked_to_explain,
+    read_head,
+    unrouted,
+)
+from tidegate.gateway.routing import retry_after_of
+from tidegate.gateway.shelf import ShelfLines
+from tidegate.gateway.tariff import Tariff
+from tidegate.gateway.way import Stamp, refuse_dropped, way_of
+from tidegate.route.course import Course
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidegate.core.terms import Charge
+    from tidegate.gateway.bounds import Ceiling
+    from tidegate.gateway.claim import Bound
+    from tidegate.gateway.table import Route, Serving
+    from tidegate.route.health import Fault
+    from tidegate.route.planner import Call as Asking
+    from tidegate.route.planner import RoutePlan
+    from tidegate.wire.dialect import Head, Pieces
+
+log = logging.getLogger(__name__)
+KEYS_MAX = 4  # of a provider that one call tries
+
+
+class Choosing(Call):
+    """A call on its way to an endpoint, and to the next one where that fails."""
+
+    def start(self) -> None:
+        """Decide, reserve, and record the intent; the bytes leave when it is in the kernel."""
+        self.server.exchanges.add(self)
+        self._dare(self._enter)
+
+    def on_admitted(self) -> None:
+        """The call waited, and now has what it asked of its quotas, or a part of it that limits its answer."""
+        self._dare(self._go)
+
+    def _dare(self, step: "Callable[[], None]") -> None:
+        try:
+            step()
+        except GatewayError as error:
+            self.refuse(error)
+        except Exception:  # a mistake of ours: the log has it whole, the caller a 500, the ledger its row
+            log.exception("a call could not be read")
+            self.refuse(InternalError("The gateway failed on this request; its log says why."))
+
+    def _enter(self) -> None:
+        self._read()
+        self.asking = asking_of(self)
+        if is_asked_to_explain(self):
+            self._explain()
+            return
+        self.course = self._begun(self.server.router.planner.plan(self.asking, time.monotonic()), self.asking)
+        self.server.check_open()
+        self.request.body = unrouted(self, self.request.body)
+        self._decide()
+        if self.claim is None or self.server.gate.admit(self, self.claim):
+            self._go()
+
+    def _go(self) -> None:
+        is_last = self.course is None or not self.course.has_next
+        self._kept = None if is_last else self.request.body  # for the next endpoint, should this one fail
+        if self.claim is not None and self.claim.clamp:
+            self._clamp(self.claim.clamp)
+        self.request.body = b""  # the way's pieces hold it from here on
+        self._forward()
+
+    def _read(self) -> None:
+        """The head of the request. Raises GatewayError."""
+        self.head, self.request.body = read_head(self.operation, self.request.body)
+
+    def _begun(self, plan: "RoutePlan", asking: "Asking") -> Course:
+        """The course through those endpoints of a plan that serve calls of this kind. Raises GatewayError."""
+        router, routes = self.server.router, self.server.table.routes
+        if not plan.order and self.key.models + self.key.providers:
+            self.server.gate.check(self, plan.shelf.groups_asked[0][0].endpoint)
+        if plan.order and (self.operation.is_alone or not routes[plan.order[0].endpoint_id].speaks(self.operation)):
+            order = tuple([one for one in plan.order if self._is_served(routes[one.endpoint_id])])
+            if not order:
+                self.serving_at(routes[plan.order[0].endpoint_id])  # raises, and says why
+            plan = replace(plan, order=order)
+        return router.course(plan, asking, time.monotonic())
+
+    def _is_served(self, route: "Route") -> bool:
+        try:
+            self.serving_at(route)
+        except InvalidRequest:
+            return False
+        return True
+
+    def _decide(self) -> None:
+        """The endpoint of this attempt, its price, and the bytes for it. Raises GatewayError.
+
+        An endpoint that cannot be told what the request says is passed over while the plan has another.
+        """
+        assert self.course is not None
+        refused: InvalidRequest | None = None
+        while True:
+            try:
+                self._take(self.server.table.routes[self.course.current.endpoint_id])
+                return
+            except InvalidRequest as error:
+                refused = refused or error
+                if self.course.fail("rejected", time.monotonic(), is_begun=False) is None:
+                    raise refused from None
+
+    def _take(self, route: "Route") -> None:
+        if self.attempts:
+            self._read()  # the way of the attempt before let go of what its head saw of the body
+        assert self.head is not None
+        self.endpoint, self.price = route.endpoint, route.price
+        self.serving = self.serving_at(route)
+        self.claim = self.server.gate.claim(self)
+        self._find_way(self.head, self.serving)
+        if self.way is not None and self.way.dropped and self.asking and self.asking.wishes.require_parameters:
+            refuse_dropped(self.way.dropped)
+
+    def serving_at(self, route: "Route") -> "Serving":
+        """How an endpoint serves this call. Raises InvalidRequest where it cannot."""
+        return route.serving(self.operation.dialect.name)
+
+    def _explain(self) -> None:
+        """Answer with the plan of the call, in place of making it."""
+        self.content_type, self.status = JSON, 200
+        self.body = [explanation(self)]
+        self._settle(NOTHING_SPENT)
+
+    def bound(self, ceiling: "Ceiling", charge: "Charge") -> "Bound":
+        """The most that the call may cost."""
+        return text_bound(self, ceiling, charge)
+
+    def tariff(self) -> Tariff | None:
+        """What the reply tells of its cost is charged by; None where it tells none."""
+        return Tariff(self.price, self.claim) if self.operation.is_openrouter and self.price is not None else None
+
+    def _clamp(self, output_tokens: int) -> None:
+        """Write a limit of the answer into the request."""
+        assert self.serving is not None
+        body = with_output_limit(self.operation.dialect.name, self.request.body, output_tokens, self.serving.quirks)
+        self.request.body, self.head = body, self.operation.head(body)
+        self._find_way(self.head, self.serving)
+
+    def _find_way(self, head: "Head", serving: "Serving") -> None:
+        stamp = Stamp(self.generation_id, self.request.arrived_us // 1_000_000)
+        self.way = way_of(self.operation, head, self.request.body, serving, self.tariff(), stamp)
+        self.head = self.way.head
+
+    def _forward(self) -> None:
+        assert self.serving is not None and self.way is not None
+        lines = passed_on(self.serving, self.operation, self.request.headers)
+        prepare(Dispatch(self.serving, self.operation, self.way, lines), self._on_prepared, self._unprepared)
+
+    def _unprepared(self, error: GatewayError) -> None:
+        """The provider's credentials could not be had."""
+        if self.settlement is None and not self._goes_on("rejected"):
+            self.refuse(error)
+
+    def _on_prepared(self, pieces: "Pieces") -> None:
+        """The bytes of an attempt are ready to leave."""
+        raise NotImplementedError
+
+    def _tries(self) -> int:
+        """How often this endpoint was tried before."""
+        endpoint_id = self.endpoint.endpoint_id if self.endpoint is not None else ""
+        return sum([attempt.endpoint_id == endpoint_id for attempt in self.attempts]) if self.attempts else 0
+
+    def _takes_another_key(self) -> bool:
+        """The provider refused the key, not the call: it rests, and the call goes out again with the next one."""
+        keys = self.serving.credentials if self.serving is not None else None
+        if not isinstance(keys, ShelfLines) or not keys.refused(self._pieces, self.upstream_status, self.retry_after):
+            return False
+        if len(self.attempts) >= KEYS_MAX or self.client_gone or self.reply_started:
+            return False
+        self.error, self.body, self._body_bytes, self.retry_after = None, [], 0, b""
+        self.upstream_ended = self.first_chunk = 0.0
+        self._forward()
+        return True
+
+    # -- from one endpoint to the next ------------------------------------------------------------------------------
+
+    @property
+    def _may_fall_back(self) -> bool:
+        """Another endpoint of the plan could still answer this caller."""
+        return self._kept is not None and not self.is_begun and not self.client_gone
+
+    def _goes_on(self, fault: "Fault | None") -> bool:
+        """The attempt has failed, and that is written down: the next endpoint of the plan is asked, if there is one.
+
+        Nothing of the failed attempt stays: no header, no byte of a body, no reservation.
+        """
+        course, router = self.course, self.server.router
+        if course is None:
+            return False
+        now = time.monotonic()
+        router.failed(course, fault, now, retry_after_s=retry_after_of(self.retry_after))
+        body, is_begun = self._kept, self.is_begun or (self._kept is None and course.has_next)
+        if self.client_gone or course.fail(fault, now, is_begun=is_begun) is None or body is None:
+            return False
+        self._drop_upstream()
+        self.error = self.relay = self.seen = self.way = self.identity = None
+        self.body, self._held, self._body_bytes, self._pieces = [], b"", 0, ()
+        self.content_type, self.retry_after, self.upstream_ended, self.first_chunk = JSON, b"", 0.0, 0.0
+        if self.claim is not None:
+            self.server.gate.settle(self, NOTHING_SPENT, is_request=False)
+        self.request.body, self._kept = body, None
+        self._dare(self._enter_next)
+        return True
+
+    def _enter_next(self) -> None:
+        self._decide()
+        if self.claim is None or self.server.gate.admit(self, self.claim):
+            self._go()
