@@ -239,3 +239,21 @@ def test_who_asks_is_told_their_roles_and_their_tenants(office: Office) -> None:
     assert [tenant["tenant_id"] for tenant in mine] == ["acme"]
     every = office.ask("GET", f"{ROOT}/tenants", office.operators["auditor"]).json()["data"]
     assert {"acme", "other"} <= {tenant["tenant_id"] for tenant in every}
+
+
+def test_a_providers_key_is_stored_and_never_told_again(office: Office) -> None:
+    """Encrypted, under a key in a file of its own; a lost operator's key is not replaced by a new one unseen."""
+    boss, secret = office.operators["admin"], "sk-provider-0123456789abcdef0123456789"
+    path = f"{ROOT}/provider-keys"
+    made = office.ask("POST", path, boss, {"provider_name": "openai", "secret": secret, "name": "first"})
+    assert made.status_code == 201 and secret not in made.text
+    listed = office.ask("GET", path, office.operators["auditor"])
+    assert [key["name"] for key in listed.json()["data"]] == ["first"] and secret not in listed.text
+    stored = b"".join(file.read_bytes() for file in office.config.home_path.glob("accounts.sqlite*"))
+    assert secret.encode() not in stored
+    one = f"{path}/{made.json()['provider_key_id']}"
+    assert office.ask("PATCH", one, boss, {"is_enabled": False}).status_code == 200
+    (office.config.home_path / "operator.key").unlink()
+    assert office.ask("POST", path, boss, {"provider_name": "openai", "secret": secret}).status_code == 503
+    assert office.ask("DELETE", one, boss).status_code == 200
+    assert office.ask("DELETE", one, boss).status_code == 404

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -81,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asyncio.run(serve(load_config(), options.ready_fd))
     except TidegateError as error:
         sys.exit(f"tidegate: {error}")
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(0)  # a thread of granian's may still be ending, and would abort the interpreter while that ends
 
 
 if __name__ == "__main__":

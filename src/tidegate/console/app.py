@@ -15,7 +15,19 @@ from starlette.routing import Route
 from tidegate.config import Config
 from tidegate.console import litellm, one_api, pages
 from tidegate.console.access import require
-from tidegate.console.admin import hooks, keys, money, people, prices, quotas, sessions, spent, tenants, topups
+from tidegate.console.admin import (
+    hooks,
+    keys,
+    money,
+    people,
+    prices,
+    provider_keys,
+    quotas,
+    sessions,
+    spent,
+    tenants,
+    topups,
+)
 from tidegate.console.backend import Backend
 from tidegate.console.callers import KEY_HEADER, TENANT_HEADER, Knock, caller_of
 from tidegate.console.feedback import BODY_BYTES_MAX, judgement_of, read_feedback, reply_of
@@ -55,6 +67,7 @@ OPERATIONS = (
     *prices.OPERATIONS,
     *hooks.OPERATIONS,
     *spent.OPERATIONS,
+    *provider_keys.OPERATIONS,
     *openrouter_keys.OPERATIONS,
     *reports.OPERATIONS,
     *one_api.OPERATIONS,

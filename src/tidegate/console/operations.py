@@ -23,6 +23,7 @@ from tidegate.console.backend import Backend
 from tidegate.console.callers import CLIENT_HEADER, NEEDS_A_KEY, Knock, caller_of
 from tidegate.core.errors import (
     AccountsError,
+    ConfigError,
     GatewayError,
     InvalidRequest,
     LedgerError,
@@ -148,7 +149,7 @@ def respond(backend: Backend, operation: Operation, request: Request, body: byte
             headers=request.headers,
         )
         done = operation.run(asked)
-    except (AccountsError, LedgerError, SQLAlchemyError) as error:
+    except (AccountsError, ConfigError, LedgerError, SQLAlchemyError) as error:
         raise told(error) from error
     if operation.method != "GET":
         log.info("%s %s by %s (%.0f ms)", operation.method, operation.path, caller.caller_id or "nobody",
@@ -165,13 +166,13 @@ NOBODY: Final = Caller(kind="api_key", caller_id="", name="")
 """Who asks where nobody has to say."""
 
 
-def told(error: AccountsError | LedgerError | SQLAlchemyError) -> GatewayError:
+def told(error: AccountsError | ConfigError | LedgerError | SQLAlchemyError) -> GatewayError:
     """What a caller learns of a failure below: the text of what they can mend, not of what is broken here."""
     if isinstance(error, AccountNotFound):
         return AccountMissing(str(error))
     if isinstance(error, AccountExists):
         return AccountTaken(str(error))
-    if isinstance(error, QuotaStoreError | LedgerError | SQLAlchemyError):
+    if isinstance(error, QuotaStoreError | ConfigError | LedgerError | SQLAlchemyError):
         log.error("the accounts or the ledger cannot be used: %s", error)
         return Unavailable("The accounts or the ledger cannot be used now; the operator's log says why.")
     return InvalidRequest(str(error))
