@@ -2,6 +2,7 @@
 
 import datetime as dt
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 from tidegate.accounts.audit.call import LoggedCall
@@ -101,10 +102,15 @@ def is_cancelled(said: bool | None, status: int | None, error: str) -> bool | No
     return None
 
 
-def factor_of(text: object) -> Fraction:
+def factor_of(value: object) -> Fraction:
     """A margin as a log writes it; 1 where it is none."""
+    return _factor(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _factor(text: str) -> Fraction:
     try:
-        factor = Fraction(str(text))
+        factor = Fraction(text)
     except (ValueError, ZeroDivisionError):
         return Fraction(1)
     return factor if factor > 0 else Fraction(1)

@@ -53,6 +53,8 @@ class Basis(NamedTuple):
 
 def whole(amount: int, factor: Fraction) -> int:
     """An exact amount (nano-USD times UNITS_PER_RATE) and a factor, as nano-USD."""
+    if factor == 1:
+        return round_half_even(amount, UNITS_PER_RATE)
     return round_half_even(amount * factor.numerator, UNITS_PER_RATE * factor.denominator)
 
 

@@ -11,6 +11,7 @@ songquanpeng/one-api; checked 2026-11-22.
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -95,8 +96,14 @@ def _group_of(members: Mapping[str, Any]) -> Fraction:
 
 def _ratio(other: Fields, name: str) -> Fraction | None:
     value = other.value(name)
+    return None if value is None else _fraction(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _fraction(text: str) -> Fraction | None:
+    """A ratio as it was written: an operator has few of them."""
     try:
-        return None if value is None else Fraction(as_number(name, value))
+        return Fraction(as_number("ratio", text))
     except Unusable:
         return None
 
@@ -106,12 +113,15 @@ def _rates(other: Fields, quota_per_usd: int) -> Rates | None:
     model, completion = _ratio(other, "model_ratio"), _ratio(other, "completion_ratio")
     if not model or completion is None or other.text("billing_mode") == "tiered_expr" or _fixed(other) is not None:
         return None
+    return _rates_of(model, completion, tuple(_ratio(other, theirs) for theirs in _RATIO_OF.values()), quota_per_usd)
+
+
+@lru_cache(maxsize=4096)
+def _rates_of(model: Fraction, completion: Fraction, more: tuple[Fraction | None, ...], quota_per_usd: int) -> Rates:
     entered = model * UNITS_PER_RATE * NANO_PER_USD / quota_per_usd
-    own: dict[str, Any] = {}
-    for ours, theirs in _RATIO_OF.items():
-        ratio = _ratio(other, theirs)
-        if ratio is not None:
-            own[ours] = round(entered * ratio)
+    own: dict[str, Any] = {
+        ours: round(entered * ratio) for ours, ratio in zip(_RATIO_OF, more, strict=True) if ratio is not None
+    }
     return Rates(input=round(entered), output=round(entered * completion), **own)
 
 
