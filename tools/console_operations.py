@@ -7,6 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from tidegate.accounts.people import ROLES
+from tidegate.console.access import IN_INSTALLATION, IN_TENANT
+from tidegate.console.admin import ROOT
 from tidegate.console.app import OPERATIONS
 from tidegate.console.one_api import BillingUsage, Subscription
 from tidegate.console.openrouter.keys import CurrentKey, ListedKey
@@ -95,3 +98,28 @@ def _query(operation: Operation) -> list[Json]:
 
 def _first_line(kind: type[msgspec.Struct]) -> str:
     return inspect.cleandoc(kind.__doc__ or "").splitlines()[0]
+
+
+def roles_page() -> str:
+    """The table of roles and actions, as Markdown."""
+    lines = ["# Roles", "", *ROLES_HELP]
+    for title, table in (("In a tenant", IN_TENANT), ("In the installation", IN_INSTALLATION)):
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            f"| action | {' | '.join(ROLES)} | operations |",
+            f"|{' --- |' * (len(ROLES) + 2)}",
+        ]
+        for action, allowed in table.items():
+            cells = " | ".join("yes" if role in allowed else "" for role in ROLES)
+            asked = [f"`{one.method} {one.path.removeprefix(ROOT)}`" for one in OPERATIONS if one.action == action]
+            lines.append(f"| `{action}` | {cells} | {', '.join(asked)} |")
+    return "\n".join(lines) + "\n"
+
+
+ROLES_HELP: Final = (
+    "Who may do what: the table that every request of the admin API is held against, before anything else of it is",
+    "looked at. A role in the installation (of an operator, or of a service key of no tenant) holds in every tenant",
+    "too. Paths follow `/api/admin/v1`; an action without one is part of another operation, or of OpenRouter's pages.",
+)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import click
+import console_operations
 import dialect_tables
 import figure_tables
 import import_tables
@@ -52,6 +53,7 @@ def main() -> None:
     pages["imports.md"] = filled("imports.md", "formats", import_tables.render())
     pages["rollups.md"] = NOTE + rollup_tables.render()
     pages["published-values.md"] = NOTE + "\n" + published_table.render()
+    pages["roles.md"] = NOTE + "\n" + console_operations.roles_page()
     pages["openapi.json"] = openapi.render()
     if "--check" in sys.argv[1:]:
         stale = [name for name, text in pages.items() if not same(FOLDER / name, text)]
