@@ -1,5 +1,6 @@
 """Top-ups: only an order of ours can be paid, exactly, and it credits once whatever comes how often."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,8 @@ from tidegate.accounts.money.callbacks import Notice, Payment
 from tidegate.accounts.money.channels import Channel, channels_of
 from tidegate.accounts.money.fx import fx_table
 from tidegate.accounts.money.topups import ACCEPTED, NewOrder, Order
-from tidegate.core.errors import AccountsError
+from tidegate.config import load_config
+from tidegate.core.errors import AccountsError, ConfigError
 from tidegate.core.fx import Amount, parse_amount
 from tidegate.core.topup_settings import TopupConfig
 
@@ -170,6 +172,14 @@ def test_what_a_callback_names_is_kept_as_text_that_a_database_takes(database: D
     assert (event.event_id, event.detail) == ("e??[2J", "state '?'")
 
 
+def test_callbacks_that_mean_nothing_are_forgotten_in_time(database: Database) -> None:
+    """A provider tells of every customer it has; what should have credited somebody stays."""
+    topups.take(database, "epay", Notice(event_id="old", why="another event"), NOW_US)
+    topups.take(database, "epay", Payment(event_id="lost", payment_id="p", order_id="none", amount=YUAN), NOW_US)
+    topups.take(database, "epay", Notice(event_id="new", why="another event"), NOW_US + topups.IGNORED_KEPT_US + 1)
+    assert {event.event_id for event in topups.list_events(database)} == {"lost", "new"}
+
+
 def test_orders_of_nothing_and_heaps_of_orders_are_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AccountsError, match="worth nothing"):
         order(database, Amount("CNY", 0))
@@ -219,12 +229,23 @@ def channel(**fields: object) -> Channel:
         ({"merchant_id": ""}, "merchant_id is empty"),
         ({"contract": "signed-json", "signed_text": "hello"}, "nothing that is said would be signed"),
         ({"contract": "signed-json", "signed_text": "{timestamp}{body}"}, "go together"),
-        ({"amount_min": "0.001"}, "amount_min"),
+        ({"amount_min": "0.001"}, "more than 2 decimal places"),
     ],
 )
-def test_a_channel_that_could_be_fooled_is_refused_at_start(fields: dict[str, object], words: str) -> None:
-    with pytest.raises(AccountsError, match=words):
+def test_a_channel_that_could_be_fooled_is_refused_at_start(
+    tmp_path: Path, fields: dict[str, object], words: str
+) -> None:
+    """By whatever reads the configuration, not by the first callback."""
+    with pytest.raises(ValueError, match=words):
         channel(**fields)
+    lines = {"contract": "epay", "secret_env": "KEY", "merchant_id": "1001"} | fields
+    file = tmp_path / "tidegate.toml"
+    told = "".join(
+        f"{name} = {json.dumps(list(value) if isinstance(value, tuple) else value)}\n" for name, value in lines.items()
+    )
+    file.write_text(f"[topups.cn]\n{told}")
+    with pytest.raises(ConfigError, match=words):
+        load_config(files=[file], environ={})
 
 
 def test_a_channel_without_its_secret_reads_nothing() -> None:

@@ -4,10 +4,20 @@ They stand in `tidegate.toml` as `[topups.NAME]` and are part of `tidegate.confi
 the names of the environment variables that hold them.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
+
+from tidegate.core.fx import MINOR_DIGITS, parse_amount
+
+Contract = Literal["stripe", "epay", "signed-json"]
+CURRENCIES: Final[dict[Contract, tuple[str, ...]]] = {
+    "stripe": tuple(MINOR_DIGITS),
+    "epay": ("CNY",),
+    "signed-json": ("IDR",),
+}
+"""What a channel takes that does not say."""
 
 
 def _help(text: str) -> Meta:
@@ -18,7 +28,7 @@ class TopupConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One way of paying in; its callbacks come to `/topups/NAME`. Field names default to Tripay's (QRIS, Indonesia)."""
 
     contract: Annotated[
-        Literal["stripe", "epay", "signed-json"],
+        Contract,
         _help("who signs: Stripe's webhooks, EPay's notices (易支付), or JSON under an HMAC, as QRIS acquirers do"),
     ]
     secret_env: Annotated[str, _help("environment variable that holds the secret under which callbacks are signed")]
@@ -68,3 +78,26 @@ class TopupConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     status_field: Annotated[str, _help("signed JSON: field that says whether it was paid")] = "status"
     status_paid: Annotated[tuple[str, ...], _help("signed JSON: what it says then")] = ("PAID",)
     answer: Annotated[str, _help("signed JSON: the body that the provider takes for a receipt")] = '{"success":true}'
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for settings by which a channel could be fooled."""
+        for currency in self.taken:
+            if currency not in MINOR_DIGITS:
+                raise ValueError(f"currencies: {currency!r} is not one of {', '.join(MINOR_DIGITS)}")
+        names_currency = self.contract == "stripe" or (self.contract == "signed-json" and self.currency_field)
+        if not names_currency and len(self.taken) != 1:
+            raise ValueError("currencies: callbacks of this contract name no currency, so a channel has exactly one")
+        if self.contract == "epay" and not self.merchant_id:
+            raise ValueError("merchant_id is empty; EPay's notices are for one pid")
+        if "{body}" not in self.signed_text:
+            raise ValueError("signed_text has no {body}: nothing that is said would be signed")
+        if ("{timestamp}" in self.signed_text) != bool(self.timestamp_header):
+            raise ValueError("timestamp_header and {timestamp} in signed_text go together: set both or neither")
+        for text in (self.amount_min, self.amount_max):
+            for currency in self.taken if text else ():
+                parse_amount(text, currency)
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """The currencies of the channel."""
+        return self.currencies or CURRENCIES[self.contract]

@@ -1,7 +1,6 @@
 """Channels: one configured payment provider each. Reads its callbacks with its secrets, and says where to pay."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import msgspec
 
@@ -9,38 +8,21 @@ from tidegate.accounts.money import epay, signed_json, stripe
 from tidegate.accounts.money.callbacks import Callback, Notice, Payment
 from tidegate.accounts.money.topups import Order
 from tidegate.core.errors import AccountsError, Unavailable
-from tidegate.core.fx import MINOR_DIGITS, Amount, CurrencyUnknown, parse_amount
+from tidegate.core.fx import Amount, parse_amount
 from tidegate.core.money import InvalidMoney
 from tidegate.core.topup_settings import TopupConfig
 
-CURRENCIES: Final = {"stripe": tuple(MINOR_DIGITS), "epay": ("CNY",), "signed-json": ("IDR",)}
-
 
 class Channel:
-    """One `[topups.NAME]`, with the secrets of its environment. Raises AccountsError where settings contradict."""
+    """One `[topups.NAME]`, with the secrets of its environment."""
 
     def __init__(self, name: str, config: TopupConfig, environ: Mapping[str, str]) -> None:
         self.name, self.config = name, config
         named = (config.secret_env, config.secret_before_env)
         self._secrets = [environ[variable].strip().encode() for variable in named if environ.get(variable, "").strip()]
-        self.currencies = config.currencies or CURRENCIES[config.contract]
-        where = f"topups.{name}"
-        for currency in self.currencies:
-            if currency not in MINOR_DIGITS:
-                raise AccountsError(f"{where}.currencies: {CurrencyUnknown(currency)}")
-        names_currency = config.contract == "stripe" or (config.contract == "signed-json" and config.currency_field)
-        if not names_currency and len(self.currencies) != 1:
-            raise AccountsError(
-                f"{where}.currencies: callbacks of this channel name no currency, so it has exactly one"
-            )
-        if config.contract == "epay" and not config.merchant_id:
-            raise AccountsError(f"{where}.merchant_id is empty; EPay's notices are for one pid")
-        if config.contract == "signed-json" and "{body}" not in config.signed_text:
-            raise AccountsError(f"{where}.signed_text has no {{body}}: nothing that is said would be signed")
-        if ("{timestamp}" in config.signed_text) != bool(config.timestamp_header):
-            raise AccountsError(f"{where}: timestamp_header and {{timestamp}} in signed_text go together")
+        self.currencies = config.taken
         self._least, self._most = (
-            {currency: self._bound(text, currency) for currency in self.currencies}
+            {currency: parse_amount(text, currency) if text else None for currency in self.currencies}
             for text in (config.amount_min, config.amount_max)
         )
 
@@ -111,15 +93,7 @@ class Channel:
             url = url.replace(f"{{{name}}}", value)
         return url
 
-    def _bound(self, text: str, currency: str) -> Amount | None:
-        if not text:
-            return None
-        try:
-            return parse_amount(text, currency)
-        except InvalidMoney as error:
-            raise AccountsError(f"topups.{self.name}: amount_min and amount_max: {error}") from error
-
 
 def channels_of(settings: Mapping[str, TopupConfig], environ: Mapping[str, str]) -> dict[str, Channel]:
-    """All configured channels by name. Raises AccountsError."""
+    """All configured channels by name."""
     return {name: Channel(name, config, environ) for name, config in settings.items()}

@@ -31,6 +31,8 @@ ACCEPTED: Final[frozenset[Outcome]] = frozenset({"credited", "repeated", "ignore
 
 PENDING_MAX: Final = 100
 DETAIL_CHARS_MAX: Final = 500
+IGNORED_KEPT_US: Final = 90 * 86_400 * 1_000_000
+"""How long callbacks are kept that credited nobody and should not have."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,6 +236,9 @@ def _note(connection: sa.Connection, key: tuple[str, str, Outcome], told: tuple[
         "seen_count": 0,
     }
     insert_missing(connection, events, [row])
+    if outcome == "ignored":
+        is_old = (events.c.outcome == "ignored") & (events.c.last_us < now_us - IGNORED_KEPT_US)
+        connection.execute(sa.delete(events).where(is_old))
     same = (events.c.channel == channel) & (events.c.event_id == event_id) & (events.c.outcome == outcome)
     connection.execute(sa.update(events).where(same).values(last_us=now_us, seen_count=events.c.seen_count + 1))
 
