@@ -137,7 +137,7 @@ def test_a_right_charge_is_left_alone(
     assert found.sums.right == 1
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.integers(200, 180_000), st.integers(2, 9_000), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
@@ -430,3 +430,79 @@ def test_a_torn_last_line_is_said_and_the_rest_is_audited(tmp_path: Path) -> Non
     found = audit([file])
     assert found.sums.right == 1
     assert any("the last line is torn" in note for note in found.notes)
+
+
+def test_rows_as_public_new_api_logs_have_them_follow_their_own_ratios(tmp_path: Path) -> None:
+    """Three rows seen in public documents: quota is rounded half up; a text states a price for the call."""
+    first = {"cache_ratio": 0.1, "cache_tokens": 22_528, "completion_ratio": 6, "group_ratio": 1, "model_ratio": 1.25}
+    second = {
+        "cache_ratio": 0.28,
+        "cache_tokens": 164_411,
+        "completion_ratio": 4,
+        "group_ratio": 0.4,
+        "model_ratio": 0.75,
+    }
+    fixed = new_api_log(3, "gpt-5.6", 7_500, {"billing_type": "by_count", "group_ratio": 1}, input=1_000, output=0)
+    found = audited(
+        tmp_path,
+        [
+            new_api_log(1, "gpt-5.4", 88_239, first, input=89_324, output=257),
+            new_api_log(2, "a-model-nobody-knows", 15_096, second, input=167_999, output=174),
+            fixed | {"content": "Fixed model price 0.015, group ratio 1"},
+        ],
+    )
+    assert not found.findings
+    assert (found.sums.right, found.sums.unchecked) == (2, 1)
+
+
+def test_input_and_output_at_one_factor_and_the_cache_at_another(tmp_path: Path) -> None:
+    """gpt-5 at twice the list throughout but for cached tokens: 2,000 + 8,000 x 0.5 + 500 x 8 units x 1.25."""
+    other = ratios(1.25, 8, cache_tokens=8_000, cache_ratio=0.5)
+    finding = only(audited(tmp_path, [new_api_log(1, "gpt-5", 12_500, other, input=10_000, output=500)]))
+    assert finding.causes == ("other_cache_rate",)
+    assert finding.should_nano_usd == 2 * (2_000 * 1250 + 8_000 * 125 + 500 * 10_000)
+
+
+PLANTED = ["twice", "full", "free", "write_free", "write_twice", "hour", "output_free"]
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1_000, 150_000),
+            st.integers(10, 9_000),
+            st.integers(1, 99),
+            st.integers(1, 99),
+            st.sampled_from(PLANTED),
+        ),
+        min_size=4,
+        max_size=12,
+    )
+)
+def test_whatever_was_used_a_planted_mistake_is_never_left_unexplained(
+    tmp_path: Path, calls: list[tuple[int, int, int, int, str]]
+) -> None:
+    """Amounts worked out here in nano-USD a token: 3,000 in, 300 read, 3,750 written, 15,000 out."""
+    records, rights = [], {}
+    for number, (entered, left, read_percent, write_percent, planted_one) in enumerate(calls):
+        read = entered * read_percent // 100
+        written = (entered - read) * write_percent // 100
+        right = (entered - read - written) * 3000 + read * 300 + written * 3750 + left * 15_000
+        more = {
+            "twice": read * 3000,
+            "full": read * 2700,
+            "free": -read * 300,
+            "write_free": -written * 3750,
+            "write_twice": written * 3000,
+            "hour": written * 2250,
+            "output_free": -left * 15_000,
+        }[planted_one]
+        rights[f"call-{number}"] = (right, more)
+        counts = {"input": entered, "output": left, "read": read, "written": written}
+        records.append(spend_log(number, SONNET, "anthropic", f"{(right + more) / 1e9:.9f}", **counts))
+    found = {finding.call.call_id: finding for finding in audited(tmp_path, records).findings}
+    for call, (right, more) in rights.items():
+        if more:
+            assert found[call].causes != ("unexplained",)
+            assert (found[call].should_nano_usd, found[call].over_nano_usd) == (right, more)

@@ -95,6 +95,10 @@ CAUSES: Final[dict[str, Cause]] = {
         "Every call of this model follows other rates than the published ones: an outdated or mistyped price, or one "
         "that was agreed.",
     ),
+    "other_cache_rate": Cause(
+        "cached tokens at a rate of their own",
+        "Input and output stand at one factor to the list price, cached tokens at another.",
+    ),
     "margin": Cause(
         "a margin on the list price",
         "All calls of this model stand in one ratio to the list price. No mistake: a margin or discount, told apart.",

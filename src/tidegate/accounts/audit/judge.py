@@ -34,9 +34,13 @@ class State(Enum):
 
 
 class Right(NamedTuple):
-    """The charge is right, as far as the log can tell. should_nano_usd: before the log rounded it."""
+    """The charge is right, as far as the log can tell. should_nano_usd: before the log rounded it.
+
+    note: what had to be assumed of the margin; empty where nothing.
+    """
 
     should_nano_usd: int
+    note: str = ""
 
 
 class Basis(NamedTuple):
@@ -87,7 +91,7 @@ def judge(call: LoggedCall, held: Held) -> Finding | Right | State:
     for basis in bases:
         right = right_charge(call, basis)
         if right is not None:
-            return _perhaps_left(call) or Right(right)
+            return _perhaps_left(call) or Right(right, basis.note)
     if call.charged_nano_usd == 0:
         return State.ZERO
     return explained(call, held, bases) or State.OPEN
@@ -191,16 +195,15 @@ def agrees_if_cached(call: LoggedCall, usage: Usage, rates: Rates, factor: Fract
 
 def explained(call: LoggedCall, held: Held, bases: Sequence[Basis]) -> Finding | None:
     """The mistake that gives exactly the logged charge; None where none does."""
+    follows = follows_own_rates(call)
     for basis in bases:
         found = mistake(call, basis, held)
+        if found is not None and (not follows or found.certainty == "certain"):
+            return found  # a charge that follows the log's own rates is explained by those
+    if call.own_rates is not None and not follows:
+        found = arithmetic(call, Basis(Price(price_id="the log's own rates", rates=call.own_rates), call.factor))
         if found is not None:
             return found
-    if call.own_rates is not None:
-        own = Basis(Price(price_id="the log's own rates", rates=call.own_rates), call.factor)
-        if right_charge(call, own) is None:
-            found = arithmetic(call, own)
-            if found is not None:
-                return found
     if call.is_half_price:
         full = bases[0]._replace(factor=bases[0].factor * 2)
         if right_charge(call, full) is not None:
@@ -243,10 +246,16 @@ def mistake(call: LoggedCall, basis: Basis, held: Held, base: Certainty = "likel
     return None
 
 
+def follows_own_rates(call: LoggedCall) -> bool:
+    """Whether the charge is what the logged counts come to at the rates that the log itself records."""
+    own = call.own_rates
+    return own is not None and any(meets(call, exact(usage, own), call.factor) for usage in usages(call))
+
+
 def _log_says_so(call: LoggedCall, causes: tuple[str, ...]) -> bool:
     """Whether the rates that the log records show the mistake, and its charge follows them."""
     own, usage = call.own_rates, call.usage
-    if own is None or usage is None or len(causes) != 1 or not meets(call, exact(usage, own), call.factor):
+    if own is None or usage is None or len(causes) != 1 or not follows_own_rates(call):
         return False
     read = own.input if own.cache_read is None else own.cache_read
     written = own.input if own.cache_creation is None else own.cache_creation
@@ -258,6 +267,7 @@ def _log_says_so(call: LoggedCall, causes: tuple[str, ...]) -> bool:
         "cache_write_free": written == 0,
         "cache_write_as_read": written == read,
         "cache_write_1h_as_5m": own.cache_creation_1h in (None, written),
+        "reasoning_full_rate": own.reasoning in (None, own.output),
     }.get(causes[0], False)
 
 
@@ -305,9 +315,11 @@ def _full_price(call: LoggedCall, held: Held, basis: Basis) -> Finding:
 def _own_price(call: LoggedCall, held: Held, basis: Basis) -> Finding | None:
     """The log records the rates it charged at, and they are not the list's."""
     own, usage = call.own_rates, call.usage
-    if own is None or usage is None or not meets(call, exact(usage, own), call.factor):
+    if own is None or usage is None or not follows_own_rates(call):
         return None
     rates = basis.price.rates_for(usage.input_tokens)
+    if basis.factor != call.factor and not call.is_half_price:
+        return _own_cache_rate(call, held, basis, rates)
     why = (
         f"the log records ${format_rate(own.input)} and ${format_rate(own.output)} a million tokens in and out; "
         f"{basis.price.price_id} is ${format_rate(rates.input)} and ${format_rate(rates.output)}"
@@ -318,6 +330,29 @@ def _own_price(call: LoggedCall, held: Held, basis: Basis) -> Finding | None:
         certainty=weaker("likely", int(not held.is_named)),
         why=f"{why} ({held.guess})" if held.guess else why,
         should_nano_usd=whole(exact(usage, rates), call.factor),
+        price_id=basis.price.price_id,
+    )
+
+
+def _own_cache_rate(call: LoggedCall, held: Held, basis: Basis, rates: Rates) -> Finding:
+    """Input and output stand at one factor above the list, cached tokens at another."""
+    own, usage = call.own_rates, call.usage
+    assert own is not None and usage is not None
+    told = [
+        f"{name.replace('_', ' ')} ${format_rate(mine)} a million, where that factor gives ${format_rate(round(want))}"
+        for name in ("cache_read", "cache_creation", "cache_creation_1h")
+        if (mine := getattr(own, name)) is not None
+        and (theirs := getattr(rates, name)) is not None
+        and abs(mine - (want := theirs * basis.factor / call.factor)) > 1
+    ]
+    return Finding(
+        call=call,
+        causes=("other_cache_rate",),
+        certainty=weaker("likely", int(not held.is_named)),
+        why="; ".join(
+            filter(None, (f"the log records {', '.join(told) or 'other cache rates'}", basis.note, held.guess))
+        ),
+        should_nano_usd=basis.nano_usd(usage),
         price_id=basis.price.price_id,
     )
 

@@ -29,6 +29,8 @@ from tidegate.ledger.imports.values import NANO_PER_USD, Unusable, as_number
 
 CLIENT_GONE: Final = "client_gone"
 _GROUP = re.compile(r"分组倍率 ?([\d.]+)|倍率：[\d.]+ × ([\d.]+)")
+_FIXED = re.compile(r"(?:Fixed model price|模型价格|模型固定价格) ?\$?(\d+(?:\.\d+)?)", re.IGNORECASE)
+_MEDIA_PATH = re.compile(r"/(?:images|audio|video|videos|rerank|mj|suno)\b")
 _RATIO_OF: Final = {
     "cache_read": "cache_ratio",
     "cache_creation": "cache_creation_ratio",
@@ -58,13 +60,13 @@ def call(members: Mapping[str, Any], tally: Tally, place: str, *, quota_per_usd:
         call_id=draft.identity,
         other_models=(served,) if served else (),
         usage=_usage(row, other),
-        operation="media" if any(other.value(name) for name in _OTHER_MEDIA) else "chat",
+        operation="media" if _is_media(other) else "chat",
         has_cache_counts=other.value("cache_tokens") is not None,
         quantum_nano_usd=max(1, NANO_PER_USD // quota_per_usd),
         extra_nano_usd=extra,
         factor=factor,
         own_rates=_rates(other, quota_per_usd),
-        fixed_nano_usd=_fixed(other),
+        fixed_nano_usd=_fixed(other) or _fixed_of(members),
         is_cancelled=other.inner("stream_status").text("end_reason") == CLIENT_GONE or None,
         is_counted_locally=bool(_truth(other.inner("admin_info"), "local_count_tokens")),
     )
@@ -92,6 +94,17 @@ def _group_of(members: Mapping[str, Any]) -> Fraction:
     """The margin out of the text that one-api and older new-api write."""
     match = _GROUP.search(str(members.get("content") or ""))
     return factor_of(match[1] or match[2]) if match else Fraction(1)
+
+
+def _is_media(other: Fields) -> bool:
+    """Whether other units than plain tokens are charged."""
+    return any(other.value(name) for name in _OTHER_MEDIA) or bool(_MEDIA_PATH.search(other.text("request_path") or ""))
+
+
+def _fixed_of(members: Mapping[str, Any]) -> int | None:
+    """The price for the call that the text states, before the margin."""
+    match = _FIXED.search(str(members.get("content") or ""))
+    return round(Fraction(match[1]) * NANO_PER_USD) if match else None
 
 
 def _ratio(other: Fields, name: str) -> Fraction | None:

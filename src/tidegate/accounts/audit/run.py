@@ -116,6 +116,8 @@ class _Run:
             self._guesses[held.guess] += 1
         if isinstance(outcome, Right):
             self._right(call, outcome.should_nano_usd, held.right[0] if held.right else None)
+            if outcome.note:
+                self._guesses[f"{call.model}: {outcome.note}"] += 1
         elif isinstance(outcome, Finding):
             self._found(outcome)
         elif outcome is State.UNCHECKED:
