@@ -5,8 +5,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import argon2
 import pytest
 
+from tidegate.accounts import sign_in
 from tidegate.config import Config, load_config
 from tidegate.core.row import Attempt, Outcome, Row
 from tidegate.ledger.journal import JournalWriter
@@ -94,3 +96,12 @@ def office() -> Iterator[Office]:
         yield made
     made.accounts.close()
     shutil.rmtree(home)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_passwords() -> Iterator[None]:
+    """Argon2 with the least it can do: what it costs is tested with the accounts."""
+    cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sign_in, "_hasher", lambda: cheap)
+        yield

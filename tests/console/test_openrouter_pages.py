@@ -101,6 +101,16 @@ def test_keys_read_their_account_where_the_operator_says_so() -> None:
     shutil.rmtree(home)
 
 
+def test_before_the_first_call_there_is_nothing_to_show(office: Office) -> None:
+    """A fresh installation has no ledger yet, and that is no error."""
+    shutil.rmtree(office.config.ledger_path)
+    admin = office.service["admin"]
+    assert office.ask_as_key("/api/v1/key").json()["data"]["usage"] == 0
+    assert office.ask("GET", "/api/v1/credits", admin).json() == {"data": {"total_credits": 0, "total_usage": 0}}
+    assert office.ask("GET", "/api/v1/activity", admin).json() == {"data": []}
+    assert office.ask("POST", "/api/v1/keys", admin, {"name": "first"}).status_code == 201
+
+
 def test_activity_is_by_day_and_endpoint(office: Office) -> None:
     """31 days at most, newest first; refused calls, which reached no endpoint, are not activity."""
     today = datetime.datetime.now(datetime.UTC).date()

@@ -58,7 +58,7 @@ def test_usage_is_what_a_loop_over_the_rows_gives_whenever_it_is_read(journal: J
     """Open segments, closed ones, sealed ones, a reader that was there from the beginning and one that comes late."""
     chance = random.Random(SEED)
     early = UsageReader()
-    for turn in range(30):
+    for turn in range(24):
         journal.call(
             ts=NOON_US - chance.randrange(40) * DAY_US,
             tenant_id=chance.choice(["a", "a", "b", None]),
@@ -71,7 +71,7 @@ def test_usage_is_what_a_loop_over_the_rows_gives_whenever_it_is_read(journal: J
         )
         if turn % 7 == 6:
             journal.seal()
-        if turn % 3:
+        if turn % 6 not in (0, 4):
             continue
         for reader in (early, UsageReader()):
             for tenant_id in ("a", "b", "nobody"):

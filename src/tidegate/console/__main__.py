@@ -79,7 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     os.umask(0o077)  # the socket is for its owner only
     try:
-        asyncio.run(serve(load_config(), options.ready_fd))
+        config = load_config()
+        logging.basicConfig(level=config.gateway.log_level.upper(), format="%(levelname)s console: %(message)s")
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        asyncio.run(serve(config, options.ready_fd))
     except TidegateError as error:
         sys.exit(f"tidegate: {error}")
     logging.shutdown()

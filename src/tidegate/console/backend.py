@@ -1,5 +1,6 @@
 """What the console's pages stand on: the accounts, the ledger and its usage, sign-in. Opened at first use, kept."""
 
+import datetime
 import logging
 import os
 import threading
@@ -12,7 +13,7 @@ from tidegate.accounts.money.channels import channels_of
 from tidegate.config import Config
 from tidegate.console.oidc import Oidc, OidcClient
 from tidegate.console.throttle import Throttle
-from tidegate.console.usage import UsageReader
+from tidegate.console.usage import Line, UsageReader
 from tidegate.core.errors import AccountsError, ConfigError, Unavailable
 from tidegate.ledger.store import Ledger
 
@@ -61,6 +62,15 @@ class Backend:
             if self._ledger is None:
                 self._ledger = Ledger.open(self.config.ledger_path)
             return self._ledger
+
+    def lines(self, tenant_id: str, *, key_id: str | None = None, since: datetime.date | None = None) -> list[Line]:
+        """What a tenant, or one key of it, has used; nothing before the first call has made a ledger.
+
+        Raises LedgerError where one cannot be read.
+        """
+        if self._ledger is None and not (self.config.ledger_path / "ledger.json").exists():
+            return []
+        return self.usage.read(self.ledger(), tenant_id, key_id=key_id, since=since)
 
     def close(self) -> None:
         with self._opening:

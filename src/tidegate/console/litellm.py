@@ -164,7 +164,7 @@ def _update(asked: Asked) -> KeyInfoReply:
     body: UpdateKey = asked.body
     key = _key(asked, body.key, "key.change", asked.query.tenant_id)
     _check(body)
-    lines = asked.backend.usage.read(asked.backend.ledger(), key.tenant_id, key_id=key.key_id)
+    lines = asked.backend.lines(key.tenant_id, key_id=key.key_id)
     _set_limits(asked, key, body, spending(lines, today()))
     change = KeyChange(
         name=body.key_alias,
@@ -259,7 +259,7 @@ _DURATION_OF: Final = {"day": "1d", "week": "7d", "month": "1mo"}
 
 def _info(asked: Asked, key: Key) -> dict[str, Any]:
     backend = asked.backend
-    spent = spending(backend.usage.read(backend.ledger(), key.tenant_id, key_id=key.key_id), today())
+    spent = spending(backend.lines(key.tenant_id, key_id=key.key_id), today())
     with backend.database.reading() as connection:
         limit = limits_of(connection, key.tenant_id).get(key.key_id)
         rates = {quota.quota_id: quota.limit for quota in list_quotas(connection, key.tenant_id)}

@@ -74,14 +74,14 @@ def _balance(asked: Asked) -> _Balance:
     """Of the key; of its tenant's wallet, where the key has no limit and the operator lets keys read the account."""
     backend, tenant_id = asked.backend, asked.caller.tenant_id or ""
     key = backend.accounts().key(asked.caller.caller_id)
-    spent = spending(backend.usage.read(backend.ledger(), tenant_id, key_id=key.key_id), today())
+    spent = spending(backend.lines(tenant_id, key_id=key.key_id), today())
     with backend.database.reading() as connection:
         limit = limits_of(connection, tenant_id).get(key.key_id)
         wallet = wallet_of(connection, tenant_id)
     if limit is not None:
         return _Balance(key=key, used=spent.total, available=remaining(limit, spent))
     if backend.config.console.keys_read_account and wallet.mode == "prepaid":
-        used = spending(backend.usage.read(backend.ledger(), tenant_id), today()).total
+        used = spending(backend.lines(tenant_id), today()).total
         return _Balance(key=key, used=used, available=max(0, wallet.credits_nano_usd - used))
     return _Balance(key=key, used=spent.total, available=None)
 

@@ -47,7 +47,7 @@ class UsageReply(msgspec.Struct, frozen=True, kw_only=True):
 def _usage(asked: Asked) -> UsageReply:
     query: UsageQuery = asked.query
     backend = asked.backend
-    lines = backend.usage.read(backend.ledger(), asked.tenant_id, key_id=query.key_id, since=query.since)
+    lines = backend.lines(asked.tenant_id, key_id=query.key_id, since=query.since)
     groups: dict[str | None, list[Line]] = {}
     for line in lines:
         if query.until is None or line.day <= query.until:

@@ -134,7 +134,7 @@ def _current(asked: Asked) -> CurrentKeyReply:
         used = _used(Key(key_id="", tenant_id="", project_id="", name="", hint=caller.name), None, [])
         return CurrentKeyReply(data=CurrentKey(**used, is_management_key=True, is_provisioning_key=True))
     key, tenant_id = asked.backend.accounts().key(caller.caller_id), caller.tenant_id or ""
-    lines = asked.backend.usage.read(asked.backend.ledger(), tenant_id, key_id=key.key_id)
+    lines = asked.backend.lines(tenant_id, key_id=key.key_id)
     with asked.backend.database.reading() as connection:
         limit = limits_of(connection, tenant_id).get(key.key_id)
     return CurrentKeyReply(
@@ -181,7 +181,7 @@ def _list(asked: Asked) -> ListedKeys:
         if key.revoked_us is None and (key.is_enabled or with_disabled)
     ][start : start + PAGE]
     lines: dict[str | None, list[Line]] = {}
-    for line in backend.usage.read(backend.ledger(), tenant_id):
+    for line in backend.lines(tenant_id):
         lines.setdefault(line.key_id, []).append(line)
     with backend.database.reading() as connection:
         limits = limits_of(connection, tenant_id)
@@ -231,7 +231,7 @@ def _change_limit(asked: Asked, key: Key, body: OpenRouterKeyChange) -> None:
     """A limit keeps its reset where only the amount changes, and the other way round."""
     if body.limit is UNSET and body.limit_reset is UNSET:
         return
-    lines = asked.backend.usage.read(asked.backend.ledger(), key.tenant_id, key_id=key.key_id)
+    lines = asked.backend.lines(key.tenant_id, key_id=key.key_id)
     with asked.backend.database.writing() as connection:
         known = limits_of(connection, key.tenant_id).get(key.key_id)
         if body.limit is UNSET:
@@ -261,7 +261,7 @@ def _own(asked: Asked, tenant_id: str) -> Key:
 
 def _shown(asked: Asked, tenant_id: str, key_id: str) -> ListedKey:
     backend = asked.backend
-    lines = backend.usage.read(backend.ledger(), tenant_id, key_id=key_id)
+    lines = backend.lines(tenant_id, key_id=key_id)
     with backend.database.reading() as connection:
         limit = limits_of(connection, tenant_id).get(key_id)
     return _listed(backend.accounts().key(key_id), limit, lines)

@@ -66,7 +66,7 @@ def _credits(asked: Asked) -> CreditsReply:
     tenant_id = account_of(asked, "wallet.read", asked.query.tenant_id)
     with backend.database.reading() as connection:
         wallet = wallet_of(connection, tenant_id)
-    used = spending(backend.usage.read(backend.ledger(), tenant_id), today()).total
+    used = spending(backend.lines(tenant_id), today()).total
     return CreditsReply(data=Credits(total_credits=usd(wallet.credits_nano_usd), total_usage=usd(used)))
 
 
@@ -77,7 +77,7 @@ def _activity(asked: Asked) -> ActivityReply:
         raise InvalidRequest("user_id: keys here belong to projects, not to people; use workspace_id", param="user_id")
     first = today() - datetime.timedelta(days=DAYS)
     day = None if query.date is None else _day(query.date, first)
-    lines = asked.backend.usage.read(asked.backend.ledger(), tenant_id, key_id=query.api_key_hash, since=day or first)
+    lines = asked.backend.lines(tenant_id, key_id=query.api_key_hash, since=day or first)
     wanted = (
         line
         for line in lines
