@@ -29,31 +29,25 @@ SHOWN_MAX = 40
     show_default=True,
     help="Where providers and endpoints are written; never over a file that is there.",
 )
-@click.option(
-    "--keys-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the providers' keys here, as a shell file of variables that only you can read.",
-)
 @click.option("--quota-per-usd", type=click.IntRange(min=1), help="one-api's `quota` in a USD.  [default: as it says]")
 @format_option
-def import_(  # noqa: PLR0913 - one parameter an option
+def import_(
     system: str,
     file: Path,
     dry_run: bool,
     config_file: Path,
-    keys_file: Path | None,
     quota_per_usd: int | None,
     form: Form,
 ) -> None:
     """Take over another gateway: its models, keys, tenants and quotas. Ends with a list of what did not map.
 
-    FILE: LiteLLM's config.yaml, or the SQLite database of one-api or new-api. Clients keep their keys. Again, nothing
-    is made twice.
+    FILE: LiteLLM's config.yaml, or the SQLite database of one-api or new-api. Clients keep their keys; providers' keys
+    are stored encrypted. Again, nothing is made twice.
 
     \b
     Example:
       tidegate accounts import litellm config.yaml --dry-run
-      tidegate accounts import one-api one-api.db --keys-file provider-keys.env
+      tidegate accounts import one-api one-api.db
     """
     from tidegate.accounts.imports import toml
     from tidegate.catalog import load_catalog
@@ -68,12 +62,12 @@ def import_(  # noqa: PLR0913 - one parameter an option
         return
     if config_file.exists():
         raise AccountsError(f"{config_file} is there already; name another with --config, and join them by hand")
-    _write_private(keys_file, toml.render_environment(plan))
     _apply(plan)
     config_file.write_text(toml.render(plan), "utf-8")
     click.echo(f"providers and endpoints: {config_file}", err=True)
-    if keys_file is None and any(part.keys for part in plan.providers):
-        click.echo("providers' keys were not written; --keys-file writes them, or set the variables yourself", err=True)
+    variables = sorted({part.api_key_env for part in plan.providers if part.api_key_env})
+    if variables:
+        click.echo(f"set before you serve: {', '.join(variables)}", err=True)
 
 
 def _read(system: str, file: Path, catalog: object, quota_per_usd: int) -> "Plan":
@@ -88,30 +82,21 @@ def _read(system: str, file: Path, catalog: object, quota_per_usd: int) -> "Plan
     return read_database(file, catalog, today, quota_per_usd)
 
 
-def _write_private(keys_file: Path | None, text: str) -> None:
-    """A file that nobody else can read, from its first byte on. Raises AccountsError where one is there."""
-    if keys_file is None:
-        return
-    import os
-
-    try:
-        opened = os.open(keys_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise AccountsError(f"{keys_file} is there already; name another with --keys-file") from None
-    with os.fdopen(opened, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 def _apply(plan: "Plan") -> None:
     from tidegate.accounts.imports.apply import apply
+    from tidegate.accounts.provider_keys import read_operator_key
     from tidegate.cli.keys import accounts_of
     from tidegate.config import load_config
     from tidegate.core.money import format_usd
 
-    with accounts_of(load_config()) as accounts:
-        done = apply(accounts, plan)
+    config = load_config()
+    with accounts_of(config) as accounts:
+        operator_key = b""
+        if any(part.keys for part in plan.providers):
+            operator_key = read_operator_key(config.home_path, config.accounts.operator_key_file, may_make=True)
+        done = apply(accounts, plan, operator_key)
     click.echo(
-        f"made: {done.tenants} tenants, {done.keys} keys, {done.quotas} quotas, "
+        f"made: {done.tenants} tenants, {done.keys} keys, {done.quotas} quotas, {done.provider_keys} providers' keys, "
         f"{format_usd(done.credits_nano_usd)} USD of credit; {done.known} were there already",
         err=True,
     )

@@ -4,14 +4,14 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from tidegate.accounts.imports.plan import ProviderPart, Secret
 from tidegate.catalog import Catalog
 
 _UNSAFE = re.compile(r"[^a-z0-9]+")
-_ENV_UNSAFE = re.compile(r"[^A-Z0-9]+")
 _VERSIONED = re.compile(r"/v\d+(beta\d*)?$")
 AZURE_PATH: Final = "/openai/v1"
-OWN_MACHINE_KEY: Final = "none"
 
 
 class Providers:
@@ -25,45 +25,38 @@ class Providers:
         return tuple(self._made.values())
 
     def at(self, slug: str, base_url: str, *, dialect: str = "", key: str = "", variable: str = "") -> ProviderPart:
-        """The section of a provider at an address; empty: its own. A second one of the same gets a name of its own.
+        """The section of a provider at an address; empty: its own. Another address gets a name of its own.
 
-        key: a secret in the clear; variable: where it stands already. Neither: the catalog's variable.
+        key: a secret in the clear, added to those of the section. variable: where its key stands already; each
+        variable is a section. Neither: the catalog's variable.
         """
         fact = self._catalog.providers.get(slug)
         if fact is not None and base_url.rstrip("/") == fact.base_url.rstrip("/"):
             base_url = ""
-        about = (slug, base_url.rstrip("/"), variable or key)
-        known = self._made.get(about)
-        if known is not None:
-            return known
-        name = self._name(slug, base_url)
+        about = (slug, base_url.rstrip("/"), variable)
+        part = self._made.get(about)
+        if part is None:
+            part = self._new(slug, base_url, dialect, variable)
+        if key and key not in part.keys:
+            part = msgspec.structs.replace(part, keys=(*part.keys, Secret(key)))
+        self._made[about] = part
+        return part
+
+    def _new(self, slug: str, base_url: str, dialect: str, variable: str) -> ProviderPart:
+        fact, name = self._catalog.providers.get(slug), self._name(slug, base_url)
         if name != slug and not base_url and fact is not None:
             base_url, dialect = fact.base_url, fact.dialect
-        own = "" if fact is None or fact.auth == "none" else fact.api_key_env
-        if not variable and (key or own):
-            variable = own if name == slug and own else _ENV_UNSAFE.sub("_", f"{name}_API_KEY".upper())
-        part = ProviderPart(
+        return ProviderPart(
             name=name,
             base_url=base_url,
             dialect=dialect if base_url else "",
             auth="api-key" if slug == "azure" and base_url else "",
             api_key_env=variable,
-            keys=(Secret(key),) if key else (),
         )
-        self._made[about] = part
-        return part
 
     def versioned(self, part: ProviderPart, api_version: str) -> ProviderPart:
         """The section with Azure's api-version."""
-        return self._replaced(part, api_version=api_version)
-
-    def with_keys(self, part: ProviderPart, keys: tuple[Secret, ...]) -> ProviderPart:
-        return self._replaced(part, keys=keys)
-
-    def _replaced(self, part: ProviderPart, **changes: object) -> ProviderPart:
-        import msgspec
-
-        new = msgspec.structs.replace(part, **changes)
+        new = msgspec.structs.replace(part, api_version=api_version)
         for about, made in self._made.items():
             if made is part:
                 self._made[about] = new

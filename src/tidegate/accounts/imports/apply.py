@@ -12,6 +12,7 @@ from tidegate.accounts.books.wallets import set_mode
 from tidegate.accounts.errors import AccountExists
 from tidegate.accounts.imports.plan import KeyPart, Plan, QuotaPart, TenantPart
 from tidegate.accounts.keys import Accounts, KeyWish
+from tidegate.accounts.provider_keys import add_provider_key, open_keys, sealed_keys
 from tidegate.accounts.quotas.table import set_quota
 from tidegate.accounts.tenancy import Tenant, create_tenant
 from tidegate.core.errors import AccountsError
@@ -24,14 +25,20 @@ class Applied(msgspec.Struct, kw_only=True):
     tenants: int = 0
     keys: int = 0
     quotas: int = 0
+    provider_keys: int = 0
     credits_nano_usd: int = 0
     known: int = 0
     problems: list[str] = []
 
 
-def apply(accounts: Accounts, plan: Plan) -> Applied:
-    """Make tenants, wallets, keys and quotas. Each of them wholly or not at all; a problem of one stops no other."""
+def apply(accounts: Accounts, plan: Plan, operator_key: bytes) -> Applied:
+    """Make tenants, wallets, keys and quotas, and store the providers' keys under the operator's (empty: it has none).
+
+    Each of them wholly or not at all; a problem of one stops no other. Raises ConfigError where the operator's key is
+    not the one under which keys are stored already.
+    """
     done = Applied(problems=[])
+    _provider_keys(accounts, plan, operator_key, done)
     for tenant in plan.tenants:
         _tenant(accounts, tenant, plan.origin, done)
     for key in plan.keys:
@@ -40,6 +47,26 @@ def apply(accounts: Accounts, plan: Plan) -> Applied:
         subject = quota.tenant_id if quota.scope == "tenant" else EACH
         _quota(accounts, quota, subject, done)
     return done
+
+
+def _provider_keys(accounts: Accounts, plan: Plan, operator_key: bytes, done: Applied) -> None:
+    if not any(part.keys for part in plan.providers):
+        return
+    with accounts.database.reading() as connection:
+        stored = open_keys(operator_key, sealed_keys(connection))
+    for part in plan.providers:
+        there = {key.secret for key in stored.get(part.name, ())}
+        for number, key in enumerate(part.keys, 1):
+            if str(key) in there:
+                done.known += 1
+                continue
+            try:
+                add_provider_key(
+                    accounts.database, operator_key, part.name, str(key), f"{part.name} {number}, imported"
+                )
+                done.provider_keys += 1
+            except AccountsError as error:
+                done.problems.append(f"key {number} of provider {part.name}: {error}")
 
 
 def _tenant(accounts: Accounts, part: TenantPart, origin: str, done: Applied) -> None:

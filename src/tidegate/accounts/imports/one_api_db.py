@@ -196,10 +196,9 @@ class _Reader:
         keys = [Secret(line.strip()) for line in str(channel.get("key") or "").splitlines() if line.strip()]
         if address:
             address = azure_base(address) if kind.provider == "azure" else with_version(address, kind.path)
-        part = self._providers.at(kind.provider, address, dialect=kind.dialect, key=str(keys[0]) if keys else "")
-        if len(keys) > 1:
-            part = self._providers.with_keys(part, tuple(keys))
-            self._unmapped.append(f"{where}: {len(keys) - 1} more keys of it; one is used")
+        part = self._providers.at(kind.provider, address, dialect=kind.dialect)
+        for key in keys:
+            part = self._providers.at(kind.provider, address, dialect=kind.dialect, key=str(key))
         if kind.provider == "azure" and channel.get("other"):
             part = self._providers.versioned(part, str(channel["other"]))
         mapping = _mapping(channel.get("model_mapping"))

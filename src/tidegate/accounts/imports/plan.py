@@ -26,7 +26,7 @@ class PriceTexts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A `[providers.NAME]` section. keys: what its variable must hold; several where the other system had several."""
+    """A `[providers.NAME]` section. keys: of that provider, to be stored; empty where they stand in the variable."""
 
     name: str
     base_url: str = ""

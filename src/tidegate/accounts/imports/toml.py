@@ -7,11 +7,8 @@ from tidegate.accounts.imports.plan import EndpointPart, Plan, PriceTexts, Provi
 
 
 def render(plan: Plan) -> str:
-    """The file's text. Keys stand in variables of the environment, which it names."""
+    """The file's text. Keys are stored encrypted, or stand in variables of the environment, which it names."""
     lines = [f"# Made by `tidegate accounts import` from {plan.origin}. Look it over before you serve with it.", ""]
-    variables = sorted({part.api_key_env for part in plan.providers if part.api_key_env})
-    if variables:
-        lines += [f"# Keys are read from the environment: {', '.join(variables)}", ""]
     for provider in plan.providers:
         lines += [*_provider(provider), ""]
     for endpoint in plan.endpoints:
@@ -47,13 +44,3 @@ def _endpoint(part: EndpointPart) -> Iterator[str]:
 def _price(price: PriceTexts) -> str:
     stated = [(name, getattr(price, name)) for name in ("input", "output", "cache_read", "cache_creation")]
     return "{ " + ", ".join(f"{name} = {_text(value)}" for name, value in stated if value is not None) + " }"
-
-
-def render_environment(plan: Plan) -> str:
-    """The providers' keys as a shell file of variables: secrets, to be kept by the caller as such."""
-    lines = []
-    for part in plan.providers:
-        if part.api_key_env and part.keys:
-            quoted = str(part.keys[0]).replace("'", "'\\''")
-            lines.append(f"export {part.api_key_env}='{quoted}'\n")
-    return "".join(lines)
