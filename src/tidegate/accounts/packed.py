@@ -1,6 +1,8 @@
 """Many keys in one read-only block of bytes, found by hash: sorted, and decoded only when a key is used.
 
-    head | records, one after another | fan (where each first two bytes of a hash begin) | hashes, sorted | ends
+    head | records, one after another | fan (where each first two bytes of a hash begin) | entries, sorted by hash
+
+An entry is a hash, and where its record stands.
 
 As a file it is mapped into memory, so that all workers of a machine share its pages and a key that nobody uses costs
 no worker anything. Whoever may read the file learns as much as from the database: hashes open nothing.
@@ -9,12 +11,12 @@ no worker anything. Whoever may read the file learns as much as from the databas
 import mmap
 import os
 import struct
-import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from io import BytesIO
-from itertools import accumulate, islice
+from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +24,10 @@ import msgspec
 
 HASH_BYTES = 32
 FAN = 1 << 16  # first two bytes of a hash
-MAGIC = b"tgkeys1\n"
+PLACE = struct.Struct(">QI")  # of a record: where it begins, and its bytes
+ENTRY_BYTES = HASH_BYTES + PLACE.size
+WRITTEN_AT_ONCE = 10_000  # entries
+MAGIC = b"tgkeys2\n"
 HEAD = struct.Struct("=8s32sQQQQ")  # in the machine's own byte order: a pack is never carried elsewhere
 
 
@@ -47,9 +52,8 @@ class Pack:
             raise ValueError("too short")
         magic, database_id, version, changed_sum, self.count, records_bytes = HEAD.unpack_from(block)
         self._fan_at = HEAD.size + records_bytes + -records_bytes % 8
-        self._hashes_at = self._fan_at + 4 * (FAN + 1)
-        self._ends_at = self._hashes_at + HASH_BYTES * self.count
-        if magic != MAGIC or len(block) != self._ends_at + 8 * self.count:
+        self._entries_at = self._fan_at + 4 * (FAN + 1)
+        if magic != MAGIC or len(block) != self._entries_at + ENTRY_BYTES * self.count:
             raise ValueError("not a whole pack")
         self._block = block
         self.head = PackHead(
@@ -60,50 +64,43 @@ class Pack:
         """The record of the key with this hash; None for no such key."""
         first = int.from_bytes(hashed[:2])
         low, high = struct.unpack_from("=II", self._block, self._fan_at + 4 * first)
-        base, end = self._hashes_at, self._hashes_at + HASH_BYTES * high
-        at = self._block.find(hashed, base + HASH_BYTES * low, end)
-        while at >= 0 and (at - base) % HASH_BYTES:  # the same bytes, across two hashes
+        base, end = self._entries_at, self._entries_at + ENTRY_BYTES * high
+        at = self._block.find(hashed, base + ENTRY_BYTES * low, end)
+        while at >= 0 and (at - base) % ENTRY_BYTES:  # the same bytes, across two entries
             at = self._block.find(hashed, at + 1, end)
         if at < 0:
             return None
-        number = (at - base) // HASH_BYTES
-        start = self._end(number - 1) if number else 0
-        return bytes(self._block[HEAD.size + start : HEAD.size + self._end(number)])
-
-    def _end(self, number: int) -> int:
-        end: int = struct.unpack_from("=Q", self._block, self._ends_at + 8 * number)[0]
-        return end
+        start, record_bytes = PLACE.unpack_from(self._block, at + HASH_BYTES)
+        return bytes(self._block[HEAD.size + start : HEAD.size + start + record_bytes])
 
 
 def pack_into(file: BinaryIO, head: PackHead, parts: Iterable[Rows]) -> None:
-    """Write a pack. parts: ascending by hash, a few thousand keys each; 50 bytes of memory a key while it lasts."""
+    """Write a pack. parts: a few thousand keys each, in any order; 90 bytes of memory a key while it lasts."""
     file.write(bytes(HEAD.size))
-    hashes, ends = bytearray(), array("Q", (0,))
-    changed_sum = 0
+    entries: list[bytes] = []
+    records_bytes = changed_sum = 0
     for part in parts:
-        keys, records, changed = zip(*part, strict=True)
-        hashes += b"".join(keys)
-        ends.extend(islice(accumulate(map(len, records), initial=ends[-1]), 1, None))
+        hashes, records, changed = zip(*part, strict=True)
+        sizes = list(map(len, records))
+        starts = accumulate(sizes, initial=records_bytes)
+        places = map(PLACE.pack, starts, sizes)
+        entries += map(bytes.__add__, hashes, places)
         file.write(b"".join(records))
+        records_bytes += sum(sizes)
         changed_sum += sum(changed)
-    records_bytes = ends[-1]
+    entries.sort()
     file.write(bytes(-records_bytes % 8))
-    file.write(_fan(hashes))
-    file.write(hashes)
-    file.write(ends[1:])
+    file.write(_fan(entries))
+    for number in range(0, len(entries), WRITTEN_AT_ONCE):
+        file.write(b"".join(entries[number : number + WRITTEN_AT_ONCE]))
     file.seek(0)
-    file.write(HEAD.pack(MAGIC, head.database_id.encode(), head.version, changed_sum, len(ends) - 1, records_bytes))
+    file.write(HEAD.pack(MAGIC, head.database_id.encode(), head.version, changed_sum, len(entries), records_bytes))
 
 
-def _fan(hashes: bytearray) -> "array[int]":
+def _fan(entries: Sequence[bytes]) -> "array[int]":
     """How many hashes begin with less than each two bytes, and, at the end, how many there are."""
-    firsts = bytearray(len(hashes) // HASH_BYTES * 2)
-    firsts[0::2], firsts[1::2] = hashes[0::HASH_BYTES], hashes[1::HASH_BYTES]
-    numbers = array("H", bytes(firsts))
-    if sys.byteorder == "little":
-        numbers.byteswap()
-    counts = Counter(numbers)
-    return array("I", accumulate((counts[first] for first in range(FAN)), initial=0))
+    counts = Counter(map(itemgetter(slice(2)), entries))
+    return array("I", accumulate((counts[first.to_bytes(2)] for first in range(FAN)), initial=0))
 
 
 def pack_in_memory(head: PackHead, parts: Iterable[Rows]) -> Pack:
