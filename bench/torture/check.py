@@ -9,10 +9,12 @@ import sqlalchemy as sa
 
 from tidegate.accounts.books.settle import unsettled
 from tidegate.accounts.books.verify import verify
+from tidegate.accounts.quotas.sql import SqlStore
+from tidegate.accounts.quotas.store import Lessee
 from tidegate.accounts.schema.books import wallets
-from tidegate.accounts.schema.quotas import windows
+from tidegate.accounts.schema.quotas import holdings, windows, workers
 from torture.hostile import HostileProvider
-from torture.place import Place
+from torture.place import LEASE_S, Place
 from torture.play import Reply, Story
 from torture.program import INPUT_NANO, INPUT_TOKENS, OUTPUT_NANO
 from torture.weather import Blow
@@ -25,7 +27,7 @@ REFUSED = {401, 402, 403, 404, 429}
 COLUMNS = (
     "generation_id", "request_id", "tenant_id", "key_id", "user_hash", "ts", "status_code", "usage_input_tokens",
     "usage_output_tokens", "cost_nano_usd", "upstream_cost_nano_usd", "operator_loss_nano_usd", "cost_basis",
-    "request_model", "error_type",
+    "request_model", "error_type", "attempt_count",
 )  # fmt: skip
 
 
@@ -47,12 +49,15 @@ class Seen(msgspec.Struct, frozen=True):
     basis: str | None
     model: str | None
     error_type: str | None
+    attempts: int | None
 
 
 def calm_down(place: Place, tenants: Sequence[str]) -> Iterator[str]:
     """Wait until nothing is reserved, nothing unsealed and nothing unsettled; what is left after a while is wrong."""
     deadline = time.monotonic() + CALM_S
+    next_caller = SqlStore(place.accounts.database, lease_s=LEASE_S)
     while True:
+        next_caller.exchange(Lessee(worker_id="torture", gateway_id="torture", is_pool=True), [])  # ends dead leases
         reserved = _reserved(place, tenants)
         waiting = unsettled(place.accounts.database, place.ledger)
         in_journal = any(outcome.row.tenant_id in set(tenants) for outcome in place.ledger.unsealed_outcomes())
@@ -172,19 +177,23 @@ def _check_call(story: Story, reply: Reply, row: Seen, outputs: list[int], was_k
         if outputs and not was_killed:
             yield f"{name}: the provider told its usage, and the row says unknown"
         return
+    was_cut = story.revoked_s is not None and reply.call.key == 1 and row.basis == "estimated_partial"
+    if was_cut:  # revoked in the middle: the provider was hung up on, and what it had sent is charged
+        outputs = []
     if outputs and row.output_tokens != outputs[-1]:
         yield f"{name}: the provider told {outputs[-1]} tokens, the row has {row.output_tokens}"
     if outputs and not reply.call.is_free:
         told = sum(row_cost(output) for output in outputs)
         if row.upstream != told:
             yield f"{name}: the provider charges {told}, the row says {row.upstream}"
-    if row.status_code in REFUSED and (row.cost or row.upstream):
+    if row.status_code in REFUSED and not was_cut and (row.cost or row.upstream):
         yield f"{name}: refused, and costs {row.cost}"
-    if row.upstream is not None and row.cost is not None:
+    if row.output_tokens is not None and row.input_tokens is not None and row.cost is not None:
         margins = {0, story.program.margin_ppm} if story.had_two_prices else {0}
-        due = {_with_margin(row.upstream, margin) for margin in margins}
+        served = 0 if reply.call.is_free else row.input_tokens * INPUT_NANO + row.output_tokens * OUTPUT_NANO
+        due = {_with_margin(served, margin) for margin in margins}
         if row.cost + (row.loss or 0) not in due:
-            yield f"{name}: upstream {row.upstream}, charged {row.cost} and lost {row.loss}; due {sorted(due)}"
+            yield f"{name}: charged {row.cost} and lost {row.loss}; due {sorted(due)}"
 
 
 def row_cost(output_tokens: int) -> int:
@@ -217,7 +226,7 @@ def _check_rates(
     """At most one slice a worker above the limit, where leases ended; tokens: and what calls took beyond estimate."""
     program = story.program
     lives = place.setting.workers * sum(blow.fault != "kill_console" for blow in blows)
-    admitted = [row for row in rows if row.status_code not in REFUSED | {503}]
+    admitted = [row for row in rows if row.attempts]
     minutes: Counter[tuple[int, str | None]] = Counter((row.ts // MINUTE_US, row.key_id) for row in admitted)
     if program.requests_a_minute is not None:
         limit = program.requests_a_minute
@@ -257,3 +266,17 @@ def _check_held(place: Place, by_tenant: dict[str, list[Seen]]) -> Iterator[str]
         rows = sum(row.cost or 0 for row in by_tenant[ids[quota_id]])
         if amount != rows:
             yield f"{ids[quota_id]}: quota {quota_id} holds {amount}, and its rows come to {rows}"
+
+
+def describe(place: Place) -> str:
+    """Who holds what still, for whoever looks for the cause of a violation."""
+    lines = []
+    with place.accounts.database.reading() as connection:
+        for row in connection.execute(sa.select(workers)).mappings():
+            lines.append(f"worker {dict(row)}")
+        open_ones = sa.select(holdings).where(holdings.c.granted != holdings.c.returned + holdings.c.spent)
+        for row in connection.execute(open_ones).mappings():
+            lines.append(f"holding {dict(row)}")
+    lines += [f"journal {path.name} {path.stat().st_size}" for path in sorted(place.ledger.journal_path.iterdir())]
+    lines += [f"sealed {entry.unit} {sum(file.rows for file in entry.files)}" for entry in place.ledger.entries()[-12:]]
+    return "\n".join(lines)

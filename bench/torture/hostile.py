@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import threading
+import zlib
 from collections import Counter
 from typing import Any
 
@@ -30,6 +31,7 @@ class HostileProvider(ThreadedServer):
     def __init__(self) -> None:
         super().__init__()
         self.charged: dict[str, list[Charged]] = {}
+        self.attempts: Counter[str] = Counter()
         self.open: Counter[str] = Counter()
         self.open_most: Counter[str] = Counter()
         self.lock = threading.Lock()
@@ -53,6 +55,9 @@ class HostileProvider(ThreadedServer):
         order = ORDER.match(text)
         assert order, text[:80]
         request_id, script, wanted, tenant = order[1], order[2], int(order[3]), order[4]
+        self.attempts[request_id] += 1
+        if self.attempts[request_id] > 1 and zlib.crc32(request_id.encode()) % 4:
+            script = "ok"  # what failed once works elsewhere, mostly
         limit = call.body.get("max_tokens") or call.body.get("max_completion_tokens")
         output = wanted if limit is None or script == "over" else min(wanted, int(limit))
         self.open[tenant] += 1
@@ -95,6 +100,10 @@ class HostileProvider(ThreadedServer):
         self, call: Call, request_id: str, script: str, output: int, usage: dict[str, Any] | None
     ) -> bool:
         await call.begin_stream()
+        if script == "costly":  # it says what it charges, and then breaks before the first word
+            self._charge(request_id, output, is_whole=True)
+            await call.event(delta(None) | {"choices": [], "usage": usage})
+            return False
         for number in range(6):
             await call.event(delta("word " * max(1, min(output, 40) // 6)))
             await asyncio.sleep(0.25 if script == "slow" else 0.005)

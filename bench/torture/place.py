@@ -41,8 +41,15 @@ lease_s = {lease_s}
 quota_wait_s = {quota_wait_s}
 [providers.mock]
 base_url = "http://127.0.0.1:{provider_port}/v1"
+[providers.spare]
+base_url = "http://127.0.0.1:{provider_port}/spare/v1"
 [[endpoints]]
 provider = "mock"
+model = "acme/m"
+upstream_model = "m"
+price = {{ input = "2", output = "10" }}
+[[endpoints]]
+provider = "spare"
 model = "acme/m"
 upstream_model = "m"
 price = {{ input = "2", output = "10" }}

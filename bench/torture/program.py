@@ -5,9 +5,9 @@ from typing import Literal
 
 import msgspec
 
-Script = Literal["ok", "slow", "over", "silent", "error", "busy", "hang_up", "cut", "garbage"]
-SCRIPTS: list[Script] = ["ok", "slow", "over", "silent", "error", "busy", "hang_up", "cut", "garbage"]
-WEIGHTS = [46, 16, 5, 4, 7, 5, 5, 6, 6]
+Script = Literal["ok", "slow", "over", "silent", "error", "busy", "hang_up", "cut", "garbage", "costly"]
+SCRIPTS: list[Script] = ["ok", "slow", "over", "silent", "error", "busy", "hang_up", "cut", "garbage", "costly"]
+WEIGHTS = [50, 16, 5, 4, 5, 3, 4, 4, 3, 6]
 LENGTH_S = 3.0
 USERS = ("ann", "bob")
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from torture.check import calm_down, check_round
+from torture.check import calm_down, check_round, describe
 from torture.hostile import HostileProvider
+from torture.mistakes import NAMES as MISTAKES
 from torture.place import SETTINGS, Place, Setting
 from torture.play import play, provision
 from torture.program import make_program
@@ -22,7 +23,6 @@ from torture.weather import make_weather
 ROUND = 10  # programs at one time
 RESTART_EVERY = 4  # rounds
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "torture.json"
-MISTAKES = ("skip_settle", "settle_twice", "drop_release", "forget_fallback", "book_twice")
 MISTAKE_SEED = 900_000
 
 
@@ -90,7 +90,7 @@ def run_setting(
             for text in violations:
                 print(f"  VIOLATION {text}", file=sys.stderr)
             if violations and keep:
-                print(place.log_end(), file=sys.stderr)
+                print(place.log_end(), describe(place), sep="\n", file=sys.stderr)
             if ran.rounds % RESTART_EVERY == 0 and ran.programs < programs:
                 place.stop(signal.SIGKILL if ran.restarts % 2 else signal.SIGTERM)
                 place.start()
@@ -98,11 +98,11 @@ def run_setting(
     return found
 
 
-def run_round(place: Place, provider: HostileProvider, ran: Ran, count: int) -> Iterator[str]:
-    """One round; what was violated."""
+def run_round(place: Place, provider: HostileProvider, ran: Ran, count: int, *, is_calm: bool = False) -> Iterator[str]:
+    """One round; what was violated. is_calm: without weather."""
     first = ran.next_seed
     programs = [make_program(seed) for seed in range(first, first + count)]
-    blows = make_weather(first, place)
+    blows = [] if is_calm else make_weather(first, place)
     stories = [provision(place, program) for program in programs]
     time.sleep(2.2)  # workers see new accounts within two seconds
     asyncio.run(play(place, stories, blows))
@@ -127,7 +127,7 @@ def run_mistakes(only: str | None) -> int:
     for mistake in [only] if only else MISTAKES:
         with HostileProvider() as provider, Place(SETTINGS["sqlite-1"], provider.port, mistake=mistake) as place:
             ran = Ran(next_seed=MISTAKE_SEED)
-            violations = list(run_round(place, provider, ran, 4))
+            violations = list(run_round(place, provider, ran, 6, is_calm=True))
         print(f"{mistake}: {'found: ' + violations[0] if violations else 'NOT FOUND'}")
         if not violations:
             missed.append(mistake)

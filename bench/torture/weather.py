@@ -29,18 +29,12 @@ def make_weather(seed: int, place: Place) -> list[Blow]:
     known: list[Fault] = ["kill_worker", "stall_worker", "kill_console", "lose_store"]
     if place.valkey:
         known += ["lose_valkey", "lose_valkey"]
-    return sorted(
-        (
-            Blow(
-                draw.choice(known),
-                draw.uniform(0, LENGTH_S),
-                draw.randrange(8),
-                draw.choice([0.1, 0.8, LEASE_S + 1.0]),
-            )
-            for _ in range(draw.choice([0, 1, 1, 2, 3]))
-        ),
-        key=lambda blow: blow.at_s,
-    )
+    blows: dict[str, Blow] = {}
+    for _ in range(draw.choice([0, 1, 1, 2, 3])):
+        fault, number = draw.choice(known), draw.randrange(8)
+        blow = Blow(fault, draw.uniform(0, LENGTH_S), number, draw.choice([0.1, 0.8, LEASE_S + 1.0]))
+        blows[fault if fault.startswith("lose") else f"{fault} {number}"] = blow  # what is lost can be lost once
+    return sorted(blows.values(), key=lambda blow: blow.at_s)
 
 
 async def strike(place: Place, blow: Blow) -> None:

@@ -223,7 +223,7 @@ class PoolStore:
 
 
 def _pool_of(epoch: str) -> Lessee:
-    return Lessee(worker_id=f"pool-{epoch}", gateway_id="redis")
+    return Lessee(worker_id=f"pool-{epoch}", gateway_id="redis", is_pool=True)
 
 
 def _name(window: WindowKey) -> str:

@@ -70,7 +70,7 @@ class PooledRates:
         if self._spell and self._spell.store is self._sql:
             self._end(self._spell)
         self._spells += 1
-        own = msgspec.structs.replace(lessee, worker_id=f"{lessee.worker_id}-{self._spells}")
+        own = Lessee(worker_id=f"{lessee.worker_id}-{self._spells}", gateway_id="redis", is_pool=True)
         self._spell = Spell(store, own, epoch)
         return self._spell
 

@@ -56,9 +56,8 @@ class SqlStore:
 
     def exchange(self, lessee: Lessee, asks: Sequence[LeaseAsk]) -> list[LeaseAnswer]:
         """As QuotaStore.exchange."""
-        answers = self._in_transaction(lambda connection: self._exchange(connection, lessee, asks))
-        self._keep_up()  # afterwards: who was silent and speaks again ends no lease of its own
-        return answers
+        self._keep_up(lessee.worker_id)
+        return self._in_transaction(lambda connection: self._exchange(connection, lessee, asks))
 
     def leave(self, lessee: Lessee, asks: Sequence[LeaseAsk]) -> None:
         """As QuotaStore.leave."""
@@ -124,11 +123,16 @@ class SqlStore:
         if seen_us is None:
             values = {"worker_id": lessee.worker_id, "gateway_id": lessee.gateway_id}
             insert = sa.insert(workers).values(**values, entered_us=now_us, seen_us=now_us)
+            if lessee.is_pool:
+                insert = insert.values(settled_us=now_us)
             seen_us = connection.execute(insert.returning(workers.c.seen_us)).scalar_one()
         return int(seen_us)
 
-    def _keep_up(self) -> None:
-        """Now and then: end the leases of the dead, count the living, forget what is long over."""
+    def _keep_up(self, worker_id: str) -> None:
+        """Now and then: end the leases of the dead, count the living, forget what is long over.
+
+        Whoever was silent and speaks again keeps its slices, where nobody else has ended them.
+        """
         now_us = self._clock_us() if self._clock_us else wall_clock_us()
         with self._lock:
             is_due = abs(now_us - self._ended_us) > self.lease_s * 1_000_000 / 8
@@ -136,13 +140,13 @@ class SqlStore:
             self._ended_us = now_us if is_due else self._ended_us
             self._forgot_us = now_us if is_long_due else self._forgot_us
         if is_due:
-            self._alive = self._in_transaction(self._end_leases)
+            self._alive = self._in_transaction(lambda connection: self._end_leases(connection, worker_id))
         if is_long_due:
             self._in_transaction(lambda connection: forget_windows(connection, self._now_us(connection)))
 
-    def _end_leases(self, connection: sa.Connection) -> int:
+    def _end_leases(self, connection: sa.Connection, worker_id: str) -> int:
         now_us, lease_us = self._now_us(connection), int(self.lease_s * 1_000_000)
-        end_leases(connection, now_us, lease_us)
+        end_leases(connection, now_us, lease_us, but=worker_id)
         return alive_workers(connection, now_us, lease_us)
 
     def _now_us(self, connection: sa.Connection) -> int:

@@ -11,11 +11,13 @@ from tidegate.core.quota import LeaseAnswer, LeaseAsk
 class Lessee(msgspec.Struct, frozen=True, kw_only=True):
     """One life of one worker process.
 
-    `worker_id`: the id of its first journal segment, so that its rows can be told by their segments.
+    `worker_id`: the id of its first journal segment, so that its rows can be told by their segments. `is_pool`: it
+    holds rates alone and writes no rows: the ledger is not asked about it.
     """
 
     worker_id: str
     gateway_id: str
+    is_pool: bool = False
 
 
 class QuotaStore(Protocol):

@@ -20,10 +20,11 @@ ENDED_KEPT_US = 86_400_000_000
 """What a worker that died held of rates is remembered for so long, in case that it only slept."""
 
 
-def end_leases(connection: sa.Connection, now_us: int, lease_us: int) -> list[str]:
-    """Release what workers that were silent for a lease held of rates; their ids."""
+def end_leases(connection: sa.Connection, now_us: int, lease_us: int, *, but: str = "") -> list[str]:
+    """Release what workers that were silent for a lease held of rates; their ids. but: a worker that is left alone."""
     is_silent = sa.or_(workers.c.seen_us < now_us - lease_us, workers.c.seen_us > now_us + lease_us)
     query = sa.select(workers.c.worker_id).where(is_silent, workers.c.left_us.is_(None), workers.c.ended_us.is_(None))
+    query = query.where(workers.c.worker_id != but)
     query = query.order_by(workers.c.worker_id).with_for_update(skip_locked=True)
     ended = [str(row[0]) for row in connection.execute(query)]
     for worker_id in ended:
