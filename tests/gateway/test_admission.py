@@ -240,7 +240,7 @@ def test_a_key_revoked_in_the_middle_of_a_stream_ends_it(start: Start) -> None:
         accounts.close()
         began = time.monotonic()
         rest = "".join(lines)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 6, "two seconds, and some for a busy machine; the stream itself takes ten"
     assert "revoked" in rest
     row = gateway.row()
     assert (row.error_type, row.cost_basis) == ("invalid_api_key", "estimated_partial") and row.cost_nano_usd

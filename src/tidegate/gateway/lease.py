@@ -19,7 +19,8 @@ Amounts = tuple[int, int, int, int]
 """By kind: requests, calls open, tokens, nano-USD."""
 
 IDLE_S: Final = 2.0  # after so long without a call a lease gives back what is free of it
-WANT_CALLS: Final = 8  # a first call asks for as much as so many like it would need
+AHEAD_S: Final = 1.0  # a slice should last so long at the pace of the last exchange
+WANT_CALLS: Final = 8  # a call that waits asks for as much as so many like it would need
 
 
 class Lease:
@@ -33,6 +34,7 @@ class Lease:
 
     __slots__ = (
         "answers",
+        "asked_at",
         "ends_us",
         "free",
         "granted",
@@ -44,6 +46,7 @@ class Lease:
         "limit",
         "low",
         "quota",
+        "rate",
         "remaining",
         "retry_us",
         "returned",
@@ -68,7 +71,7 @@ class Lease:
         self.remaining, self.unspent, self.limit = 0, 0, quota.limit
         self.retry_us: int | None = None
         self.is_contended = self.is_active = False
-        self.used_at = self.heard_at = 0.0
+        self.used_at = self.heard_at = self.asked_at = self.rate = 0.0
         self.answers = 0  # of the store, so far
 
     @property
@@ -95,22 +98,9 @@ class Lease:
         """The next word to the store; None where there is nothing to say.
 
         Waiting calls: everything free goes back and is asked for anew in one breath, so that crumbs of several
-        workers add up to a call. Else the aim is to have twice free what the last period took.
+        workers add up to a call.
         """
-        drawn = self.high - self.low
-        if drawn > 0:
-            self.used_at = now
-        want = want_min = back = 0
-        if self.wanted:
-            want = self.wanted * WANT_CALLS if not self.answers else self.wanted + 2 * max(0, drawn)
-            want_min = self.wanted_min
-            back = self.free
-        elif self.is_contended:
-            back = min(self.low, self.free)
-        elif now - self.used_at > IDLE_S:
-            back = self.free
-        elif drawn > 0:
-            want = max(0, 2 * drawn - self.free)
+        want, want_min, back = self._wish(now)
         if back > 0:
             self.returned += back
             self.returning += back
@@ -119,7 +109,7 @@ class Lease:
         self.wanted = self.wanted_min = 0
         if not want and back <= 0 and self.told_spent == self.spent and not self.is_contended:
             return None
-        self.told_spent = self.spent
+        self.told_spent, self.asked_at = self.spent, now
         return LeaseAsk(
             window=self.window,
             granted=self.granted,
@@ -128,6 +118,26 @@ class Lease:
             want=want,
             want_min=want_min,
         )
+
+    def _wish(self, now: float) -> tuple[int, int, int]:
+        """What to ask for, the least of it that helps, and what to give back."""
+        drawn, target = self.high - self.low, self._target(now)
+        if drawn > 0:
+            self.used_at = now
+        if self.wanted:
+            return WANT_CALLS * self.wanted + target, self.wanted_min, self.free
+        if self.is_contended:
+            return 0, 0, min(self.low, self.free)
+        if now - self.used_at > IDLE_S:
+            return 0, 0, self.free
+        return (max(0, target - self.free), 0, 0) if drawn > 0 else (0, 0, 0)
+
+    def _target(self, now: float) -> int:
+        """What should be free: what calls spend in AHEAD_S, and twice what they had reserved at most."""
+        used = self.spent - self.told_spent if self.told_spent >= 0 else 0
+        since = now - self.asked_at
+        self.rate = max(used / since if since > 0 else 0.0, self.rate / 2)
+        return int(self.rate * AHEAD_S) + 2 * max(self.high - self.low - used, self.reserved)
 
     def last_word(self) -> LeaseAsk:
         """The worker ends: all that is not spent goes back."""
