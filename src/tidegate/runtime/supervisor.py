@@ -210,18 +210,20 @@ class Supervisor:
 
     async def _seal_now_and_then(self) -> None:
         """Every `seal_interval_s`; and soon after a worker has died, so that what it held of money comes back."""
-        waited_s, pids = 0.0, self._worker_pids()
+        waited_s, pids, has_died = 0.0, self._worker_pids(), False
+        step_s = min(DEATH_POLL_S, self._config.ledger.seal_interval_s)
         while True:
-            step_s = min(DEATH_POLL_S, self._config.ledger.seal_interval_s)
             await asyncio.sleep(step_s)
             waited_s, before, pids = waited_s + step_s, pids, self._worker_pids()
-            if waited_s < self._config.ledger.seal_interval_s and pids == before:
-                continue
-            waited_s = 0.0
-            if self._has_closed_segments():
+            has_died = has_died or pids != before  # until the one that follows has a segment: then the dead one shows
+            is_due = waited_s >= self._config.ledger.seal_interval_s
+            if (is_due or has_died) and self._has_closed_segments():
                 await self._seal(SEAL_S)
-            elif self._settling.trouble:
-                await self._settle(SEAL_S)
+                waited_s, has_died = 0.0, False
+            elif is_due:
+                waited_s = 0.0
+                if self._settling.trouble:
+                    await self._settle(SEAL_S)
 
     def _worker_pids(self) -> list[int | None]:
         return [process.pid for process in self._workers]
