@@ -101,6 +101,18 @@ def test_the_form_signs_in_and_out(office: Office) -> None:
     assert office.client.get("/console").status_code == 303
 
 
+def test_a_proxy_may_ask_for_another_host(tmp_path: Path) -> None:
+    """The browser's page is at `console.public_url`; what the proxy calls us is between it and us."""
+    environ = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_CONSOLE_PUBLIC_URL": "https://gate.example.com"}
+    office = Office(load_config(files=[], environ=environ))
+    set_password(office.database, office.person(ADA), PASSWORD)
+    form = {"email": ADA, "password": PASSWORD}
+    for origin, status in (("https://gate.example.com", 303), ("https://gate.example.com.evil.example", 403)):
+        headers = {"origin": origin, "host": "upstream:8080"}
+        assert office.client.post("/console/sign-in", data=form, headers=headers).status_code == status
+    office.accounts.close()
+
+
 def test_what_was_typed_is_not_run(office: Office) -> None:
     """Nor is what stands in an address."""
     page = office.client.get("/console/welcome", params={"link": '"><script>alert(1)</script>'}).text

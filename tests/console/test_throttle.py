@@ -28,10 +28,14 @@ def test_after_five_slips_one_waits_a_minute_for_each_further_try() -> None:
 
 
 def test_who_signs_in_is_forgiven() -> None:
-    """Four slips and the right password, every day."""
+    """Four slips and the right password, five times; and a program that is right a hundred times at one moment."""
     seen = Throttle()
     for _ in range(5):
-        assert fail(seen, 4, "ada", HOME) == 4
+        assert fail(seen, 5, "ada", HOME) == 5
+        seen.succeeded("ada", HOME)
+    seen = Throttle()
+    for _ in range(100):
+        assert fail(seen, 1, "ada", HOME) == 1
         seen.succeeded("ada", HOME)
 
 

@@ -22,7 +22,7 @@ from tidegate.core.errors import ConfigError
 from tidegate.core.ids import KEY_PREFIX
 
 __all__ = [
-    "Accounts", "CreatedKey", "Key", "KeyChange", "KeyNotFound", "KeyWish", "hash_secret", "open_accounts",
+    "Accounts", "CreatedKey", "Key", "KeyChange", "KeyNotFound", "KeyPage", "KeyWish", "hash_secret", "open_accounts",
     "read_secret",
 ]  # fmt: skip
 
@@ -94,6 +94,17 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         check_name(values.get("name", ""))
         check_country(values.get("billing_country"))
         check_words(values)
+
+
+class KeyPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Which keys of a tenant: of one project, or all; `limit` of them after the first `offset`."""
+
+    tenant_id: str
+    project_id: str | None = None
+    offset: int = 0
+    limit: int = 100
+    with_revoked: bool = True
+    with_disabled: bool = True
 
 
 class CreatedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,6 +275,22 @@ class Accounts:
             query = query.where(table.c.project_id == project_id)
         with self.database.reading() as connection:
             return [_from_row(dict(row)) for row in connection.execute(query).mappings()]
+
+    def page_of_keys(self, page: "KeyPage") -> tuple[list[Key], int]:
+        """Some keys of a tenant, oldest first, and how many there are in all: a tenant may have a million."""
+        table = schema.keys
+        chosen = [table.c.tenant_id == page.tenant_id]
+        if page.project_id is not None:
+            chosen.append(table.c.project_id == page.project_id)
+        if not page.with_revoked:
+            chosen.append(table.c.revoked_us.is_(None))
+        if not page.with_disabled:
+            chosen.append(table.c.is_enabled)
+        query = _select().where(*chosen).order_by(table.c.created_us, table.c.key_id)
+        with self.database.reading() as connection:
+            total = int(connection.execute(sa.select(sa.func.count()).select_from(table).where(*chosen)).scalar_one())
+            found = connection.execute(query.offset(page.offset).limit(page.limit)).mappings()
+            return [_from_row(dict(row)) for row in found], total
 
     def snapshot(self) -> dict[bytes, Key]:
         """Every key that is not revoked, by the hash of its secret. For few keys; workers read `snapshot.py`."""

@@ -13,7 +13,7 @@ from tidegate.accounts.money.channels import channels_of
 from tidegate.config import Config
 from tidegate.console.oidc import Oidc, OidcClient
 from tidegate.console.throttle import Throttle
-from tidegate.console.usage import Line, UsageReader
+from tidegate.console.usage import Keys, Line, UsageReader
 from tidegate.core.errors import AccountsError, ConfigError, Unavailable
 from tidegate.ledger.store import Ledger
 
@@ -63,8 +63,8 @@ class Backend:
                 self._ledger = Ledger.open(self.config.ledger_path)
             return self._ledger
 
-    def lines(self, tenant_id: str, *, key_id: str | None = None, since: datetime.date | None = None) -> list[Line]:
-        """What a tenant, or one key of it, has used; nothing before the first call has made a ledger.
+    def lines(self, tenant_id: str, *, key_id: Keys = None, since: datetime.date | None = None) -> list[Line]:
+        """What a tenant, or some keys of it, have used; nothing before the first call has made a ledger.
 
         Raises LedgerError where one cannot be read.
         """

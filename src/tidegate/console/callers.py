@@ -84,11 +84,15 @@ def csrf_of(backend: Backend, token: str) -> str:
     return hash_secret(backend.pepper, b"csrf\n" + token.encode(errors="replace")).hex()
 
 
-def check_origin(headers: Mapping[str, str]) -> None:
-    """Raises Forbidden where a browser says that another site's page asks."""
+def check_origin(backend: Backend, headers: Mapping[str, str]) -> None:
+    """Raises Forbidden where a browser says that another site's page asks.
+
+    Ours are the host that was asked, and `console.public_url`, for a proxy in front that asks for another host.
+    """
     origin = headers.get("origin")
     site = headers.get("sec-fetch-site", "same-origin")
-    is_ours = origin is None or urllib.parse.urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    ours = {headers.get("host", "").lower(), urllib.parse.urlsplit(backend.config.console.public_url).netloc.lower()}
+    is_ours = origin is None or urllib.parse.urlsplit(origin).netloc.lower() in ours - {""}
     if not is_ours or site not in ("same-origin", "none"):
         raise Forbidden("A page of another site asks; open this one itself.")
 
@@ -118,7 +122,7 @@ def _person(backend: Backend, token: str, knock: Knock) -> Caller:
         raise Unauthenticated("The session has ended; sign in again.")
     csrf = csrf_of(backend, token)
     if knock.method not in SAFE_METHODS:
-        check_origin(knock.headers)
+        check_origin(backend, knock.headers)
         if not hmac.compare_digest(knock.headers.get(CSRF_HEADER, "").encode(errors="replace"), csrf.encode()):
             raise Forbidden(
                 f"Send the session's `csrf` in the header {CSRF_HEADER}; GET /api/admin/v1/session tells it."

@@ -53,14 +53,14 @@ def routes_of(backend: Backend) -> list[Route]:
         return _page("Sign in", _sign_in_form(backend))
 
     async def take_sign_in(request: Request) -> Response:
-        form = await _form_of(request)
+        form = await _form_of(backend, request)
         return await run_in_threadpool(_take_sign_in, backend, request, form)
 
     async def show_welcome(request: Request) -> Response:
         return _page("Choose a password", _welcome_form(request.query_params.get("link", "")))
 
     async def take_welcome(request: Request) -> Response:
-        form = await _form_of(request)
+        form = await _form_of(backend, request)
         return await run_in_threadpool(_take_welcome, backend, request, form)
 
     async def to_provider(_: Request) -> Response:
@@ -160,9 +160,9 @@ def _pending_cookie(backend: Backend, sealed: str) -> str:
 # -- forms ----------------------------------------------------------------------------------------------------------
 
 
-async def _form_of(request: Request) -> dict[str, str]:
+async def _form_of(backend: Backend, request: Request) -> dict[str, str]:
     """The fields of a form. Raises Forbidden for another site's page, PayloadTooLarge, InvalidRequest."""
-    check_origin(request.headers)
+    check_origin(backend, request.headers)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -220,7 +220,7 @@ def _home(backend: Backend, request: Request) -> Response:
 
 
 def _sign_out(backend: Backend, request: Request) -> Response:
-    check_origin(request.headers)
+    check_origin(backend, request.headers)
     if token := session_token(backend, request.headers):
         close_session(backend.database, backend.pepper, token)
     return RedirectResponse("/console/sign-in", 303, {**HEADERS, "set-cookie": cookie(backend, "", 0)})

@@ -55,8 +55,16 @@ class Throttle:
             self._buckets.popitem(last=False)
 
     def succeeded(self, account: str, address: str) -> None:
-        """The person is who they say, here: their slips from this place are forgiven, other people's tries are not."""
-        self._buckets.pop(_places(account, address)[0], None)
+        """The person is who they say, here: their slips from this place are forgiven, other people's tries are not.
+
+        The try itself, which `failed` has counted before it was looked at, counts nowhere.
+        """
+        here, *others = _places(account, address)
+        self._buckets.pop(here, None)
+        for place in others:
+            bucket = self._buckets.get(place)
+            if bucket is not None:
+                self._buckets[place] = bucket._replace(level=max(0.0, bucket.level - 1))
 
     def _level(self, place: tuple[_Kind, bytes], now_s: float) -> float:
         bucket = self._buckets.get(place)

@@ -59,6 +59,10 @@ _MEASURES: Final = (
 )
 
 
+Keys = str | frozenset[str] | None
+"""Whose usage is asked: one key's, some keys', or all."""
+
+
 class _Tail:
     """What one journal segment holds so far: sums by place, and how far they have been read."""
 
@@ -100,9 +104,9 @@ class UsageReader:
         self._reading = threading.Lock()
 
     def read(
-        self, ledger: Ledger, tenant_id: str, *, key_id: str | None = None, since: datetime.date | None = None
+        self, ledger: Ledger, tenant_id: str, *, key_id: Keys = None, since: datetime.date | None = None
     ) -> list[Line]:
-        """Usage of a tenant, or of one key of it, from a day on. Raises LedgerError where a file cannot be read."""
+        """Usage of a tenant, or of keys of it, from a day on. Raises LedgerError where a file cannot be read."""
         with self._reading:
             self._read_tails(ledger)
             self._read_sealed(ledger)
@@ -146,7 +150,7 @@ class UsageReader:
         raise LedgerError("the ledger is being sealed too fast to be summed; ask again in a moment")
 
     def _add_sealed(
-        self, sums: dict[_Place, list[int]], tenant_id: str, key_id: str | None, since: datetime.date | None
+        self, sums: dict[_Place, list[int]], tenant_id: str, key_id: Keys, since: datetime.date | None
     ) -> None:
         import duckdb
 
@@ -155,7 +159,8 @@ class UsageReader:
         measures = ", ".join(f"CAST(sum(coalesce({name}, 0)) AS HUGEINT)" for name in _MEASURES)
         where, values = "source_id = ? AND tenant_id = ?", [OWN, tenant_id]
         if key_id is not None:
-            where, values = f"{where} AND key_id = ?", [*values, key_id]
+            ids = sorted(_ids(key_id))
+            where, values = f"{where} AND key_id IN ({', '.join('?' * len(ids)) or 'NULL'})", [*values, *ids]
         if since is not None:
             where, values = f"{where} AND day >= CAST(? AS DATE)", [*values, since.isoformat()]
         query = f"SELECT {_COLUMNS}, {measures} FROM {ROLLUP} WHERE {where} GROUP BY ALL"
@@ -174,8 +179,14 @@ def _place(row: Row) -> _Place:
     return (day, *who, row.response_model, row.provider_name, row.endpoint_id, bool(row.is_byok))
 
 
-def _is_wanted(place: _Place, tenant_id: str, key_id: str | None, since: datetime.date | None) -> bool:
-    return place[1] == tenant_id and (key_id is None or place[3] == key_id) and (since is None or place[0] >= since)
+def _ids(keys: str | frozenset[str]) -> frozenset[str]:
+    return frozenset((keys,)) if isinstance(keys, str) else keys
+
+
+def _is_wanted(place: _Place, tenant_id: str, key_id: Keys, since: datetime.date | None) -> bool:
+    return (
+        place[1] == tenant_id and (key_id is None or place[3] in _ids(key_id)) and (since is None or place[0] >= since)
+    )
 
 
 def _add(sums: dict[_Place, list[int]], place: _Place, values: Sequence[int]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta
 
-from tidegate.accounts.keys import OVERLAP_S_MAX, Key, KeyChange, KeyNotFound, KeyWish
+from tidegate.accounts.keys import OVERLAP_S_MAX, Key, KeyChange, KeyNotFound, KeyPage, KeyWish
 from tidegate.accounts.tenancy import find_project
 from tidegate.console.access import require
 from tidegate.console.admin import TENANT
@@ -32,7 +32,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     networks: Words = ()
 
 
-class KeyPage(msgspec.Struct, frozen=True, kw_only=True):
+class KeyQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which keys: of one project, or all; `offset` of them are left out."""
 
     project_id: str | None = None
@@ -79,9 +79,9 @@ def _check_group(asked: Asked, group: Any) -> None:
 
 
 def _list(asked: Asked) -> Keys:
-    found = asked.backend.accounts().list_keys(asked.tenant_id, asked.query.project_id)
-    start = asked.query.offset
-    return Keys(data=found[start : start + asked.query.limit], total=len(found))
+    page = KeyPage(tenant_id=asked.tenant_id, **msgspec.structs.asdict(asked.query))
+    found, total = asked.backend.accounts().page_of_keys(page)
+    return Keys(data=found, total=total)
 
 
 def _create(asked: Asked) -> MadeKey:
@@ -120,7 +120,7 @@ _ONE = f"{TENANT}/keys/{{key_id}}"
 OPERATIONS: Final = (
     Operation(
         method="GET", path=f"{TENANT}/keys", summary="API keys of a tenant.", action="key.read", run=_list,
-        query=KeyPage, reply=Keys,
+        query=KeyQuery, reply=Keys,
     ),
     Operation(
         method="POST", path=f"{TENANT}/keys", summary="Make an API key; its secret is told once.",

@@ -99,7 +99,7 @@ def session_s(backend: Backend) -> int:
 
 
 def _post(asked: Asked) -> Answered:
-    check_origin(asked.headers)
+    check_origin(asked.backend, asked.headers)
     person, token = sign_in(asked.backend, asked.body, asked.address)
     who = Who(
         kind="person",
@@ -134,7 +134,7 @@ def _delete(asked: Asked) -> Answered:
 
 
 def _first_password(asked: Asked) -> Done:
-    check_origin(asked.headers)
+    check_origin(asked.backend, asked.headers)
     with HASHING:
         use_link(asked.backend.database, asked.backend.pepper, asked.body.link, asked.body.password)
     return Done()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tidegate.accounts.keys import Key, KeyChange, KeyNotFound, KeyWish
+from tidegate.accounts.keys import Key, KeyChange, KeyNotFound, KeyPage, KeyWish
 from tidegate.accounts.tenancy import find_project
 from tidegate.console.key_limits import RESET_OF, Reset, clear_limit, limits_of, remaining, set_limit
 from tidegate.console.openrouter.account import TenantQuery, account_of, iso, nano_usd, today, usd, usd_or_null
@@ -173,15 +173,18 @@ def _listed(key: Key, limit: Quota | None, lines: list[Line]) -> ListedKey:
 def _list(asked: Asked) -> ListedKeys:
     query: KeysQuery = asked.query
     tenant_id = account_of(asked, "key.read", query.tenant_id)
-    backend, start = asked.backend, query.offset or 0
-    with_disabled = query.include_disabled.lower() in ("true", "1")
-    found = [
-        key
-        for key in backend.accounts().list_keys(tenant_id, query.workspace_id)
-        if key.revoked_us is None and (key.is_enabled or with_disabled)
-    ][start : start + PAGE]
+    backend = asked.backend
+    page = KeyPage(
+        tenant_id=tenant_id,
+        project_id=query.workspace_id,
+        offset=query.offset or 0,
+        limit=PAGE,
+        with_revoked=False,
+        with_disabled=query.include_disabled.lower() in ("true", "1"),
+    )
+    found, _ = backend.accounts().page_of_keys(page)
     lines: dict[str | None, list[Line]] = {}
-    for line in backend.lines(tenant_id):
+    for line in backend.lines(tenant_id, key_id=frozenset(key.key_id for key in found)):
         lines.setdefault(line.key_id, []).append(line)
     with backend.database.reading() as connection:
         limits = limits_of(connection, tenant_id)
