@@ -113,8 +113,10 @@ def _print(found: "Audit", form: Form, calls: int, label: str) -> None:
         print_table(words.CAUSE_COLUMNS, causes, form)
     mistakes = list(found.mistakes())
     if calls and mistakes:
-        shown: list[list[Cell]] = [list(words.call_row(finding)) for finding in mistakes[:calls]]
-        title = f"the {len(shown)} with the largest difference of {len(mistakes):,}"
+        shown: list[list[Cell]] = [
+            list(words.call_row(finding, one_file=len(found.files) == 1)) for finding in mistakes[:calls]
+        ]
+        title = f"the largest differences: {len(shown)} of {len(mistakes):,} calls"
         click.echo("")
         print_table(words.CALL_COLUMNS, shown, form, title=title)
     click.echo("")

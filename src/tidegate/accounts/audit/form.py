@@ -75,7 +75,7 @@ class Log(NamedTuple):
 
     def told(self) -> str:
         """How the form was found, for the reader to contradict."""
-        where = f"table {self.table} of a {self.container}" if self.table else self.container
+        where = f"table {self.table} of the {self.container}" if self.table else self.container
         how = "as said" if self.was_said else "guessed from its columns" if not self.table else "guessed from its table"
         return f"{self.file.name}: {self.form.title} ({where}; {how})"
 

@@ -30,6 +30,7 @@ from tidegate.ledger.imports.values import Unusable
 
 Progress = Callable[[int, int], None]
 OPENROUTER: Final = "openrouter"
+NOT_KEPT: Final = " Nothing of this import was kept."
 _DRAFTS: Final = {
     "openrouter-generations": openrouter_generation.draft,
     "tidegate": own_rows.draft,
@@ -56,9 +57,12 @@ def audit(files: Sequence[Path], options: Options | None = None, progress: Progr
     if not files:
         raise LedgerError("no file named: `tidegate audit LOGS...`, or `tidegate audit --sample`")
     run = _Run(chosen, progress)
-    logs = [open_log(file, chosen.form) for file in files]
-    for log in logs:
-        run.read(log)
+    try:
+        logs = [open_log(file, chosen.form) for file in files]
+        for log in logs:
+            run.read(log)
+    except LedgerError as error:
+        raise LedgerError(str(error).removesuffix(NOT_KEPT)) from None  # what the importers' reader adds
     return run.result(logs)
 
 

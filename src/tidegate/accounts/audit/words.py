@@ -7,8 +7,8 @@ from tidegate.accounts.audit.result import Audit, ByCause
 from tidegate.core.money import NANO_PER_USD, format_usd
 
 Cell = str | int | None
-CAUSE_COLUMNS = ("cause", "calls", "charged", "should be", "too much", "too little", "how sure")
-CALL_COLUMNS = ("where", "day", "model", "charged", "should be", "difference", "cause", "how sure")
+CAUSE_COLUMNS = ("cause", "calls", "charged", "should be", "difference", "how sure")
+CALL_COLUMNS = ("where", "model", "charged", "should be", "difference", "why")
 CSV_COLUMNS = (
     *("place", "call_id", "day", "model", "provider", "input_tokens", "output_tokens", "cache_read_tokens"),
     *("cache_write_tokens", "reasoning_tokens", "charged_usd", "should_usd", "difference_usd", "is_at_least"),
@@ -37,25 +37,29 @@ def cause_row(part: ByCause) -> list[Cell]:
         part.calls,
         usd(part.charged_nano_usd),
         f"{least}{usd(part.should_nano_usd)}" if knows else "unknown",
-        usd(part.over_nano_usd) if part.over_nano_usd else "",
-        f"{least}{usd(part.under_nano_usd)}" if part.under_nano_usd else "",
+        _difference(part) if knows else "unknown",
         part.sureness(),
     ]
 
 
-def call_row(finding: Finding) -> list[Cell]:
-    """One line of the table of calls."""
+def _difference(part: ByCause) -> str:
+    """Above zero what was charged too much, below it too little; both, where calls went both ways."""
+    over = f"+{usd(part.over_nano_usd)}" if part.over_nano_usd else ""
+    under = usd(-part.under_nano_usd) if part.under_nano_usd else ""
+    return " ".join(filter(None, (over, under))) or usd(0)
+
+
+def call_row(finding: Finding, *, one_file: bool = False) -> list[Cell]:
+    """One line of the table of calls. one_file: its name need not be repeated."""
     call, known = finding.call, finding.should_nano_usd is not None
     least = "at least " if finding.is_at_least else ""
     return [
-        call.place,
-        call.day,
+        f"line {call.place.rpartition(':')[2]}" if one_file else call.place,
         call.model,
         usd(call.charged_nano_usd),
         f"{least}{usd(finding.should_nano_usd)}",
-        usd(finding.over_nano_usd) if known else "unknown",
-        finding.title,
-        finding.certainty,
+        f"{'+' if finding.over_nano_usd > 0 else ''}{usd(finding.over_nano_usd)}" if known else "unknown",
+        f"{finding.title} ({finding.certainty})",
     ]
 
 
