@@ -4,14 +4,14 @@ A limit that is set later counts what the key has spent in the window before: th
 so that what is shown as remaining is what may still be spent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final, Literal
 
 import sqlalchemy as sa
 
-from tidegate.accounts.quotas.table import list_quotas, remove_quota, set_quota
+from tidegate.accounts.quotas.table import remove_quota, set_quota
 from tidegate.accounts.quotas.windows import window_end_us, window_of
-from tidegate.accounts.schema.quotas import windows
+from tidegate.accounts.schema.quotas import quotas, windows
 from tidegate.accounts.tenancy import now_us
 from tidegate.console.usage import Spending
 from tidegate.core.quota import Quota, Window
@@ -21,11 +21,11 @@ WINDOW_OF: Final[dict[Reset | None, Window]] = {None: "lifetime", "daily": "day"
 RESET_OF: Final[dict[Window, Reset | None]] = {window: reset for reset, window in WINDOW_OF.items()}
 
 
-def limits_of(connection: sa.Connection, tenant_id: str) -> dict[str, Quota]:
-    """The limit of each key that has one, by key id: the one set here, else the least of the operator's own."""
+def limits_of(connection: sa.Connection, tenant_id: str, key_ids: Collection[str]) -> dict[str, Quota]:
+    """The limit of each of these keys that has one: the one set here, else the least of the operator's own."""
     found: dict[str, Quota] = {}
-    for quota in list_quotas(connection, tenant_id):
-        if quota.scope != "key" or quota.unit != "nano_usd" or quota.is_rolling or quota.window not in RESET_OF:
+    for quota in _of_keys(connection, tenant_id, key_ids):
+        if quota.unit != "nano_usd" or quota.is_rolling or quota.window not in RESET_OF:
             continue
         other = found.get(quota.subject)
         if other is None or (not _is_ours(quota), quota.limit) < (not _is_ours(other), other.limit):
@@ -82,6 +82,15 @@ def _is_ours(quota: Quota) -> bool:
     return quota.quota_id.startswith(f"{quota.subject}.")
 
 
-def _ours(connection: sa.Connection, tenant_id: str, key_id: str) -> Iterable[Quota]:
-    found = list_quotas(connection, tenant_id)
-    return [quota for quota in found if quota.scope == "key" and quota.subject == key_id and _is_ours(quota)]
+def _ours(connection: sa.Connection, tenant_id: str, key_id: str) -> list[Quota]:
+    return [
+        quota for quota in _of_keys(connection, tenant_id, (key_id,)) if _is_ours(quota) and quota.unit == "nano_usd"
+    ]
+
+
+def _of_keys(connection: sa.Connection, tenant_id: str, key_ids: Collection[str]) -> list[Quota]:
+    """Quotas of single keys: a tenant with many keys has many."""
+    columns = [quotas.c[name] for name in Quota.__struct_fields__]
+    chosen = (quotas.c.tenant_id == tenant_id, quotas.c.scope == "key", quotas.c.subject.in_(sorted(key_ids)))
+    query = sa.select(*columns).where(*chosen, quotas.c.removed_us.is_(None)).order_by(quotas.c.quota_id)
+    return [Quota(**row) for row in connection.execute(query).mappings()]

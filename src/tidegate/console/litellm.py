@@ -225,7 +225,7 @@ def _check(body: _Terms) -> None:
 
 def _set_limits(asked: Asked, key: Key, body: _Terms, spent: Spending) -> None:
     with asked.backend.database.writing() as connection:
-        known = limits_of(connection, key.tenant_id).get(key.key_id)
+        known = limits_of(connection, key.tenant_id, (key.key_id,)).get(key.key_id)
         if body.max_budget is None:
             clear_limit(connection, key.tenant_id, key.key_id)
         elif body.max_budget is not UNSET or (body.budget_duration is not UNSET and known is not None):
@@ -261,7 +261,7 @@ def _info(asked: Asked, key: Key) -> dict[str, Any]:
     backend = asked.backend
     spent = spending(backend.lines(key.tenant_id, key_id=key.key_id), today())
     with backend.database.reading() as connection:
-        limit = limits_of(connection, key.tenant_id).get(key.key_id)
+        limit = limits_of(connection, key.tenant_id, (key.key_id,)).get(key.key_id)
         rates = {quota.quota_id: quota.limit for quota in list_quotas(connection, key.tenant_id)}
     return {
         "token": key.key_id,

@@ -76,7 +76,7 @@ def _balance(asked: Asked) -> _Balance:
     key = backend.accounts().key(asked.caller.caller_id)
     spent = spending(backend.lines(tenant_id, key_id=key.key_id), today())
     with backend.database.reading() as connection:
-        limit = limits_of(connection, tenant_id).get(key.key_id)
+        limit = limits_of(connection, tenant_id, (key.key_id,)).get(key.key_id)
         wallet = wallet_of(connection, tenant_id)
     if limit is not None:
         return _Balance(key=key, used=spent.total, available=remaining(limit, spent))

@@ -136,7 +136,7 @@ def _current(asked: Asked) -> CurrentKeyReply:
     key, tenant_id = asked.backend.accounts().key(caller.caller_id), caller.tenant_id or ""
     lines = asked.backend.lines(tenant_id, key_id=key.key_id)
     with asked.backend.database.reading() as connection:
-        limit = limits_of(connection, tenant_id).get(key.key_id)
+        limit = limits_of(connection, tenant_id, (key.key_id,)).get(key.key_id)
     return CurrentKeyReply(
         data=CurrentKey(**_used(key, limit, lines), is_management_key=False, is_provisioning_key=False)
     )
@@ -187,7 +187,7 @@ def _list(asked: Asked) -> ListedKeys:
     for line in backend.lines(tenant_id, key_id=frozenset(key.key_id for key in found)):
         lines.setdefault(line.key_id, []).append(line)
     with backend.database.reading() as connection:
-        limits = limits_of(connection, tenant_id)
+        limits = limits_of(connection, tenant_id, [key.key_id for key in found])
     return ListedKeys(data=[_listed(key, limits.get(key.key_id), lines.get(key.key_id, [])) for key in found])
 
 
@@ -236,7 +236,7 @@ def _change_limit(asked: Asked, key: Key, body: OpenRouterKeyChange) -> None:
         return
     lines = asked.backend.lines(key.tenant_id, key_id=key.key_id)
     with asked.backend.database.writing() as connection:
-        known = limits_of(connection, key.tenant_id).get(key.key_id)
+        known = limits_of(connection, key.tenant_id, (key.key_id,)).get(key.key_id)
         if body.limit is UNSET:
             amount = known.limit if known else None
         else:
@@ -266,7 +266,7 @@ def _shown(asked: Asked, tenant_id: str, key_id: str) -> ListedKey:
     backend = asked.backend
     lines = backend.lines(tenant_id, key_id=key_id)
     with backend.database.reading() as connection:
-        limit = limits_of(connection, tenant_id).get(key_id)
+        limit = limits_of(connection, tenant_id, (key_id,)).get(key_id)
     return _listed(backend.accounts().key(key_id), limit, lines)
 
 
