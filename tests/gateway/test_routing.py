@@ -379,3 +379,32 @@ def test_errors_keep_their_shape_under_each_root(gateway: Gateway) -> None:
     reply = call(gateway, path="/api/v1/chat/completions", provider={"zdr": True})
     told = json.loads(reply.text)["error"]
     assert told["code"] == 404 and told["availability"]["excluded_by"] == ["data_policy:zdr"]
+
+
+# -- the shelf ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_endpoints_of_a_model_are_listed_with_facts_and_live_health(gateway: Gateway) -> None:
+    call(gateway)
+    for root in ("/api/v1", "/v1"):
+        data = CLIENTS[0].get(f"{gateway.url}{root}/models/{MODEL}/endpoints", headers=gateway.headers).json()["data"]
+        assert {one["tag"] for one in data["endpoints"]} == {"de", "cn", "us"} and data["id"] == MODEL
+    cn = next(one for one in data["endpoints"] if one["tag"] == "cn")
+    assert cn["pricing"]["prompt"] == "0.000001" and cn["processing"] == ["CN"] and cn["headquarters"] == "CN"
+    assert cn["latency_last_30m"] is None or cn["latency_last_30m"]["p50"] > 0
+    missing = CLIENTS[0].get(f"{gateway.url}/api/v1/models/acme/nothing/endpoints", headers=gateway.headers)
+    assert missing.status_code == 404
+    assert CLIENTS[0].get(f"{gateway.url}/api/v1/models/{MODEL}/endpoints").status_code == 401
+
+
+def test_providers_and_endpoints_that_keep_nothing_are_listed(
+    run_gateway: Callable[..., Gateway], world: Borders
+) -> None:
+    extra = '[[endpoints]]\nprovider = "de"\nmodel = "acme/z"\nupstream_model = "m"\nfacts = { retention_days = 0 }\n'
+    found = run_gateway(world.configuration(extra + 'price = { input = "1", output = "1" }\n'))
+    listed = CLIENTS[0].get(f"{found.url}/api/v1/providers", headers=found.headers).json()["data"]
+    assert [(one["slug"], one["headquarters"], one["datacenters"]) for one in listed] == [
+        ("cn", "CN", ["CN"]), ("de", "DE", ["DE"]), ("us", "US", ["US"]),
+    ]  # fmt: skip
+    kept = CLIENTS[0].get(f"{found.url}/api/v1/endpoints/zdr", headers=found.headers).json()["data"]
+    assert [(one["model_id"], one["tag"]) for one in kept] == [("acme/z", "de")]

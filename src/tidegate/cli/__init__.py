@@ -20,6 +20,7 @@ COMMANDS = {  # name -> module; each module holds a click command of the same na
     "keys": "tidegate.cli.keys",
     "accounts": "tidegate.cli.accounts",
     "catalog": "tidegate.cli.catalog",
+    "route": "tidegate.cli.route",
     "usage": "tidegate.cli.usage",
     "audit": "tidegate.cli.audit",
     "ledger": "tidegate.cli.ledger",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from tidegate.core.errors import MethodNotAllowed, PathNotFound
+from tidegate.gateway.endpoint_pages import endpoint_page, is_endpoint_page
 from tidegate.gateway.http import JSON, Request
 from tidegate.gateway.models import is_models_path
 from tidegate.gateway.operation import operation_of
@@ -38,6 +39,8 @@ class LocalReply:
         if is_models_path(path):
             status, body = self._server.listings.page(path, self._request.query, self._request.headers)
             return status, JSON, body
+        if is_endpoint_page(path):
+            return 200, JSON, endpoint_page(self._server, path)
         if path == "/healthz":
             return 200, JSON, b'{"status":"ok"}'
         if path == "/metrics":

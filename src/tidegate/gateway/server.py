@@ -19,6 +19,7 @@ from tidegate.gateway.answer import show_life
 from tidegate.gateway.callers import Forwarders
 from tidegate.gateway.connect import Target
 from tidegate.gateway.counting import CountExchange
+from tidegate.gateway.endpoint_pages import is_endpoint_page
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import Headers, Request, bearer_token
 from tidegate.gateway.keyring import KeyRing
@@ -128,7 +129,8 @@ class Server:
             if self.sampler is not None:
                 self.sampler.offer(call)
             return call
-        if request.path in LocalReply.PATHS or operation_of(request.path, b"") or is_models_path(request.path):
+        is_own = request.path in LocalReply.PATHS or is_models_path(request.path) or is_endpoint_page(request.path)
+        if is_own or operation_of(request.path, b""):
             return LocalReply(self, client, request)
         if not self.console.unix_path:
             raise PathNotFound(f"Nothing is served at {request.path[:200]!r}, and this gateway runs without a console.")
