@@ -2,6 +2,7 @@
 
 import csv
 import json
+import runpy
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -506,3 +507,23 @@ def test_whatever_was_used_a_planted_mistake_is_never_left_unexplained(
         if more:
             assert found[call].causes != ("unexplained",)
             assert (found[call].should_nano_usd, found[call].over_nano_usd) == (right, more)
+
+
+def test_openrouters_csv_by_day_is_read_by_its_own_header(tmp_path: Path) -> None:
+    """As the Activity page exports sums: no endpoint, the model as `Slug`."""
+    header = "Date,Slug,Usage,BYOK Usage,Requests,Prompt Tokens,Completion Tokens,Reasoning Tokens"
+    file = tmp_path / "activity.csv"
+    file.write_text(
+        f'{header}\n"2026-10-05",openai/gpt-5,2.25,0,12,1000000,100000,0\n2026-10-06,openai/gpt-5,9,0,1,10,10,0\n'
+    )
+    finding = only(audit([file]))
+    assert (finding.causes, finding.call.day) == (("sum_above",), "2026-10-06")
+
+
+def test_the_sample_is_what_its_composer_writes(tmp_path: Path) -> None:
+    """So that nobody mends a mistake in the sample by hand."""
+    composer = runpy.run_path(str(Path(__file__).parents[2] / "tools" / "compose_audit_sample.py"))
+    composer["main"].__globals__["FOLDER"] = tmp_path
+    composer["main"]()
+    for name in (*FILES, "composed-truth.json"):
+        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes()

@@ -123,7 +123,8 @@ def _show(plan: "Plan", form: Form) -> None:
         [
             "quota",
             part.name,
-            f"{dollars(part.limit) if part.unit == 'nano_usd' else part.limit} {part.unit} a {part.window}",
+            (f"{dollars(part.limit)} USD" if part.unit == "nano_usd" else f"{part.limit} {part.unit}")
+            + f", {part.window}",
         ]
         for part in limits
     ]

@@ -48,7 +48,7 @@ FORMS: Final = (
     Form(
         "openrouter-days",
         "OpenRouter activity by day",
-        (("date",), ("requests",), ("usage",), ("model", "model_permaslug")),
+        (("date",), ("requests",), ("usage",), ("model", "model_permaslug", "slug")),
         "openrouter_log",
     ),
     Form("openrouter-generations", "OpenRouter generations", (("total_cost",), ("native_tokens_prompt",))),

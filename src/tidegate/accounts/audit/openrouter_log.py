@@ -1,4 +1,4 @@
-"""OpenRouter's activity as calls: the CSV by call, and the API's sums by day, model and endpoint.
+"""OpenRouter's activity as calls: the CSV by call, and sums by day and model (the API's, or the CSV by day).
 
 `cost_total` includes `cost_web_search`, `cost_file_processing` and `cost_cache` (negative where caching saved). What
 the sums of a day do not say (how much was cached) can move their right amount: they are held against both bounds.
@@ -40,7 +40,7 @@ def day(members: Mapping[str, Any], tally: Tally, place: str) -> LoggedCall | No
     """One record of the sums by day. Raises Unusable."""
     fields = Fields(members, tally)
     when = fields.time("date")
-    model, variant = split_variant(fields.text("model_permaslug") or fields.text("model") or "")
+    model, variant = split_variant(fields.text("model_permaslug", "slug", "model") or "")
     if when is None or not model:
         raise Unusable("the date or the model is missing")
     left = fields.count("completion_tokens") or 0

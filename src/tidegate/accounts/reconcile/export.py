@@ -4,7 +4,7 @@ openai: replies of `GET /v1/organization/usage/completions` and `/costs` (bucket
 `input_tokens` includes cached ones; a cost's `line_item` is `MODEL, input` and the like.
 anthropic: replies of `usage_report/messages` and `cost_report`, and the Console's CSV of both. Input comes in parts;
 the amounts of `cost_report` are cents, those of the CSV (`cost_usd`) are USD.
-openrouter: the Activity page's CSV (a line a call) or `GET /api/v1/activity` (sums). table: any, by a mapping.
+openrouter: the Activity page's CSV (a line a call, or sums by day) or `GET /api/v1/activity`. table: any, by a mapping.
 Sources: OpenAI's and Anthropic's API references of these endpoints, the headers of their CSV exports; 2026-11-22.
 """
 
@@ -29,7 +29,7 @@ FORMS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {  # form -> columns, 
         ("usage_date_utc", "starting_at"),
     ),
     "openai": (("num_model_requests", "amount_value", "amount", "line_item", "input_cached_tokens"), ("start_time",)),
-    "openrouter": (("cost_total", "usage"), ("model_permaslug",)),
+    "openrouter": (("cost_total", "usage"), ("model_permaslug", "slug")),
 }
 """In the order in which they are tried. Members of a bucket are read as if they stood in each of its results."""
 CENT_NANO_USD: Final = NANO_PER_USD // 100
@@ -163,7 +163,7 @@ def _anthropic(fields: Fields) -> tuple[int, str, DayUse] | None:
 
 def _openrouter(fields: Fields) -> tuple[int, str, DayUse] | None:
     ts = _time(fields, "created_at", "date")
-    model = fields.text("model_permaslug", "model") or "(not by model)"
+    model = fields.text("model_permaslug", "slug", "model") or "(not by model)"
     cost = fields.value("cost_total", "usage")
     use = DayUse(
         requests=fields.count("requests") if fields.value("requests") is not None else 1,
