@@ -12,11 +12,10 @@ import mmap
 import os
 import struct
 from array import array
-from collections import Counter
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from itertools import accumulate
-from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -98,9 +97,9 @@ def pack_into(file: BinaryIO, head: PackHead, parts: Iterable[Rows]) -> None:
 
 
 def _fan(entries: Sequence[bytes]) -> "array[int]":
-    """How many hashes begin with less than each two bytes, and, at the end, how many there are."""
-    counts = Counter(map(itemgetter(slice(2)), entries))
-    return array("I", accumulate((counts[first.to_bytes(2)] for first in range(FAN)), initial=0))
+    """How many hashes are below each two bytes, and, at the end, how many there are. entries: sorted."""
+    firsts = (bisect_left(entries, first.to_bytes(2)) for first in range(FAN))
+    return array("I", (*firsts, len(entries)))
 
 
 def pack_in_memory(head: PackHead, parts: Iterable[Rows]) -> Pack:
