@@ -63,6 +63,14 @@ def test_the_most_particular_entry_counts() -> None:
         assert held.charge("acme", "openai/gpt-4o", 0).price is OWN
 
 
+@pytest.mark.parametrize("glob", ["openai/gpt-4o*", "openai/gpt-[4-9][a-z]", "*openai/gpt-4o"])
+def test_a_slug_comes_before_any_glob_that_matches_as_much(glob: str) -> None:
+    """Also before one that was entered later, or has more letters in its brackets than the slug has."""
+    later = Term(term_id="z", models=glob, margin_ppm=1, valid_from_us=5)
+    held = book(Term(term_id="a", models="openai/gpt-4o", margin_ppm=2), later)
+    assert held.charge("acme", "openai/gpt-4o", 10).margin_ppm == 2
+
+
 def test_entries_begin_and_end_to_the_microsecond() -> None:
     """A price change mid-call cannot split the call: each call asks once, with the time at which it began."""
     held = book(
