@@ -37,10 +37,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class Host:
     """One gateway and its ledger."""
 
-    def __init__(self, folder: Path, gateway_id: str = "gw") -> None:
+    def __init__(self, folder: Path, gateway_id: str = "gw", *, number: int = 0) -> None:
+        """number: of calls that are in the ledger already."""
         self.gateway_id = gateway_id
         self.ledger = Ledger.create(folder)
-        self._number = 0
+        self._number = number
 
     def open(self, start_us: int = NOON_US, worker: int = 0) -> JournalWriter:
         """A worker's life begins."""

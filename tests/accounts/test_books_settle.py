@@ -1,6 +1,7 @@
 """Rows are the truth: entries follow from them, once, whatever crashes."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -33,11 +34,19 @@ from tidegate.core.quota import LeaseAsk, Quota, WindowKey
 from tidegate.ledger.seal import seal
 
 
+@pytest.fixture
+def database(empty_accounts: str) -> Iterator[Database]:
+    """An empty accounts database on SQLite."""
+    opened = open_database(empty_accounts)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty accounts database of each engine."""
+def either(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty accounts database of each engine: for what they do differently."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
+        url: str = request.getfixturevalue("empty_accounts")
     else:
         server: Postgres = request.getfixturevalue("postgres")
         url = server.copy()
@@ -56,7 +65,7 @@ def run(database: Database, host: Host) -> int:
     return len(settle(database, host.ledger).segments)
 
 
-def test_a_segment_is_one_transaction_a_tenant_and_day(database: Database, host: Host) -> None:
+def test_a_segment_is_one_transaction_a_tenant_and_day(either: Database, host: Host) -> None:
     """Not one a row: of two tenants around midnight there are three, and each says its rows."""
     late = NOON_US + 12 * HOUR_US - 1
     host.seal(
@@ -69,10 +78,10 @@ def test_a_segment_is_one_transaction_a_tenant_and_day(database: Database, host:
         ]
     )
 
-    assert run(database, host) == 1
-    assert run(database, host) == 0
+    assert run(either, host) == 1
+    assert run(either, host) == 0
 
-    with database.reading() as connection:
+    with either.reading() as connection:
         found = {(b.posting.tenant_id, b.posting.day): b for b in read_booked(connection, sa.true())}
     assert sorted(found) == [("acme", "2026-03-23"), ("acme", "2026-03-24"), ("other", "2026-03-23")]
     first, second = found["acme", "2026-03-23"].posting, found["acme", "2026-03-24"].posting
@@ -141,7 +150,7 @@ def test_a_segment_that_cannot_be_read_does_not_hold_up_the_others(database: Dat
     assert amounts(database, "acme")["wallet"] == -12
 
 
-def test_hosts_on_one_database_settle_at_once_without_counting_twice(database: Database, tmp_path: Path) -> None:
+def test_hosts_on_one_database_settle_at_once_without_counting_twice(either: Database, tmp_path: Path) -> None:
     """Three ledgers, the same tenants in each, settled by threads at one moment; twice each."""
     hosts = [Host(tmp_path / f"ledger-{n}", f"gw{n}") for n in range(3)]
     for number, host in enumerate(hosts):
@@ -152,7 +161,7 @@ def test_hosts_on_one_database_settle_at_once_without_counting_twice(database: D
 
     def work(host: Host) -> None:
         try:
-            settle_segments(database, host.ledger)
+            settle_segments(either, host.ledger)
         except (LedgerError, AccountsError, sa.exc.DBAPIError) as error:  # seen below
             failures.append(error)
 
@@ -163,7 +172,7 @@ def test_hosts_on_one_database_settle_at_once_without_counting_twice(database: D
         thread.join()
 
     assert failures == []
-    assert [amounts(database, tenant)["wallet"] for tenant in ("a", "b", "c")] == [-333, -333, -333]
+    assert [amounts(either, tenant)["wallet"] for tenant in ("a", "b", "c")] == [-333, -333, -333]
 
 
 def test_a_segment_of_two_ledgers_is_not_charged_twice(database: Database, tmp_path: Path) -> None:
@@ -192,11 +201,12 @@ calls = st.builds(
 @settings(max_examples=4)
 @given(segments=st.lists(st.lists(calls, min_size=1, max_size=8), min_size=1, max_size=3))
 def test_what_is_charged_in_rows_is_what_leaves_the_wallets(
-    segments: list[list[Call]], tmp_path_factory: pytest.TempPathFactory
+    segments: list[list[Call]], made_accounts: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """By tenant: rows, entries and the sums that statements print agree."""
     folder = tmp_path_factory.mktemp("books")
-    host, database = Host(folder / "ledger"), open_database(f"sqlite:///{folder / 'a.sqlite'}")
+    url = f"sqlite:///{shutil.copy(made_accounts, folder / 'a.sqlite')}"
+    host, database = Host(folder / "ledger"), open_database(url)
     for number, segment in enumerate(segments):
         host.seal(segment, start_us=NOON_US + number)
     run(database, host)
@@ -266,40 +276,40 @@ def held(database: Database, window: WindowKey) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-def test_what_a_dead_worker_held_becomes_what_its_rows_say(database: Database, host: Host) -> None:
+def test_what_a_dead_worker_held_becomes_what_its_rows_say(either: Database, host: Host) -> None:
     """Killed with 1,000 in hand, told of 10, its rows say 25: 975 come back, and not before that is known."""
-    quota = prepaid(database, 10_000)
+    quota = prepaid(either, 10_000)
     window = WindowKey(quota.quota_id, "acme", 0)
-    store = SqlStore(database)
+    store = SqlStore(either)
     writer = host.open()
     leased(store, writer.segment_id, window, 10)
     host.write(writer, [Call(charged=20), Call(charged=5), Call(charged=9, is_lost=True)])
 
-    run(database, host)
-    assert held(database, window) == 1000, "its journal is open: it lives"
+    run(either, host)
+    assert held(either, window) == 1000, "its journal is open: it lives"
     die(writer)
-    run(database, host)
-    assert held(database, window) == 1000, "its rows are not sealed"
+    run(either, host)
+    assert held(either, window) == 1000, "its rows are not sealed"
     seal(host.ledger)
-    report = settle(database, host.ledger)
+    report = settle(either, host.ledger)
 
-    assert held(database, window) == 25
+    assert held(either, window) == 25
     [life] = report.lives
     assert (life.held_nano_usd, life.spent_nano_usd, life.rows) == (1000, 25, 3)
-    run(database, host)
-    assert held(database, window) == 25, "once"
+    run(either, host)
+    assert held(either, window) == 25, "once"
     store.leave(Lessee(worker_id=writer.segment_id, gateway_id="gw"), [])
-    assert held(database, window) == 25, "a last word that comes late changes nothing"
-    with database.reading() as connection:
+    assert held(either, window) == 25, "a last word that comes late changes nothing"
+    with either.reading() as connection:
         assert connection.execute(sa.select(holdings)).all() == []
         assert balance_of(connection, "acme").pending_nano_usd == 0
 
 
-def test_lives_of_one_worker_are_told_apart_by_their_segments(database: Database, host: Host) -> None:
+def test_lives_of_one_worker_are_told_apart_by_their_segments(either: Database, host: Host) -> None:
     """The first life wrote two segments; the second is alive, and keeps what it holds."""
-    quota = prepaid(database, 10_000)
+    quota = prepaid(either, 10_000)
     window = WindowKey(quota.quota_id, "acme", 0)
-    store = SqlStore(database)
+    store = SqlStore(either)
     first = host.open(NOON_US)
     leased(store, first.segment_id, window, 0)
     host.write(first, [Call(charged=20)])
@@ -312,14 +322,14 @@ def test_lives_of_one_worker_are_told_apart_by_their_segments(database: Database
     host.write(second, [Call(charged=500)])
     seal(host.ledger)
 
-    report = settle(database, host.ledger)
+    report = settle(either, host.ledger)
 
     assert [(life.spent_nano_usd, life.rows) for life in report.lives] == [(23, 2)]
-    assert held(database, window) == 1000 + 23
+    assert held(either, window) == 1000 + 23
     second.close()
     seal(host.ledger)
-    run(database, host)
-    assert held(database, window) == 523
+    run(either, host)
+    assert held(either, window) == 523
 
 
 def test_a_worker_that_died_before_its_first_call_gives_everything_back(database: Database, host: Host) -> None:

@@ -1,5 +1,6 @@
 """Whoever changes a row, an entry or a balance is found, by name; whoever changes nothing is left in peace."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,23 +27,9 @@ from tidegate.ledger.seal import seal
 HERE = transactions.c.tenant_id == "acme"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty accounts database of each engine."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
-    else:
-        server: Postgres = request.getfixturevalue("postgres")
-        url = server.copy()
-    opened = open_database(url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def host(tmp_path: Path, database: Database) -> Host:
+def make_books(url: str, folder: Path) -> None:
     """Two tenants, two segments on two days, a credit, and a worker whose life is over and settled."""
-    host = Host(tmp_path / "ledger")
+    database, host = open_database(url), Host(folder)
     with database.writing() as connection:
         post(connection, credit_posting("grant", "acme", 10_000, reference="g", booked_us=NOON_US, memo="welcome"))
         [quota] = list_quotas(connection)
@@ -57,7 +44,32 @@ def host(tmp_path: Path, database: Database) -> Host:
     die(following)
     seal(host.ledger)
     settle(database, host.ledger)
-    return host
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def made_books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with such books, to be copied."""
+    home = tmp_path_factory.mktemp("books")
+    make_books(f"sqlite:///{home / 'accounts.sqlite'}", home / "ledger")
+    return home
+
+
+@pytest.fixture
+def home(made_books: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made_books, tmp_path / "home"))
+
+
+@pytest.fixture
+def database(home: Path) -> Iterator[Database]:
+    opened = open_database(f"sqlite:///{home / 'accounts.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def host(home: Path) -> Host:
+    return Host(home / "ledger", number=3)
 
 
 def change(database: Database, table: sa.Table, where: sa.ColumnElement[bool], **values: object) -> None:
@@ -82,6 +94,18 @@ def test_books_that_nobody_touched_agree(database: Database, host: Host) -> None
     assert found.differences == []
     assert (found.segments, found.rows, found.transactions, found.tenants) == (2, 3, 4, 2)
     assert (found.others, found.workers_waiting) == (0, 0), "held was compared too"
+
+
+def test_books_on_postgresql_are_read_as_they_stood_at_one_moment(postgres: Postgres, tmp_path: Path) -> None:
+    """And what was changed there is found as on SQLite."""
+    url, host = postgres.copy(), Host(tmp_path / "ledger")
+    make_books(url, tmp_path / "ledger")
+    database = open_database(url)
+    assert run(database, host).differences == []
+    change(database, entries, (entries.c.tenant_id == "acme") & (entries.c.account == "grants"), amount_nano_usd=-1)
+    change(database, windows, windows.c.subject == "acme", held=windows.c.held + 1)
+    assert [one.what for one in run(database, host).differences] == ["balance changed", "entry changed", "held differs"]
+    database.close()
 
 
 def test_a_changed_row_is_found_down_to_its_segment(database: Database, host: Host) -> None:
