@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+import tidegate.console.id_token  # noqa: F401 - loaded where there is a sign-in provider; its error is told all the same
 from tidegate.accounts.people import ROLES
 from tidegate.console.access import IN_INSTALLATION, IN_TENANT
 from tidegate.console.admin import ROOT

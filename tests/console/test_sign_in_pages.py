@@ -16,7 +16,7 @@ from tidegate.accounts.people import PersonChange, update_person
 from tidegate.accounts.sign_in import check_password, set_password
 from tidegate.cli import cli
 from tidegate.config import load_config
-from tidegate.console.pages import unseal
+from tidegate.console.provider_pages import unseal
 from tidegate.core.errors import ConfigError
 
 from .office import PASSWORD, Office
@@ -198,3 +198,13 @@ def test_half_a_provider_does_not_start(tmp_path: Path, settings: dict[str, str]
     environ = {f"TIDEGATE_CONSOLE_{name}": value for name, value in settings.items()}
     with pytest.raises(ConfigError, match=says):
         create_app(load_config(files=[], environ={"TIDEGATE_HOME": str(tmp_path), **environ}))
+
+
+def test_without_a_provider_its_libraries_are_not_loaded() -> None:
+    """20 MB that a small installation keeps."""
+    code = (
+        "import sys; from tidegate.config import Config; from tidegate.console.app import create_app;"
+        "create_app(Config()); print([name for name in sys.modules if name in ('aiohttp', 'joserfc', 'duckdb')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -4,6 +4,7 @@ import datetime
 import logging
 import os
 import threading
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -11,11 +12,13 @@ from tidegate.accounts.database import Database
 from tidegate.accounts.keys import Accounts, open_accounts
 from tidegate.accounts.money.channels import channels_of
 from tidegate.config import Config
-from tidegate.console.oidc import Oidc, OidcClient
 from tidegate.console.throttle import Throttle
 from tidegate.console.usage import Keys, Line, UsageReader
 from tidegate.core.errors import AccountsError, ConfigError, Unavailable
 from tidegate.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from tidegate.console.oidc import Oidc
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +82,7 @@ class Backend:
                 self._accounts = None
 
 
-def _oidc_of(config: Config) -> Oidc | None:
+def _oidc_of(config: Config) -> "Oidc | None":
     """Raises ConfigError for a provider that cannot be used as configured."""
     settings = config.console
     if not settings.oidc_issuer:
@@ -91,6 +94,8 @@ def _oidc_of(config: Config) -> Oidc | None:
             "console.public_url must say where browsers reach this gateway, e.g. https://gate.example.com; the sign-in "
             f"provider sends them back to it, at {ANSWER_PATH}"
         )
+    from tidegate.console.oidc import Oidc, OidcClient
+
     return Oidc(
         OidcClient(
             issuer=settings.oidc_issuer,

@@ -8,7 +8,7 @@ import datetime
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,6 +18,9 @@ from tidegate.ledger.journal import LINE_BYTES_MAX, journal_files, parse_line, s
 from tidegate.ledger.parquet import open_engine
 from tidegate.ledger.rollup import attach
 from tidegate.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    import duckdb
 
 OWN: Final = "own"
 """The rows of this gateway. Imported and composed ledgers are nobody's bill here."""
@@ -95,8 +98,6 @@ class UsageReader:
     """Reads the usage of one ledger again and again, from any thread."""
 
     def __init__(self) -> None:
-        import duckdb
-
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._entries_read = -1
         self._sealed: set[str] = set()
