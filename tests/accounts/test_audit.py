@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidegate.accounts.audit import Audit, Finding, Options, audit
+from tidegate.accounts.audit.prices import PriceBook
 from tidegate.accounts.audit.sample import FILES, FOLDER, planted
+from tidegate.catalog import load_catalog
 from tidegate.core.errors import LedgerError
 
 DAY = "2026-10-05"
@@ -527,3 +529,23 @@ def test_the_sample_is_what_its_composer_writes(tmp_path: Path) -> None:
     composer["main"]()
     for name in (*FILES, "composed-truth.json"):
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes()
+
+
+def test_a_price_that_changed_the_day_before_or_after_makes_either_right(tmp_path: Path) -> None:
+    """gpt-5.6-terra fell from 2.50 and 15 to 2 and 12 on 2026-07-30; nobody says at what hour, nor in which zone."""
+    records = []
+    for number, day in enumerate(("2026-07-29", "2026-07-30", "2026-08-02")):
+        record = spend_log(number, "gpt-5.6-terra", "openai", 0.0325, input=10_000, output=500)
+        records.append({**record, "startTime": f"{day}T10:00:00.{number}5Z"})
+    finding = only(audited(tmp_path, records))
+    assert (finding.causes, finding.call.day) == (("price_out_of_date",), "2026-08-02")
+
+
+def test_openrouter_behind_litellm_may_charge_what_any_provider_does(tmp_path: Path) -> None:
+    """Its price is that of whoever serves; the log names OpenRouter alone."""
+    record = spend_log(1, "openrouter/moonshotai/kimi-k2-0905", "openrouter", 0.0, input=10_000, output=500)
+    held = PriceBook(load_catalog()).held("openrouter", "moonshotai/kimi-k2-0905", DAY)
+    assert held.also, "the catalog knows several who serve it"
+    rates = held.also[0].rates
+    record["spend"] = f"{(10_000 * rates.input + 500 * rates.output) / 1e15:.9f}"
+    assert not audited(tmp_path, [record]).findings

@@ -17,6 +17,8 @@ PLACEHOLDER_TOKENS: Final = 1
 """Output of a call whose caller left, as some gateways log it."""
 LEFT_AFTER_US: Final = 5_000_000
 """An answer of no more than a placeholder that took longer than this was not seen to its end."""
+MISTAKES_AT_MAX: Final = 3
+"""Prices of one call at which mistakes are looked for: at many prices some mistake always fits."""
 EVIDENCE_STEPS: Final = 4
 """A difference of fewer of the log's steps than this is explained by too many mistakes to name one."""
 
@@ -92,6 +94,10 @@ def judge(call: LoggedCall, held: Held) -> Finding | Right | State:
         right = right_charge(call, basis)
         if right is not None:
             return _perhaps_left(call) or Right(right, basis.note)
+    for price in held.also:
+        right = right_charge(call, basis_of(call, price))
+        if right is not None:
+            return _perhaps_left(call) or Right(right)
     if call.charged_nano_usd == 0:
         return State.ZERO
     return explained(call, held, bases) or State.OPEN
@@ -196,7 +202,7 @@ def agrees_if_cached(call: LoggedCall, usage: Usage, rates: Rates, factor: Fract
 def explained(call: LoggedCall, held: Held, bases: Sequence[Basis]) -> Finding | None:
     """The mistake that gives exactly the logged charge; None where none does."""
     follows = follows_own_rates(call)
-    for basis in bases:
+    for basis in bases[:MISTAKES_AT_MAX]:
         found = mistake(call, basis, held)
         if found is not None and (not follows or found.certainty == "certain"):
             return found  # a charge that follows the log's own rates is explained by those

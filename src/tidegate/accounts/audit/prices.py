@@ -41,6 +41,8 @@ OWN_MACHINES: Final = frozenset(
 """Providers that are the operator's own machines: a price of zero is right there."""
 
 
+RESELLER: Final = "openrouter"
+"""Charges the price of whoever serves a call, which a log need not name."""
 OLD_DAYS: Final = 400
 OLD: Final = "the call is old, and since when this price holds is not known"
 
@@ -49,6 +51,8 @@ class Held(NamedTuple):
     """Prices of one model on one day. right: those that may be in force there; the first is the one held against.
 
     is_named: the log names the provider, and this is its price. guess: how it was found, where it was not; empty else.
+    also: a charge at one of these is right too, but no mistake is looked for at them: a price of the day before or
+    after (no provider says at what hour it changed), and whatever OpenRouter may have passed on.
     others: (cause, price) of prices that hold on another day or at another provider.
     """
 
@@ -56,6 +60,7 @@ class Held(NamedTuple):
     others: tuple[tuple[str, Price], ...] = ()
     is_named: bool = False
     guess: str = ""
+    also: tuple[Price, ...] = ()
 
 
 class PriceBook:
@@ -90,27 +95,50 @@ class PriceBook:
 
         seller: who sells what the provider serves, at that one's price or one of its own (OpenRouter).
         """
+        seller = seller or (RESELLER if provider == RESELLER else "")
         if seller and (own := self._catalog.price_on(seller, plain_model(model), day)) is not None:
-            served = self._held(provider, model, day) if provider else Held(())
-            first = served.right if served.is_named else ()
-            return Held((*first, own), (served if first else self._held(seller, model, day)).others, is_named=True)
+            served = self._held(provider, model, day) if provider not in ("", seller) else Held(())
+            if served.is_named:
+                return served._replace(right=(*served.right, own))
+            also = tuple(price for cause, price in self._others(own, seller, day) if cause == "other_provider")
+            return Held((own,), is_named=True, also=(*also, *self._around(seller, plain_model(model), day, own)))
         name = plain_model(model)
         price = self._price_on(provider, name, day) if provider else None
         if price is not None:
             old = _is_old(price, day)
-            return Held((price,), self._others(price, provider, day), is_named=not old, guess=OLD if old else "")
+            return Held(
+                (price,),
+                self._others(price, provider, day),
+                is_named=not old,
+                guess=OLD if old else "",
+                also=self._around(provider, name, day, price),
+            )
         makers = self._makers(name)
         for maker in makers:
             price = self._price_on(maker, name, day)
             if price is not None:
                 who = f"{provider}'s price is not known" if provider else "the log names no provider"
-                return Held((price,), self._others(price, maker, day), guess=f"{who}: held against {maker}'s")
+                return Held(
+                    (price,),
+                    self._others(price, maker, day),
+                    guess=f"{who}: held against {maker}'s",
+                    also=self._around(maker, name, day, price),
+                )
         sold = self._sold(name, day)
         if not sold:
             return Held(())
         who = f"{provider}'s price is not known" if provider else "the log names no provider"
         several = f"any of {len(sold)} providers that sell it" if len(sold) > 1 else f"{sold[0][0]}'s"
         return Held(tuple(price for _, price in sold), guess=f"{who}: held against {several}")
+
+    def _around(self, provider: str, name: str, day: str, price: Price) -> tuple[Price, ...]:
+        """The prices of the day before and the day after, where they are others."""
+        try:
+            here = dt.date.fromisoformat(day)
+        except ValueError:
+            return ()
+        near = (self._price_on(provider, name, (here + dt.timedelta(days=step)).isoformat()) for step in (-1, 1))
+        return tuple(found for found in near if found is not None and found.price_id != price.price_id)
 
     def _price_on(self, provider: str, name: str, day: str) -> Price | None:
         """The price in force; a snapshot that is listed without long-context rates has its model's."""

@@ -20,9 +20,9 @@ def judge_sum(call: LoggedCall, held: Held) -> Finding | Right | State:
     if call.is_own_key or not held.right or usage is None:
         return State.UNCHECKED
     charged = call.charged_nano_usd
-    if call.has_cache_counts and not any(price.tiers for price in held.right):
+    if call.has_cache_counts and not any(price.tiers for price in held.right) and len(held.right) == 1:
         return judge(call, held)  # nothing is left open: the sum is as good as one call
-    bounds = [_bounds(usage, price, call.factor) for price in held.right]
+    bounds = [_bounds(usage, price, call.factor) for price in (*held.right, *held.also)]
     low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
     slack = max(call.tolerance_nano_usd, high * ROUNDING_PPM // 1_000_000)
     if low - slack <= charged <= high + slack:
