@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tidegate.accounts.books.wallets import wallet_of
 from tidegate.accounts.database import Database, open_database
+from tidegate.accounts.errors import AccountExists
 from tidegate.accounts.money import vouchers
 from tidegate.accounts.money.fx import fx_table
 from tidegate.accounts.money.vouchers import NewBatch, VoucherRefused
@@ -112,6 +113,24 @@ def test_a_batch_has_as_many_different_codes_as_asked(database: Database) -> Non
     assert len(set(codes)) == 2500
     (batch,) = vouchers.list_batches(database)
     assert (batch.count, batch.redeemed, batch.revoked) == (2500, 0, 0)
+
+
+def test_codes_that_another_gateway_sold_keep_their_worth(database: Database) -> None:
+    """one-api's are 32 hex digits, taken to the letter; each once, and never twice in two batches."""
+    sold = ("0f3c9a7be1d24c5fa8860b7d15c2e94a", "1f3c9a7be1d24c5fa8860b7d15c2e94a")
+    assert codes_of(database, 0, given=sold) == list(sold)
+    with pytest.raises(VoucherRefused, match="not valid"):
+        redeem(database, sold[0].upper())
+    assert redeem(database, f" {sold[0]} ").amount_nano_usd == 5 * 10**9
+    with pytest.raises(AccountExists, match="a voucher already"):
+        codes_of(database, 0, given=sold)
+    assert len(vouchers.list_batches(database)) == 1
+
+
+@pytest.mark.parametrize("given", [("short",), ("with space in it it is",), ("a" * 20, "a" * 20)])
+def test_given_codes_that_could_be_guessed_or_mistaken_are_refused(database: Database, given: tuple[str, ...]) -> None:
+    with pytest.raises(AccountsError, match=r"16 to 64|twice"):
+        codes_of(database, 0, given=given)
 
 
 def test_an_expired_voucher_is_refused_from_its_moment_on(database: Database) -> None:

@@ -69,6 +69,18 @@ def test_a_voucher_is_made_sold_and_redeemed(run: Run) -> None:
     assert "1 revoked" in run("vouchers", "revoke", batch["batch_id"]).output
 
 
+def test_codes_of_another_gateway_become_vouchers(run: Run, tmp_path: Path) -> None:
+    """Not shown again: whoever gave them has them."""
+    file = tmp_path / "codes.txt"
+    file.write_text("0f3c9a7be1d24c5fa8860b7d15c2e94a\n\n1f3c9a7be1d24c5fa8860b7d15c2e94a\n")
+    made = run("vouchers", "make", "--name", "one-api", "--amount", "2", "--codes-from", str(file))
+    assert "2 of 2.00 USD" in made.output and "0f3c" not in made.output
+    redeemed = run("vouchers", "redeem", "1f3c9a7be1d24c5fa8860b7d15c2e94a", "--tenant", "acme")
+    assert "acme was credited 2.00 USD" in redeemed.output
+    with_count = ("--codes-from", str(file), "--count", "2")
+    assert "without --count" in refused(run("vouchers", "make", "--name", "x", "--amount", "2", *with_count))
+
+
 def test_a_top_up_is_ordered_and_credited_by_hand(run: Run) -> None:
     """70 CNY; the payer's address is signed; what the bank saw credits the order once."""
     ordered = run("topups", "order", "epay", "70", "--currency", "CNY", "--tenant", "acme", "--format", "json")

@@ -1,7 +1,7 @@
 """`tidegate accounts vouchers`: prepaid codes, made in batches and redeemed once."""
 
 import time
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
@@ -36,18 +36,31 @@ def vouchers() -> None:
 @click.option(
     "--currency", type=click.Choice(list(MINOR_DIGITS)), default="USD", show_default=True, help="Of the amount."
 )
-@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many.")
+@click.option("--count", type=click.IntRange(1, 100_000), help="How many.  [default: 1]")
+@click.option(
+    "--codes-from",
+    type=click.File("r"),
+    help="Take the codes of this file, one a line: another gateway's. -: stdin.",
+)
 @click.option("--tenant", help="The only tenant who may redeem them. Default: anybody.")
 @click.option("--expires-in", metavar="SPAN", help="How long they can be redeemed, e.g. 365d. Default: for ever.")
 @format_option
 def make(  # noqa: PLR0913 - one parameter an option
-    name: str, amount: str, currency: str, count: int, tenant: str | None, expires_in: str | None, form: Form
+    name: str,
+    amount: str,
+    currency: str,
+    count: int | None,
+    codes_from: TextIO | None,
+    tenant: str | None,
+    expires_in: str | None,
+    form: Form,
 ) -> None:
     """Make a batch and show its codes, once.
 
     \b
     Example:
       tidegate accounts vouchers make --name spring --amount 70 --currency CNY --count 100 --expires-in 365d
+      tidegate accounts vouchers make --name one-api --amount 10 --codes-from open-codes.txt
     """
     from tidegate.accounts.money.fx import read_fx
     from tidegate.accounts.money.vouchers import NewBatch, make_batch
@@ -55,6 +68,9 @@ def make(  # noqa: PLR0913 - one parameter an option
 
     now_us = time.time_ns() // 1000
     face = amount_of(amount, currency)
+    given = tuple(line.strip() for line in codes_from if line.strip()) if codes_from is not None else ()
+    if codes_from is not None and (count is not None or not given):
+        raise TidegateError("--codes-from takes the codes of a file with at least one, without --count")
     with accounts_of(load_config()) as accounts:
         database = accounts.database
         if tenant is not None:
@@ -62,14 +78,22 @@ def make(  # noqa: PLR0913 - one parameter an option
         with database.reading() as connection:
             rate = read_fx(connection).rate(currency, today(now_us))
         wanted = NewBatch(
-            name=name, face=face, rate=rate, count=count, tenant_id=tenant, expires_us=ending(expires_in, now_us)
+            name=name,
+            face=face,
+            rate=rate,
+            count=0 if given else count or 1,
+            given=given,
+            tenant_id=tenant,
+            expires_us=ending(expires_in, now_us),
         )
         warn_of_age(rate, now_us)
         batch, codes = make_batch(database, accounts.pepper, wanted, now_us)
     if form == "table":
         worth = "" if currency == "USD" else f", credited as {format_usd(batch.amount_nano_usd)} USD"
         rate_told = f" (rate of {rate.day})" if rate.day else ""
-        click.echo(f"{batch.batch_id}  {count:,} of {face} {currency}{worth}{rate_told}\n")
+        click.echo(f"{batch.batch_id}  {batch.count:,} of {face} {currency}{worth}{rate_told}\n")
+        if given:
+            return
         click.echo("\n".join(codes))
         click.echo("\nShown this once; only their hashes are kept.")
         return

@@ -96,7 +96,10 @@ class _Reader:
         for channel in self._tables["channels"]:
             self._channel(channel)
         if left.get("redemptions"):
-            self._unmapped.append(f"{left['redemptions']} redemption codes: make vouchers for those that are open")
+            self._unmapped.append(
+                f"{left['redemptions']} redemption codes: `tidegate accounts vouchers make --codes-from FILE` takes "
+                "those that are open, one amount at a time"
+            )
         self._groups()
         system = "new-api" if self._is_new_api else "one-api"
         return Plan(

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from tidegate.accounts.books.entries import post
 from tidegate.accounts.books.posting import credit_posting
 from tidegate.accounts.database import Database
+from tidegate.accounts.errors import AccountExists
 from tidegate.accounts.schema.money_in import voucher_batches as batches
 from tidegate.accounts.schema.money_in import vouchers
 from tidegate.core.errors import AccountsError
@@ -26,6 +27,9 @@ CODE_LETTERS: Final = 20
 PREFIX: Final = "TG"
 BATCH_MAX: Final = 100_000
 INSERT_ROWS: Final = 1000
+GIVEN: Final = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
+"""Codes that others have made: one-api's are 32 hex digits."""
+
 _LOOKALIKES: Final = str.maketrans("OIL", "011")
 _CODE: Final = re.compile(rf"{PREFIX}([{ALPHABET}]{{{CODE_LETTERS}}})")
 
@@ -75,18 +79,31 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch is to be. `rate`: of the day, for faces in other currencies than USD: fixed for the batch."""
+    """What a batch is to be. `rate`: of the day, for faces in other currencies than USD: fixed for the batch.
+
+    `given`: codes that were sold elsewhere (another gateway's), instead of `count` new ones.
+    """
 
     name: str
     face: Amount
     rate: Rate
-    count: int
+    count: int = 0
+    given: tuple[str, ...] = ()
     tenant_id: str | None = None
     expires_us: int | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.count <= BATCH_MAX:
-            raise AccountsError(f"a batch has 1 to {BATCH_MAX:,} vouchers, asked were {self.count:,}")
+        if not 1 <= (self.count or len(self.given)) <= BATCH_MAX or (self.count and self.given):
+            raise AccountsError(
+                f"a batch has 1 to {BATCH_MAX:,} vouchers, asked were {self.count or len(self.given):,}"
+            )
+        for code in self.given:
+            if not GIVEN.fullmatch(code):
+                raise AccountsError(
+                    f"the given code {code[:4]!r}... is not of 16 to 64 letters, digits, hyphens and underscores"
+                )
+        if len(set(self.given)) < len(self.given):
+            raise AccountsError("a given code stands twice in the list")
         if self.face.minor <= 0 or self.rate.nano_usd(self.face) <= 0:
             raise AccountsError(
                 f"a voucher of {self.face} {self.face.currency} is worth nothing; give an amount above 0"
@@ -96,7 +113,10 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_batch(database: Database, pepper: bytes, new: NewBatch, now_us: int) -> tuple[Batch, list[str]]:
-    """Make a batch; its codes exist outside the caller's hands at this moment only."""
+    """Make a batch; its codes exist outside the caller's hands at this moment only.
+
+    Raises AccountExists where one of the given codes is a voucher already.
+    """
     batch = Batch(
         batch_id="vb_" + secrets.token_hex(6),
         name=new.name,
@@ -106,9 +126,9 @@ def make_batch(database: Database, pepper: bytes, new: NewBatch, now_us: int) ->
         tenant_id=new.tenant_id,
         made_us=now_us,
         expires_us=new.expires_us,
-        count=new.count,
+        count=new.count or len(new.given),
     )
-    codes = [_new_code() for _ in range(new.count)]
+    codes = list(new.given) or [_new_code() for _ in range(new.count)]
     rows = [
         {
             "voucher_id": "vch_" + secrets.token_hex(8),
@@ -119,10 +139,13 @@ def make_batch(database: Database, pepper: bytes, new: NewBatch, now_us: int) ->
         for code in codes
     ]
     fields = {name: getattr(batch, name) for name in batches.c.keys()}  # noqa: SIM118 - a column collection
-    with database.writing() as connection:
-        connection.execute(sa.insert(batches).values(fields))
-        for start in range(0, len(rows), INSERT_ROWS):
-            connection.execute(sa.insert(vouchers), rows[start : start + INSERT_ROWS])
+    try:
+        with database.writing() as connection:
+            connection.execute(sa.insert(batches).values(fields))
+            for start in range(0, len(rows), INSERT_ROWS):
+                connection.execute(sa.insert(vouchers), rows[start : start + INSERT_ROWS])
+    except sa.exc.IntegrityError:
+        raise AccountExists("one of these codes is a voucher already; nothing was made") from None
     return batch, codes
 
 
@@ -220,13 +243,18 @@ def list_vouchers(database: Database, batch_id: str) -> list[Voucher]:
 def hash_code(pepper: bytes, code: str) -> bytes | None:
     """The stored form of a code however it is typed: spaces, hyphens, small letters, O for 0, I and L for 1.
 
-    None where it cannot be a code.
+    One that was given is taken to the letter. None where it cannot be a code.
     """
-    plain = re.sub(r"[\s-]+", "", code[:100]).upper()
+    text = code[:100].strip()
+    plain = re.sub(r"[\s-]+", "", text).upper()
     match = _CODE.fullmatch(plain[: len(PREFIX)] + plain[len(PREFIX) :].translate(_LOOKALIKES))
-    if match is None:
+    if match is not None:
+        said = b"voucher:" + match[1].encode()
+    elif GIVEN.fullmatch(text):
+        said = b"given voucher:" + text.encode()
+    else:
         return None
-    return hashlib.blake2b(b"voucher:" + match[1].encode(), key=pepper, digest_size=32).digest()
+    return hashlib.blake2b(said, key=pepper, digest_size=32).digest()
 
 
 def _new_code() -> str:
