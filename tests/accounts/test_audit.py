@@ -549,3 +549,12 @@ def test_openrouter_behind_litellm_may_charge_what_any_provider_does(tmp_path: P
     rates = held.also[0].rates
     record["spend"] = f"{(10_000 * rates.input + 500 * rates.output) / 1e15:.9f}"
     assert not audited(tmp_path, [record]).findings
+
+
+def test_a_stream_without_any_output_cannot_be_right(tmp_path: Path) -> None:
+    """As new-api logs a caller who left: the input charged, the output lost. An embedding is no stream."""
+    other = ratios(0.625, 8, cache_tokens=0, cache_ratio=0.1)
+    gone = new_api_log(1, "gpt-5", 6_250, other, input=10_000, output=0) | {"is_stream": 1, "use_time": 2}
+    embedding = new_api_log(2, "text-embedding-3-small", 100, None, input=10_000, output=0)
+    finding = only(audited(tmp_path, [gone, embedding]))
+    assert (finding.causes, finding.certainty) == (("disconnect_partial",), "unknowable")

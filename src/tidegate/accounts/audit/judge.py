@@ -368,8 +368,11 @@ def _perhaps_left(call: LoggedCall) -> Finding | None:
     if call.usage is None or call.operation != "chat" or call.usage.output_tokens > PLACEHOLDER_TOKENS:
         return None
     took = call.duration_us or 0
-    if call.is_cancelled is False or call.is_stream is False or not (call.is_cancelled or took > LEFT_AFTER_US):
+    if call.is_cancelled is False or call.is_stream is False:
         return None
-    said = "the caller left" if call.is_cancelled else f"it took {took / 1e6:.1f} s"
+    empty = bool(call.is_stream) and not call.usage.output_tokens  # embeddings have no output, and no stream
+    if not (call.is_cancelled or took > LEFT_AFTER_US or empty):
+        return None
+    said = "the caller left" if call.is_cancelled else f"a stream of {took / 1e6:.1f} s" if took else "it was a stream"
     why = f"{said}, and {call.usage.output_tokens} output tokens are logged; what the provider produced is not recorded"
     return Finding(call=call, causes=("disconnect_partial",), certainty="unknowable", why=why)
