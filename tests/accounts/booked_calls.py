@@ -31,6 +31,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     ts: int = NOON_US
     key: str = "key_1"
     model: str | None = "openai/gpt-4o-mini"
+    variant: str = ""
     is_lost: bool = False
 
 
@@ -82,6 +83,7 @@ class Host:
             key_id=call.key,
             request_model=call.model,
             response_model=call.model,
+            model_variant=call.variant,
             endpoint_id="e",
             status_code=200,
             usage_input_tokens=1000,

@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 COLUMN_OF: Final[dict[Scope, str | None]] = {
     "tenant": None,
-    "project": "project_id",
-    "key": "key_id",
-    "user": "user_hash",
-    "model": "response_model",
-    "endpoint": "endpoint_id",
+    "project": "rows.project_id",
+    "key": "rows.key_id",
+    "user": "rows.user_hash",
+    "model": "rows.response_model || COALESCE(':' || NULLIF(rows.model_variant, ''), '')",
+    "endpoint": "rows.endpoint_id",
     "network": None,
 }
-"""Where a row names the subject of a quota; None: by its tenant alone."""
+"""SQL of where a row names the subject of a quota; None: by its tenant alone."""
 
 FILES_A_QUERY: Final = 500
 END_US: Final = 2**63 - 1
@@ -181,7 +181,7 @@ def _spent(
             "unnest(?::VARCHAR[]) AS subject, unnest(?::BIGINT[]) AS from_us, unnest(?::BIGINT[]) AS until_us",
             lists,
         )
-        same = f" AND rows.{column} = wanted.subject" if column else ""
+        same = f" AND {column} = wanted.subject" if column else ""
         for source in sources:
             text = (
                 "SELECT no, CAST(COALESCE(sum(cost_nano_usd), 0) AS HUGEINT) FROM wanted "
