@@ -558,3 +558,15 @@ def test_a_stream_without_any_output_cannot_be_right(tmp_path: Path) -> None:
     embedding = new_api_log(2, "text-embedding-3-small", 100, None, input=10_000, output=0)
     finding = only(audited(tmp_path, [gone, embedding]))
     assert (finding.causes, finding.certainty) == (("disconnect_partial",), "unknowable")
+
+
+def test_the_responses_apis_details_are_read_by_their_own_names(tmp_path: Path) -> None:
+    record = spend_log(1, "gpt-4o", "openai", 0.02, input=10_000, output=500)
+    record["call_type"] = "aresponses"
+    record["metadata"]["usage_object"] = None
+    record["metadata"]["additional_usage_values"] = {
+        "input_tokens_details": {"cached_tokens": 8_000},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    }
+    found = audited(tmp_path, [record, {**record, "request_id": "full", "spend": 0.03}])
+    assert (only(found).call.call_id, only(found).causes) == ("full", ("cached_full_rate",))

@@ -46,12 +46,12 @@ def call(members: Mapping[str, Any], tally: Tally, place: str) -> LoggedCall | N
     draft = litellm.draft(fields, tally)
     if draft is None:
         return None
-    row, metadata = draft.row, fields.inner("metadata")
+    metadata = fields.inner("metadata")
     usage, extra = metadata.inner("usage_object"), metadata.inner("additional_usage_values")
+    row = _with_responses(draft.row, usage, extra)
     breakdown = metadata.inner("cost_breakdown")
     tools = _nano(breakdown, "tool_usage_cost") + _nano(breakdown, "margin_fixed_amount")
     counts = usage_of(row, **_more_counts(usage, extra))
-    said_counts = bool(metadata.value("usage_object") or metadata.value("additional_usage_values"))
     map_entry = metadata.inner("model_map_information")
     return call_of(
         row,
@@ -60,8 +60,6 @@ def call(members: Mapping[str, Any], tally: Tally, place: str) -> LoggedCall | N
         call_id=draft.identity,
         usage=counts,
         other_usage=_with_cached(row, counts, fields.text("call_type")),
-        has_cache_counts=said_counts or row.usage_cache_read_input_tokens is not None,
-        has_reasoning_counts=said_counts,
         extra_nano_usd=tools,
         factor=_factor(breakdown),
         own_rates=_rates(map_entry.inner("model_map_value")),
@@ -71,6 +69,20 @@ def call(members: Mapping[str, Any], tally: Tally, place: str) -> LoggedCall | N
         is_stream=_is_stream(row, fields),
         is_price_missing=map_entry.value("model_map_key") is not None and map_entry.value("model_map_value") is None,
     )
+
+
+def _with_responses(row: Row, usage: Fields, extra: Fields) -> Row:
+    """The row with details as the Responses API names them."""
+    found: dict[str, int] = {}
+    for column, group, name in (
+        ("usage_cache_read_input_tokens", "input_tokens_details", "cached_tokens"),
+        ("usage_reasoning_output_tokens", "output_tokens_details", "reasoning_tokens"),
+    ):
+        if getattr(row, column) is None:
+            value = next((one for part in (usage, extra) if (one := part.inner(group).count(name)) is not None), None)
+            if value is not None:
+                found[column] = value
+    return msgspec.structs.replace(row, **found) if found else row
 
 
 def day(members: Mapping[str, Any], tally: Tally, place: str) -> LoggedCall | None:

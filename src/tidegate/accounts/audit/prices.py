@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -122,7 +123,7 @@ class PriceBook:
                     (price,),
                     self._others(price, maker, day),
                     guess=f"{who}: held against {maker}'s",
-                    also=self._around(maker, name, day, price),
+                    also=(*self._around(maker, name, day, price), *self._other_platforms(makers, maker, name, day)),
                 )
         sold = self._sold(name, day)
         if not sold:
@@ -130,6 +131,13 @@ class PriceBook:
         who = f"{provider}'s price is not known" if provider else "the log names no provider"
         several = f"any of {len(sold)} providers that sell it" if len(sold) > 1 else f"{sold[0][0]}'s"
         return Held(tuple(price for _, price in sold), guess=f"{who}: held against {several}")
+
+    def _other_platforms(self, makers: list[str], maker: str, name: str, day: str) -> Iterator[Price]:
+        """What a maker's other platforms charge: one for mainland China, one for elsewhere."""
+        for other in makers:
+            price = self._price_on(other, name, day) if other != maker else None
+            if price is not None:
+                yield price
 
     def _around(self, provider: str, name: str, day: str, price: Price) -> tuple[Price, ...]:
         """The prices of the day before and the day after, where they are others."""

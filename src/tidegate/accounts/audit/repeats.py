@@ -28,7 +28,7 @@ class Repeats:
         self._form = ""
         self._file = 0
         self._by_id: dict[tuple[str, str], _Seen] = {}
-        self._moments: dict[tuple[int, str, int, int], str] = {}
+        self._moments: dict[tuple[int, str, int, int, int], str] = {}
         self._before: Counter[int] = Counter()  # records without an id of earlier files, by what they say
         self._here: Counter[int] = Counter()
         self._overlaps = 0
@@ -64,15 +64,15 @@ class Repeats:
         return Finding(call=call, causes=("charged_twice",), certainty="likely", why=why, should_nano_usd=0)
 
     def _at_one_moment(self, call: LoggedCall) -> Finding | Literal[""]:
-        """Another id, but the same moment, model and counts: most likely one call, logged by two hands."""
+        """Another id, but the same moment, model, counts and charge: most likely one call, logged by two hands."""
         usage = call.usage
         if usage is None or usage.output_tokens < 1 or usage.total_tokens < ALIKE_TOKENS_MIN or not call.ts % SECOND_US:
             return ""
-        key = (call.ts, call.model, usage.input_tokens, usage.output_tokens)
+        key = (call.ts, call.model, usage.input_tokens, usage.output_tokens, call.charged_nano_usd)
         first = self._moments.setdefault(key, call.place)
         if first == call.place or call.charged_nano_usd <= 0:
             return ""
-        why = f"began at the same moment as {first}, with the same model and the same counts"
+        why = f"began at the same moment as {first}, with the same model, counts and charge"
         return Finding(call=call, causes=("charged_twice",), certainty="possible", why=why, should_nano_usd=0)
 
     def notes(self) -> Iterator[str]:

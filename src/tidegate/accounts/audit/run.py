@@ -135,7 +135,7 @@ class _Run:
     def _held(self, call: LoggedCall, seller: str) -> Held:
         """The prices of a call, by the first of its model's names that has any."""
         suffix = f":{call.variant}" if call.variant else ""
-        for name in (call.model, *call.other_models):
+        for name in dict.fromkeys((call.model, *call.other_models, call.model.rpartition("/")[2])):
             held = self._book.held(call.provider, f"{name}{suffix}", call.day, seller)
             if held.right:
                 return held
