@@ -11,7 +11,7 @@ from tidegate.core.errors import GatewayError
 from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price
 from tidegate.core.row import Attempt, Intent, Row
-from tidegate.core.usage import Usage
+from tidegate.core.usage import NO_USAGE, Usage
 from tidegate.gateway.meter import Settlement
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def outcome_row(exchange: "Call", attempts: list[Attempt]) -> Row:
     if settlement.usage is not None:
         _write_usage(row, settlement.usage)
     row.cost_nano_usd, row.upstream_cost_nano_usd = settlement.cost_nano_usd, settlement.upstream_cost_nano_usd
-    if len(attempts) > 1:
+    if len(attempts) > 1 or (attempts and settlement.usage is NO_USAGE):  # one that failed, then the next was refused
         row.upstream_cost_nano_usd = _upstream_cost(attempts)
     row.cost_basis, row.operator_loss_nano_usd = settlement.basis, settlement.operator_loss_nano_usd
     row.duration_us = int((now - request.arrived) * 1e6)
