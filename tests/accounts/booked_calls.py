@@ -10,7 +10,7 @@ from tidegate.accounts.database import Database
 from tidegate.accounts.schema.books import balances, entries, settled_segments, transactions, usage_days, wallets
 from tidegate.accounts.schema.quotas import windows, workers
 from tidegate.core.ids import gateway_tag, generation_id
-from tidegate.core.row import Intent, Outcome, Row
+from tidegate.core.row import Attempt, Intent, Outcome, Row
 from tidegate.ledger.journal import JournalWriter
 from tidegate.ledger.lives import note_life
 from tidegate.ledger.seal import seal
@@ -22,11 +22,14 @@ DAY_US = 24 * HOUR_US
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call. Amounts in nano-USD; charged None: of unknown cost, charged 0. is_lost: its gateway died in it."""
+    """One call. Amounts in nano-USD; charged None: of unknown cost, charged 0. attempts: what
+    each cost upstream. is_lost: its gateway died in it.
+    """
 
     tenant: str | None = "acme"
     charged: int | None = 100
     upstream: int | None = 80
+    attempts: tuple[int | None, ...] = ()
     lost: int | None = None
     ts: int = NOON_US
     key: str = "key_1"
@@ -56,7 +59,7 @@ class Host:
             intent = msgspec.structs.replace(row, segment_id=None, segment_seq=None, cost_nano_usd=None)
             writer.append(Intent(generation_id=row.generation_id, attempt_no=1, ts=row.ts, endpoint_id="e", row=intent))
             if not call.is_lost:
-                writer.append(Outcome(row=row))
+                writer.append(Outcome(row=row, attempts=_attempts(call, row)))
         writer.flush()
 
     def seal(self, calls: Iterable[Call], *, start_us: int = NOON_US, worker: int = 0) -> str:
@@ -94,6 +97,15 @@ class Host:
             operator_loss_nano_usd=call.lost,
             cost_basis="unknown" if call.charged is None else "metered",
         )
+
+
+def _attempts(call: Call, row: Row) -> tuple[Attempt, ...]:
+    return tuple(
+        Attempt(
+            generation_id=row.generation_id, attempt_no=number, ts=row.ts, endpoint_id="e", upstream_cost_nano_usd=cost
+        )
+        for number, cost in enumerate(call.attempts, start=1)
+    )
 
 
 def die(writer: JournalWriter) -> None:

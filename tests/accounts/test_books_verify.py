@@ -127,6 +127,18 @@ def test_a_changed_row_is_found_down_to_its_segment(database: Database, host: Ho
     assert (found[1].tenant_id, found[1].number) == ("acme", 3)
 
 
+def test_a_fallback_whose_cost_was_forgotten_is_found(database: Database, host: Host) -> None:
+    """A provider charges for an attempt that failed late; the row has to say so."""
+    good, bad = Call(upstream=9, attempts=(None, 4, 5)), Call(upstream=5, attempts=(4, 5))
+    segment_id = host.seal([good, bad, Call(upstream=None, attempts=(None,))], start_us=NOON_US + 2 * DAY_US)
+    settle(database, host.ledger)
+
+    [found] = [one for one in run(database, host).differences if one.what == "row and attempts differ"]
+
+    assert (found.segment_id, found.tenant_id, found.day) == (segment_id, "acme", "2026-03-23")
+    assert "9 nano-USD for its attempts" in found.expected and found.seen == "5 in its row"
+
+
 def test_rows_that_are_gone_are_found(database: Database, host: Host) -> None:
     """A file that is missing cannot vouch for its entries."""
     path = host.ledger.row_files()[0]

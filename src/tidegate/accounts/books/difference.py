@@ -6,6 +6,7 @@ import msgspec
 
 What = Literal[
     "row changed",
+    "row and attempts differ",
     "not settled",
     "rows and entries differ",
     "entry without rows",

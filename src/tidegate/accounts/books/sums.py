@@ -10,7 +10,7 @@ from tidegate.accounts.books.posting import RowRange
 from tidegate.core.errors import LedgerError
 from tidegate.ledger.manifest import Entry
 from tidegate.ledger.parquet import day_of
-from tidegate.ledger.schema import MICROSECONDS_PER_DAY, files_select, sql_text
+from tidegate.ledger.schema import MICROSECONDS_PER_DAY, Table, files_select, sql_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -85,10 +85,27 @@ def segment_sums(connection: "duckdb.DuckDBPyConnection", root: Path, entry: Ent
     return found
 
 
-def source_of(root: Path, entry: Entry) -> str:
-    """SQL of an entry's rows; empty where it has none."""
-    paths = [str(root / file.path) for file in entry.files if file.table == "rows"]
-    return files_select("rows", paths) if paths else ""
+def source_of(root: Path, entry: Entry, table: Table = "rows") -> str:
+    """SQL of an entry's rows or attempts; empty where it has none."""
+    paths = [str(root / file.path) for file in entry.files if file.table == table]
+    return files_select(table, paths) if paths else ""
+
+
+def forgotten_costs(
+    connection: "duckdb.DuckDBPyConnection", root: Path, entry: Entry
+) -> list[tuple[str, str, str, int, int]]:
+    """Rows whose upstream cost is not what their attempts come to: tenant, day, call, of the row, of its attempts."""
+    rows, attempts = source_of(root, entry), source_of(root, entry, "attempts")
+    if not rows or not attempts:
+        return []
+    text = (
+        f"SELECT COALESCE(tenant_id, ''), ts, generation_id, COALESCE(upstream_cost_nano_usd, 0), spent FROM ({rows}) "
+        "JOIN (SELECT generation_id, CAST(COALESCE(sum(upstream_cost_nano_usd), 0) AS HUGEINT) AS spent "
+        f"FROM ({attempts}) GROUP BY generation_id) USING (generation_id) "
+        "WHERE COALESCE(upstream_cost_nano_usd, 0) <> spent ORDER BY generation_id LIMIT 10"
+    )
+    found = query(connection, text, entry.unit)
+    return [(tenant_id, day_of(ts), call, int(one), int(other)) for tenant_id, ts, call, one, other in found]
 
 
 def by_day(sums: Iterable[Sum], ledger_id: str, segment_id: str) -> list[DaySum]:

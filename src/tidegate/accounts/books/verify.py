@@ -1,7 +1,8 @@
 """Proves that rows = entries = balance movements, per tenant and day, and names what is not as it was booked.
 
     rows against entries      every sealed segment of this ledger: its files are the sealed ones, it is settled, and
-                              its rows of each tenant and day come to what its transaction says
+                              its rows of each tenant and day come to what its transaction says; each row's upstream
+                              cost is that of its attempts
     entries                   every tenant's chain, from whatever ledger: no number is missing, each transaction has
                               the digest of its content and of the one before, its legs add up to nothing
     balances                  movements a day, wallets and usage sums are what the entries add up to

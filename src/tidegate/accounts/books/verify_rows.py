@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from tidegate.accounts.books.difference import Difference, Findings
-from tidegate.accounts.books.sums import DaySum, by_day, segment_sums
+from tidegate.accounts.books.sums import DaySum, by_day, forgotten_costs, segment_sums
 from tidegate.accounts.schema.books import entries, settled_segments, transactions
 from tidegate.core.errors import LedgerError
 from tidegate.ledger.manifest import Entry
@@ -48,6 +48,7 @@ class RowChecker:
     def _check_segment(self, entry: Entry, *, is_settled: bool) -> None:
         self._check_files(entry)
         try:
+            self._check_attempts(entry)
             sums = by_day(segment_sums(self._engine, self._ledger.path, entry), self._ledger.ledger_id, entry.unit)
         except LedgerError as error:
             self._findings.add(Difference(what="row changed", segment_id=entry.unit, seen=str(error)))
@@ -100,6 +101,20 @@ class RowChecker:
                         seen=f"{seen}; `tidegate ledger verify` says more",
                     )
                 )
+
+    def _check_attempts(self, entry: Entry) -> None:
+        """What providers charge for a call is what they charge for all its attempts: none is forgotten."""
+        for tenant_id, day, call, of_row, of_attempts in forgotten_costs(self._engine, self._ledger.path, entry):
+            self._findings.add(
+                Difference(
+                    what="row and attempts differ",
+                    tenant_id=tenant_id,
+                    day=day,
+                    segment_id=entry.unit,
+                    expected=f"call {call}: {of_attempts} nano-USD for its attempts",
+                    seen=f"{of_row} in its row",
+                )
+            )
 
     def _booked(self, segment_id: str) -> dict[tuple[str, str], tuple[int, Booked]]:
         """Usage transactions of a segment by tenant and day: their numbers and what they say."""
