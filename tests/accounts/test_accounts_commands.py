@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tidegate.accounts.database import HEAD
 from tidegate.accounts.keys import Accounts, open_accounts
 from tidegate.accounts.service_keys import find_service_key
 from tidegate.accounts.sign_in import check_password
@@ -97,3 +98,28 @@ def test_people_and_programs_get_roles(tidegate: Terminal) -> None:
     tidegate("accounts", "service-keys", "revoke", found.service_key_id)
     assert [key["state"] for key in tidegate.json("accounts", "service-keys", "list")] == ["ended"]
     accounts.close()
+
+
+def test_providers_keys_are_stored_listed_and_forgotten(tidegate: Terminal) -> None:
+    """The key itself is shown by no command."""
+    said = tidegate("accounts", "provider-keys", "add", "acme", "--from-env", "PASSWORD")
+    key_id = said.split()[1]
+    [listed] = tidegate.json("accounts", "provider-keys", "list")
+    assert (listed["provider"], listed["state"]) == ("acme", "in use") and "horse" not in said + str(listed)
+    tidegate("accounts", "provider-keys", "update", key_id, "--disable")
+    assert tidegate.json("accounts", "provider-keys", "list")[0]["state"] == "disabled"
+    assert "1 keys" in tidegate("accounts", "provider-keys", "reseal", str(tidegate.home / "new.key"))
+    tidegate("accounts", "provider-keys", "remove", key_id)
+    assert tidegate.json("accounts", "provider-keys", "list") == []
+
+
+def test_the_way_back_to_an_earlier_release(tidegate: Terminal) -> None:
+    """Asked before it is done; the next command of this release brings the tables up to date again."""
+    tidegate("keys", "create", "--name", "k")
+    assert f"this release reads and writes {HEAD}" in tidegate("accounts", "database")
+    assert "revision 0001;" in tidegate("accounts", "database", "--back-to", "0001", "--yes")
+    assert [key["name"] for key in tidegate.json("keys", "list")] == ["k"]
+    assert f"revision {HEAD};" in tidegate("accounts", "database")
+    with pytest.raises(TidegateError, match="no revision '7'; this release knows 0001, 0002"):
+        tidegate("accounts", "database", "--back-to", "7")
+    assert (tidegate.home / "accounts.sqlite").stat().st_mode & 0o777 == 0o600

@@ -9,6 +9,9 @@ from rig.gateway import Gateway, configuration
 from rig.provider import Call, FakeProvider, answer
 from tidegate.accounts.keys import open_accounts
 from tidegate.accounts.provider_keys import OpenKey, add_provider_key, read_operator_key, remove_provider_key
+from tidegate.config import Config, ProviderConfig
+from tidegate.config import Gateway as GatewayConfig
+from tidegate.gateway.serving import build_serving
 from tidegate.gateway.shelf import Shelf, ShelfLines
 
 BODY = {"model": "acme/m", "messages": [{"role": "user", "content": "x"}]}
@@ -100,6 +103,19 @@ async def test_the_key_of_an_attempt_is_read_off_its_head() -> None:
     assert lines.lines(b"", ()) is None
     with pytest.raises(Exception, match="no key any more"):
         await lines.ready()
+
+
+@pytest.mark.parametrize("from_environment", [True, False])
+def test_a_provider_of_the_catalog_is_served_by_its_stored_key(from_environment: bool) -> None:
+    """Without a variable of the environment; one that the configuration restricts stays restricted."""
+    gateway = GatewayConfig(providers_from_environment=from_environment)
+    shelf, _ = shelf_of("a")
+    config = Config(home="/nowhere", gateway=gateway)
+    assert build_serving(config, {}, "2026-11-22")[0].models == {}
+    table, _ = build_serving(config, {}, "2026-11-22", {"openai": shelf, "unheard-of": shelf})
+    assert {endpoint.provider for endpoint in table.models.values()} == {"openai"}
+    listed = Config(home="/nowhere", gateway=gateway, providers={"openai": ProviderConfig(models="listed")})
+    assert build_serving(listed, {}, "2026-11-22", {"openai": shelf})[0].models == {}
 
 
 # -- with a gateway -------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ other and neither fails half way. What workers must see ends with `touch(connect
 second.
 """
 
+import os
 import sqlite3
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ class Database:
     def engine(self) -> sa.Engine:
         return self._engine
 
+    @property
+    def place(self) -> str:
+        """The URL, without its password."""
+        return self._engine.url.render_as_string(hide_password=True)
+
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A connection that sees one state of the database throughout."""
         return self._engine.begin()
@@ -50,6 +56,11 @@ class Database:
         """Changes whenever something was written that workers must see. Cheap: read every second."""
         with self._engine.connect() as connection:
             return int(connection.execute(sa.select(state.c.version)).scalar_one())
+
+    def revision(self) -> str | None:
+        """Which step the tables are at; None where no step was ever taken."""
+        with self._engine.connect() as connection:
+            return _revision(connection)
 
     def migrate(self, revision: str = HEAD) -> None:
         """Bring the tables up to `revision` (or back down to it); nothing to do is one read.
@@ -128,6 +139,7 @@ def _engine(url: str) -> sa.Engine:
             "postgresql://user:password@host/name, or sqlite:////path/of/a/file"
         )
     if backend == "sqlite":
+        _make_private(parsed.database)
         engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_S})
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
@@ -144,6 +156,13 @@ def _engine(url: str) -> sa.Engine:
             f"accounts.database_url names PostgreSQL, and {error.name} is not installed: "
             "pip install 'tidegate[postgres]'"
         ) from error
+
+
+def _make_private(file: str | None) -> None:
+    """A new database is its owner's alone to read. What else is wrong with its place, SQLite says."""
+    with suppress(OSError):
+        if file and file != ":memory:" and not file.startswith("file:"):
+            os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:

@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {  # name -> module:attribute
     "people": "tidegate.cli.accounts_people:people",
     "service-keys": "tidegate.cli.accounts_people:service_keys",
     "provider-keys": "tidegate.cli.accounts_provider_keys:provider_keys",
+    "database": "tidegate.cli.accounts_database:database",
     "quota": "tidegate.cli.accounts_quota:quota",
     "wallet": "tidegate.cli.accounts_wallet:wallet",
     "settle": "tidegate.cli.accounts_books:settle",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tidegate.catalog import load_catalog
-from tidegate.catalog.addresses import auth_of, base_url_of, dialects_of, provider_in_use
+from tidegate.catalog.addresses import auth_of, base_url_of, dialects_of, is_addressable, provider_in_use
 from tidegate.catalog.catalog import Catalog
 from tidegate.catalog.endpoint_facts import facts_book, known_endpoints
 from tidegate.catalog.installed import model_of, names_by_model, read_policies
@@ -46,13 +46,13 @@ def build_serving(
     Raises ConfigError or CatalogError naming the entry to mend.
     """
     catalog = load_catalog([config.catalog_path])
-    own_environ, environ = environ, _with_stored(environ, config, catalog, shelves)
     from_environment = config.gateway.providers_from_environment
     endpoints = served_endpoints(config.providers, config.endpoints, catalog, environ, day, from_environment)
+    endpoints += _by_stored_keys(endpoints, config, catalog, environ, day, shelves)
     providers: dict[str, Spoken] = {}
     for name in dict.fromkeys(endpoint.provider for endpoint in endpoints):
         fact = provider_in_use(name, config.providers.get(name), catalog.providers.get(name), environ)
-        providers[name] = Spoken(fact, config, own_environ, shelves.get(name))
+        providers[name] = Spoken(fact, config, environ, shelves.get(name))
         if not providers[name].targets and name in config.providers:
             raise ConfigError(f"provider {name}: this gateway does not speak its dialect {fact.dialect}")
     served = [endpoint for endpoint in endpoints if providers[endpoint.provider].targets]
@@ -77,17 +77,26 @@ def build_serving(
     return table, Router(planner, table.names, config.routing, table.unpriced)
 
 
-def _with_stored(
-    environ: Mapping[str, str], config: Config, catalog: Catalog, shelves: Mapping[str, Shelf]
-) -> Mapping[str, str]:
-    """The environment as if it held the stored keys: a provider is served because somebody has a key for it."""
-    stored: dict[str, str] = {}
-    for name, shelf in shelves.items():
-        if shelf.has_stored:
-            fact, settings = catalog.providers.get(name), config.providers.get(name, ProviderConfig())
-            if variable := settings.api_key_env or (fact.api_key_env if fact is not None else ""):
-                stored[variable] = shelf.keys[0].secret
-    return {**environ, **stored} if stored else environ
+def _by_stored_keys(
+    known: list[Endpoint],
+    config: Config,
+    catalog: Catalog,
+    environ: Mapping[str, str],
+    day: str,
+    shelves: Mapping[str, Shelf],
+) -> list[Endpoint]:
+    """Endpoints of catalog providers that are served because somebody has stored a key for them.
+
+    What the configuration says of a provider goes before that.
+    """
+    others = {endpoint.provider for endpoint in known} | set(config.providers)
+    return [
+        endpoint
+        for name, shelf in shelves.items()
+        if shelf.has_stored and name not in others and name in catalog.providers
+        if is_addressable(catalog.providers[name], environ)
+        for endpoint in catalog.endpoints_of(name, day)
+    ]
 
 
 class Spoken:

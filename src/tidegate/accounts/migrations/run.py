@@ -8,6 +8,8 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
+from tidegate.accounts.errors import AccountInvalid
+
 FOLDER = Path(__file__).parent
 
 
@@ -24,6 +26,13 @@ def downgrade(connection: sa.Connection, revision: str) -> None:
 def chain() -> list[str]:
     """Every revision, oldest first."""
     return [step.revision for step in ScriptDirectory(str(FOLDER)).walk_revisions()][::-1]
+
+
+def check_revision(revision: str) -> None:
+    """Raises AccountInvalid for a revision that this release does not know."""
+    known = chain()
+    if revision not in known:
+        raise AccountInvalid(f"there is no revision {revision[:20]!r}; this release knows {', '.join(known)}")
 
 
 def _run(connection: sa.Connection, revision: str, plan: Any) -> None:
