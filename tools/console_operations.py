@@ -61,7 +61,8 @@ def structs() -> list[type[msgspec.Struct]]:
 def _said(operation: Operation, refs: str, errors: Json, identify: Any) -> Json:
     is_open = not operation.callers
     has_session = "person" in operation.callers
-    reply = {"application/json": {"schema": {"$ref": f"{refs}{operation.reply.__name__}"}}}
+    reply: Json = {"application/json": {"schema": {"$ref": f"{refs}{operation.reply.__name__}"}}}
+    reply |= {kind: {"schema": {"type": "string"}} for kind in operation.other_types}
     found: Json = {
         "operationId": identify(operation.method.lower(), operation.path),
         "tags": ["console"],

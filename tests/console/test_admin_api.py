@@ -257,3 +257,19 @@ def test_a_providers_key_is_stored_and_never_told_again(office: Office) -> None:
     assert office.ask("POST", path, boss, {"provider_name": "openai", "secret": secret}).status_code == 503
     assert office.ask("DELETE", one, boss).status_code == 200
     assert office.ask("DELETE", one, boss).status_code == 404
+
+
+def test_a_statement_comes_for_programs_spreadsheets_and_people(office: Office) -> None:
+    """In the tenant's language; to who may see its money; a page that runs nothing."""
+    credit = {"kind": "grant", "amount_usd": "12.5", "reference": "r", "memo": "<script>hello</script>"}
+    office.ask("POST", f"{ACME}/wallet/credits", office.operators["billing"], credit)
+    path, billing = f"{ACME}/statement", office.service["billing"]
+    said = office.ask("GET", path, billing).json()
+    assert (said["credited_nano_usd"], said["closing_nano_usd"], said["is_open"]) == (12_500_000_000,) * 2 + (True,)
+    table = office.ask("GET", f"{path}?format=csv", billing)
+    assert table.headers["content-type"] == "text/csv; charset=utf-8" and "12.5" in table.text
+    page = office.ask("GET", f"{path}?format=html&lang=zh&currency=cny", billing)
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "<script>hello" not in page.text and 'lang="zh' in page.text
+    assert office.ask("GET", f"{path}?month=yesterday", billing).status_code == 400
+    assert office.ask("GET", path, office.service["member"]).status_code == 403

@@ -1,8 +1,9 @@
 """The console's ASGI application."""
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 from starlette.applications import Starlette
@@ -25,6 +26,7 @@ from tidegate.console.admin import (
     quotas,
     sessions,
     spent,
+    statements,
     tenants,
     topups,
 )
@@ -67,6 +69,7 @@ OPERATIONS = (
     *prices.OPERATIONS,
     *hooks.OPERATIONS,
     *spent.OPERATIONS,
+    *statements.OPERATIONS,
     *provider_keys.OPERATIONS,
     *openrouter_keys.OPERATIONS,
     *reports.OPERATIONS,
@@ -126,6 +129,7 @@ def create_app(config: Config) -> Starlette:
         return _json({"status": "ok"})
 
     return Starlette(
+        lifespan=_lifespan(backend),
         routes=[
             Route("/", start_page),
             Route("/healthz", health),
@@ -144,6 +148,17 @@ def create_app(config: Config) -> Starlette:
             Exception: _on_fault,
         },
     )
+
+
+def _lifespan(backend: Backend) -> Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]:
+    """Gives back what the application has opened when its server ends."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        backend.close()
+
+    return lifespan
 
 
 def _reader(backend: Backend, request: Request) -> str | None:

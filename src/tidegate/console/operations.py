@@ -36,6 +36,10 @@ from tidegate.core.errors import (
 log = logging.getLogger(__name__)
 
 BODY_BYTES_MAX: Final = 256 * 1024
+DOCUMENT_HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+}
 Kind = Literal["person", "service_key", "api_key"]
 MANAGERS: Final[frozenset[Kind]] = frozenset(("person", "service_key"))
 PROGRAMS: Final[frozenset[Kind]] = frozenset(("api_key", "service_key"))
@@ -78,13 +82,21 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     set_cookie: str = ""
 
 
-Run = Callable[[Asked], msgspec.Struct | Answered]
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A reply that is no JSON: a page or a table, without scripts."""
+
+    text: str
+    content_type: str
+
+
+Run = Callable[[Asked], msgspec.Struct | Answered | Document]
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that can be asked. `action`: of the table of roles, in the tenant of the path if it has one.
 
     `callers`: the kinds that may ask at all; empty: everybody, before anybody is looked for (signing in).
+    `other_types`: of replies that are no JSON, where the query asks for one.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -97,6 +109,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
     status: int = 200
+    other_types: tuple[str, ...] = ()
 
 
 def routes_of(backend: Backend, operations: tuple[Operation, ...]) -> list[Route]:
@@ -155,6 +168,8 @@ def respond(backend: Backend, operation: Operation, request: Request, body: byte
         log.info("%s %s by %s (%.0f ms)", operation.method, operation.path, caller.caller_id or "nobody",
                  1000 * (time.monotonic() - began))  # fmt: skip
     headers = {"cache-control": "no-store"}
+    if isinstance(done, Document):
+        return Response(done.text, operation.status, {**headers, **DOCUMENT_HEADERS, "content-type": done.content_type})
     if isinstance(done, Answered):
         if done.set_cookie:
             headers["set-cookie"] = done.set_cookie
