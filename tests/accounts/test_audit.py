@@ -570,3 +570,19 @@ def test_the_responses_apis_details_are_read_by_their_own_names(tmp_path: Path) 
     }
     found = audited(tmp_path, [record, {**record, "request_id": "full", "spend": 0.03}])
     assert (only(found).call.call_id, only(found).causes) == ("full", ("cached_full_rate",))
+
+
+def test_searches_that_the_log_does_not_count_are_no_mistake(tmp_path: Path) -> None:
+    """OpenAI's web search is a cent a call: two of them on top of the tokens, and half a one."""
+    records = [spend_log(n, "gpt-4o", "openai", usd, input=10_000, output=500) for n, usd in enumerate((0.05, 0.035))]
+    finding = only(audited(tmp_path, records))
+    assert (finding.call.call_id, finding.causes) == ("call-1", ("unexplained",))
+
+
+def test_reasoning_that_is_counted_beside_the_output_is_a_part_of_it(tmp_path: Path) -> None:
+    """xAI: 1,000 in, 100 out and 300 of reasoning, 1,400 in all; grok-4 is 3 and 15 USD a million."""
+    record = spend_log(1, "grok-4", "xai", 0.009, input=1_000, output=100, reasoning=300)
+    record["total_tokens"] = 1_400
+    assert not audited(tmp_path, [record]).findings
+    again = {**record, "spend": 0.0045}
+    assert only(audited(tmp_path, [again])).causes == ("reasoning_dropped",)

@@ -48,7 +48,7 @@ def call(members: Mapping[str, Any], tally: Tally, place: str) -> LoggedCall | N
         return None
     metadata = fields.inner("metadata")
     usage, extra = metadata.inner("usage_object"), metadata.inner("additional_usage_values")
-    row = _with_responses(draft.row, usage, extra)
+    row = _with_reasoning(_with_responses(draft.row, usage, extra), fields)
     breakdown = metadata.inner("cost_breakdown")
     tools = _nano(breakdown, "tool_usage_cost") + _nano(breakdown, "margin_fixed_amount")
     counts = usage_of(row, **_more_counts(usage, extra))
@@ -83,6 +83,14 @@ def _with_responses(row: Row, usage: Fields, extra: Fields) -> Row:
             if value is not None:
                 found[column] = value
     return msgspec.structs.replace(row, **found) if found else row
+
+
+def _with_reasoning(row: Row, fields: Fields) -> Row:
+    """The row with reasoning in its output, where the total says that it was counted beside it (xAI)."""
+    entered, left, thought = row.usage_input_tokens, row.usage_output_tokens, row.usage_reasoning_output_tokens
+    if not thought or left is None or entered is None or fields.count("total_tokens") != entered + left + thought:
+        return row
+    return msgspec.structs.replace(row, usage_output_tokens=left + thought)
 
 
 def day(members: Mapping[str, Any], tally: Tally, place: str) -> LoggedCall | None:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from tidegate.accounts.audit.basis import Basis, basis_of, meets, right_charge, usages, whole
 from tidegate.accounts.audit.call import LoggedCall
+from tidegate.accounts.audit.explain import mistake
 from tidegate.accounts.audit.finding import Certainty, Finding, weaker
-from tidegate.accounts.audit.judge import Basis, basis_of, meets, mistake, right_charge, usages, whole
 from tidegate.accounts.audit.prices import OWN_MACHINES, Held
 from tidegate.accounts.audit.wrong import exact
 from tidegate.core.money import UNITS_PER_RATE, format_rate, format_usd

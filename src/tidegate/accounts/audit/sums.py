@@ -2,9 +2,10 @@
 
 from fractions import Fraction
 
+from tidegate.accounts.audit.basis import whole
 from tidegate.accounts.audit.call import LoggedCall
 from tidegate.accounts.audit.finding import Finding
-from tidegate.accounts.audit.judge import Right, State, judge, whole
+from tidegate.accounts.audit.judge import Right, State, judge
 from tidegate.accounts.audit.prices import Held
 from tidegate.accounts.audit.wrong import exact
 from tidegate.core.price import Price
