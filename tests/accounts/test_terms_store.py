@@ -1,12 +1,12 @@
 """Price groups as they are kept: dated, never changed backwards, and known to workers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tidegate.accounts.database import Database, open_database
+from tidegate.accounts.database import Database, open_database, touch
 from tidegate.accounts.errors import AccountInvalid, AccountNotFound
 from tidegate.accounts.money import fx, terms
 from tidegate.core.fx import Quote, parse_amount
@@ -72,6 +72,25 @@ def test_a_change_of_terms_is_known_to_workers(database: Database) -> None:
     terms.end_term(database, made.term_id, NOW_US + 5)
     seen.append(database.version())
     assert seen == sorted(set(seen))
+
+
+def test_a_book_is_read_again_only_when_prices_change(database: Database) -> None:
+    """Workers ask after every change of the accounts; most are of keys. Each database has a book of its own."""
+    terms.add_term(database, "vip", margin(1), NOW_US)
+    first = book(database)
+    with database.writing() as connection:
+        touch(connection)
+    assert book(database) is first
+    changes: list[Callable[[], object]] = [
+        lambda: terms.join_group(database, "acme", "vip", NOW_US),
+        lambda: terms.join_group(database, "acme", "", NOW_US),  # in the place of the other
+        lambda: terms.add_term(database, "vip", margin(2), NOW_US),
+        lambda: terms.end_term(database, terms.list_terms(database)[0].term.term_id, NOW_US),
+    ]
+    for change in changes:
+        before = book(database)
+        change()
+        assert book(database) is not before
 
 
 def test_an_ended_entry_charges_until_its_end(database: Database) -> None:

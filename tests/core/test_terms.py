@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.price import Price, Rates, cost
-from tidegate.core.terms import AT_COST, NO_TERMS, Charge, Membership, Term, Terms, TermsBook
+from tidegate.core.terms import AT_COST, EVERYBODY, NO_TERMS, Charge, Membership, Term, Terms, TermsBook
 from tidegate.core.usage import Usage
 
 USAGE = Usage(input_tokens=1000, output_tokens=200)
@@ -93,6 +93,13 @@ def test_a_tenant_changes_its_group_at_a_moment() -> None:
     joined = [Membership(tenant_id="t", group=name, since_us=us) for name, us in (("b", 20), ("a", 10), ("", 30))]
     held = TermsBook(groups, joined)
     assert [held.charge("t", "m", us).margin_ppm for us in (9, 10, 19, 20, 29, 30)] == [0, 1, 1, 2, 2, 0]
+
+
+def test_whoever_joined_no_group_is_in_everybodys() -> None:
+    """One entry for all tenants; who is put into no group, from then on, pays at cost."""
+    groups = [Terms(group=EVERYBODY, entries=(Term(term_id="m", margin_ppm=7),))]
+    held = TermsBook(groups, [Membership(tenant_id="own", group="", since_us=5)])
+    assert [held.charge(tenant, "m", us).margin_ppm for tenant in ("any", "own") for us in (4, 5)] == [7, 7, 7, 0]
 
 
 def test_a_key_has_a_group_of_its_own() -> None:

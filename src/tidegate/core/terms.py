@@ -109,8 +109,11 @@ def _rank(entry: Term) -> tuple[bool, int, int, str]:
 NO_TERMS: Final = Terms(group="")
 """Whoever is in no price group pays what the provider charges."""
 
+EVERYBODY: Final = "default"
+"""The price group of tenants that nobody has put into one, or out of all, if somebody has made it."""
 
-class Membership(msgspec.Struct, frozen=True, kw_only=True):
+
+class Membership(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A tenant joins a price group at a moment (UTC microseconds), and leaves whichever it was in. '': none."""
 
     tenant_id: str
@@ -147,11 +150,11 @@ class TermsBook:
     def terms_for(self, tenant_id: str, ts_us: int, key_group: str = "") -> Terms:
         """The terms of a call that begins at `ts_us`: its key's group where somebody has made it, else its tenant's.
 
-        A tenant in a group that nobody has made has NO_TERMS.
+        A tenant that never joined one is in EVERYBODY's; one in a group that nobody has made has NO_TERMS.
         """
         if key_group in self._groups:
             return self._groups[key_group]
-        group = ""
+        group = EVERYBODY
         for one in self._joined.get(tenant_id, ()):
             if one.since_us <= ts_us:
                 group = one.group

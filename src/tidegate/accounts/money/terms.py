@@ -6,7 +6,9 @@ was charged on a day can be worked out again at any later time.
 
 import re
 import secrets
+import sys
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import msgspec
 import sqlalchemy as sa
@@ -19,6 +21,8 @@ from tidegate.core.terms import MARGIN_MAX_PPM, MARGIN_MIN_PPM, Membership, Term
 
 GROUP: Final = re.compile(r"[a-z0-9_-]{1,64}")
 _price_decoder = msgspec.json.Decoder(Price)
+_kept: WeakKeyDictionary[sa.Engine, tuple[tuple[int | None, ...], TermsBook]] = WeakKeyDictionary()
+"""The book of each database that was read last, with the versions of its two tables."""
 
 
 class GroupTerm(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,8 +68,7 @@ def add_term(database: Database, group: str, term: Term, now_us: int) -> Term:
         "made_us": now_us,
     }
     with database.writing() as connection:
-        connection.execute(sa.insert(price_terms).values(row))
-        touch(connection)
+        connection.execute(sa.insert(price_terms).values(**row, changed=touch(connection)))
     return made
 
 
@@ -80,10 +83,8 @@ def end_term(database: Database, term_id: str, now_us: int, until_us: int | None
             raise AccountNotFound(f"no entry has the id {term_id!r}; `tidegate accounts prices list` shows all")
         if found["valid_until_us"] is not None and found["valid_until_us"] <= now_us:
             raise AccountInvalid(f"entry {term_id} has ended already")
-        connection.execute(
-            sa.update(price_terms).where(price_terms.c.term_id == term_id).values(valid_until_us=until_us)
-        )
-        touch(connection)
+        ended = {"valid_until_us": until_us, "changed": touch(connection)}
+        connection.execute(sa.update(price_terms).where(price_terms.c.term_id == term_id).values(ended))
 
 
 def join_group(database: Database, tenant_id: str, group: str, now_us: int, since_us: int | None = None) -> Membership:
@@ -104,8 +105,8 @@ def join_group(database: Database, tenant_id: str, group: str, now_us: int, sinc
         ):
             raise AccountNotFound(f"there is no price group {group!r}; `tidegate accounts prices add` makes one")
         connection.execute(sa.delete(price_members).where(key))
-        connection.execute(sa.insert(price_members).values(tenant_id=tenant_id, since_us=since_us, price_group=group))
-        touch(connection)
+        row = {"tenant_id": tenant_id, "since_us": since_us, "price_group": group, "changed": touch(connection)}
+        connection.execute(sa.insert(price_members).values(row))
     return joined
 
 
@@ -122,7 +123,18 @@ def list_memberships(database: Database) -> list[Membership]:
 
 
 def read_terms(connection: sa.Connection) -> TermsBook:
-    """What workers keep: read again when the accounts' version has changed."""
+    """What workers keep. Where nobody has changed prices since the last time: that same book, for one quick look."""
+    changes = [sa.select(sa.func.max(table.c.changed)).scalar_subquery() for table in (price_terms, price_members)]
+    version = tuple(connection.execute(sa.select(*changes)).one())
+    kept = _kept.get(connection.engine)
+    if kept is not None and kept[0] == version:
+        return kept[1]
+    book = _read_book(connection)
+    _kept[connection.engine] = version, book
+    return book
+
+
+def _read_book(connection: sa.Connection) -> TermsBook:
     groups: dict[str, list[Term]] = {}
     for one in _terms(connection):
         groups.setdefault(one.group, []).append(one.term)
@@ -141,6 +153,7 @@ def _terms(connection: sa.Connection) -> list[GroupTerm]:
     found = []
     for row in connection.execute(sa.select(price_terms).order_by(*order)).mappings():
         fields = dict(row)
+        del fields["changed"]
         group, made_us, price = fields.pop("price_group"), fields.pop("made_us"), fields.pop("price_json")
         term = Term(price=None if price is None else _price_decoder.decode(price), **fields)
         found.append(GroupTerm(group=group, term=term, made_us=made_us))
@@ -148,8 +161,9 @@ def _terms(connection: sa.Connection) -> list[GroupTerm]:
 
 
 def _memberships(connection: sa.Connection) -> list[Membership]:
-    query = sa.select(price_members).order_by(price_members.c.tenant_id, price_members.c.since_us)
+    columns = (price_members.c.tenant_id, price_members.c.price_group, price_members.c.since_us)
+    query = sa.select(*columns).order_by(price_members.c.tenant_id, price_members.c.since_us)
     return [
-        Membership(tenant_id=row.tenant_id, group=row.price_group, since_us=row.since_us)
-        for row in connection.execute(query)
+        Membership(tenant_id=tenant_id, group=sys.intern(group), since_us=since_us)
+        for tenant_id, group, since_us in connection.execute(query)
     ]

@@ -85,6 +85,7 @@ price_terms = sa.Table(
     sa.Column("valid_from_us", sa.BigInteger, nullable=False),
     sa.Column("valid_until_us", sa.BigInteger, nullable=True),
     sa.Column("made_us", sa.BigInteger, nullable=False),
+    sa.Column("changed", sa.BigInteger, nullable=False, index=True),  # the version that changed the row last
 )
 
 price_members = sa.Table(
@@ -93,6 +94,7 @@ price_members = sa.Table(
     sa.Column("tenant_id", sa.String(64), primary_key=True),
     sa.Column("since_us", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("price_group", sa.String(64), nullable=False),  # "": none from then on
+    sa.Column("changed", sa.BigInteger, nullable=False, index=True),
 )
 
 balance_hooks = sa.Table(

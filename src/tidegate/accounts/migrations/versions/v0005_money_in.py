@@ -109,14 +109,18 @@ def _prices() -> None:
         sa.Column("valid_from_us", sa.BigInteger, nullable=False),
         sa.Column("valid_until_us", sa.BigInteger, nullable=True),
         sa.Column("made_us", sa.BigInteger, nullable=False),
+        sa.Column("changed", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_price_terms_price_group", "price_terms", ["price_group"])
+    op.create_index("ix_price_terms_changed", "price_terms", ["changed"])
     op.create_table(
         "price_members",
         sa.Column("tenant_id", sa.String(64), primary_key=True),
         sa.Column("since_us", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("price_group", sa.String(64), nullable=False),
+        sa.Column("changed", sa.BigInteger, nullable=False),
     )
+    op.create_index("ix_price_members_changed", "price_members", ["changed"])
 
 
 def _hooks() -> None:
