@@ -20,6 +20,7 @@ from torture.program import INPUT_NANO, INPUT_TOKENS, OUTPUT_NANO
 from torture.weather import Blow
 
 CALM_S = 30.0
+LATE_S = 0.3
 MINUTE_US, DAY_US = 60_000_000, 86_400_000_000
 REVOKED_WITHIN_S = 2.0
 SLOW_MACHINE_S = 2.0  # of a machine under torture, beyond what is promised
@@ -27,7 +28,7 @@ REFUSED = {401, 402, 403, 404, 429}
 COLUMNS = (
     "generation_id", "request_id", "tenant_id", "key_id", "user_hash", "ts", "status_code", "usage_input_tokens",
     "usage_output_tokens", "cost_nano_usd", "upstream_cost_nano_usd", "operator_loss_nano_usd", "cost_basis",
-    "request_model", "error_type", "attempt_count",
+    "request_model", "error_type",
 )  # fmt: skip
 
 
@@ -49,7 +50,6 @@ class Seen(msgspec.Struct, frozen=True):
     basis: str | None
     model: str | None
     error_type: str | None
-    attempts: int | None
 
 
 def calm_down(place: Place, tenants: Sequence[str]) -> Iterator[str]:
@@ -73,9 +73,12 @@ def calm_down(place: Place, tenants: Sequence[str]) -> Iterator[str]:
 
 
 def check_round(
-    place: Place, stories: Sequence[Story], blows: Sequence[Blow], provider: HostileProvider
+    place: Place, stories: Sequence[Story], blows: Sequence[Blow], provider: HostileProvider, late_s: float
 ) -> Iterator[str]:
-    """Every invariant of every program."""
+    """Every invariant of every program. late_s: how late the machine was; leases may have ended by that alone."""
+    blows = [blow for blow in blows if blow.fault != "kill_console"]
+    if late_s > LATE_S:
+        blows.append(Blow("stall_worker", 0.0, 0, late_s))
     tenants = [story.program.tenant_id for story in stories]
     rows = read_rows(place, tenants)
     by_tenant: dict[str, list[Seen]] = defaultdict(list)
@@ -85,9 +88,13 @@ def check_round(
         if count > 1:
             yield f"{count} rows of call {generation_id}"
     was_killed = any(blow.fault in ("kill_worker", "stall_worker") for blow in blows)
+    slack_s = SLOW_MACHINE_S + late_s + sum(blow.length_s for blow in blows)  # nobody hears from a store that is away
     for story in stories:
         own = by_tenant[story.program.tenant_id]
-        for text in _check_program(story, own, provider, was_killed=was_killed):
+        for text in (
+            *_check_program(story, own, provider, was_killed=was_killed),
+            *_check_revocation(story, slack_s),
+        ):
             yield f"{story.program.tenant_id}: {text}"
         yield from (f"{story.program.tenant_id}: {text}" for text in _check_rates(place, story, own, blows, provider))
     yield from check_books(place)
@@ -146,7 +153,6 @@ def _check_program(story: Story, rows: list[Seen], provider: HostileProvider, *,
             yield from _check_call(story, reply, row, whole, was_killed)
     if program.voucher_s is not None and story.vouchers_taken != 1:
         yield f"a voucher was redeemed {story.vouchers_taken} times"
-    yield from _check_revocation(story)
 
 
 def _check_money(story: Story, rows: list[Seen]) -> Iterator[str]:
@@ -207,10 +213,10 @@ def _with_margin(upstream: int, margin_ppm: int) -> int:
     return whole + (rest * 2 > 1_000_000 or (rest * 2 == 1_000_000 and whole % 2 == 1))
 
 
-def _check_revocation(story: Story) -> Iterator[str]:
+def _check_revocation(story: Story, slack_s: float) -> Iterator[str]:
     if story.revoked_s is None:
         return
-    end_s = story.revoked_s + REVOKED_WITHIN_S + SLOW_MACHINE_S
+    end_s = story.revoked_s + REVOKED_WITHIN_S + slack_s
     for reply in story.replies:
         if reply.call.key == 1 and reply.status == 200:
             if reply.began_s > end_s:
@@ -225,9 +231,10 @@ def _check_rates(
 ) -> Iterator[str]:
     """At most one slice a worker above the limit, where leases ended; tokens: and what calls took beyond estimate."""
     program = story.program
-    lives = place.setting.workers * sum(blow.fault != "kill_console" for blow in blows)
-    admitted = [row for row in rows if row.attempts]
-    minutes: Counter[tuple[int, str | None]] = Counter((row.ts // MINUTE_US, row.key_id) for row in admitted)
+    lives = place.setting.workers * len(blows)
+    admitted = [row for row in rows if row.request_id in provider.attempts]  # others were left before they were sent
+    length_us = MINUTE_US * (1 << 30 if program.is_rolling else 1)  # a round is over before a minute has rolled by
+    minutes: Counter[tuple[int, str | None]] = Counter((row.ts // length_us, row.key_id) for row in admitted)
     if program.requests_a_minute is not None:
         limit = program.requests_a_minute
         for key, count in minutes.items():
@@ -237,7 +244,7 @@ def _check_rates(
         limit, beyond = program.tokens_a_minute, 0
         tokens: Counter[int] = Counter()
         for row in admitted:
-            tokens[row.ts // MINUTE_US] += (row.input_tokens or 0) + (row.output_tokens or 0)
+            tokens[row.ts // length_us] += (row.input_tokens or 0) + (row.output_tokens or 0)
             beyond = max(beyond, row.output_tokens or 0)
         at_once = max(provider.open_most[program.tenant_id], 1)
         for minute, count in tokens.items():

@@ -84,8 +84,12 @@ def provision(place: Place, program: Program) -> Story:
     return Story(program=program, keys=[key.secret for key in made])
 
 
-async def play(place: Place, stories: Sequence[Story], blows: Sequence[Blow]) -> None:
-    """Run programs to their ends; everything that was broken is whole again afterwards."""
+async def play(place: Place, stories: Sequence[Story], blows: Sequence[Blow]) -> float:
+    """Run programs to their ends; everything that was broken is whole again afterwards.
+
+    Returns how late this process itself was at most, in seconds: how much too slow the machine was.
+    """
+    late = asyncio.ensure_future(_lateness())
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=CALL_S)) as session:
         works: list[Awaitable[None]] = [strike(place, blow) for blow in blows]
@@ -93,6 +97,19 @@ async def play(place: Place, stories: Sequence[Story], blows: Sequence[Blow]) ->
             works += [_retried(place, session, story, call) for call in story.program.calls]
             works += [_redeem(place, story), _revoke(place, story), _reprice(place, story)]
         await asyncio.gather(*works)
+    late.cancel()
+    return await late
+
+
+async def _lateness() -> float:
+    most = 0.0
+    try:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.05)
+            most = max(most, time.monotonic() - began - 0.05)
+    except asyncio.CancelledError:
+        return most
 
 
 async def _retried(place: Place, session: aiohttp.ClientSession, story: Story, call: Call) -> None:

@@ -20,7 +20,7 @@ from torture.play import play, provision
 from torture.program import make_program
 from torture.weather import make_weather
 
-ROUND = 10  # programs at one time
+ROUND = 16  # programs at one time
 RESTART_EVERY = 4  # rounds
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "torture.json"
 MISTAKE_SEED = 900_000
@@ -40,6 +40,7 @@ class Ran(msgspec.Struct, kw_only=True):
     restarts: int = 0
     violations: list[str] = []
     seconds: float = 0.0
+    late_s: float = 0.0
 
 
 def load() -> dict[str, Ran]:
@@ -105,10 +106,11 @@ def run_round(place: Place, provider: HostileProvider, ran: Ran, count: int, *, 
     blows = [] if is_calm else make_weather(first, place)
     stories = [provision(place, program) for program in programs]
     time.sleep(2.2)  # workers see new accounts within two seconds
-    asyncio.run(play(place, stories, blows))
+    late_s = asyncio.run(play(place, stories, blows))
+    ran.late_s = max(ran.late_s, round(late_s, 3))
     tenants = [program.tenant_id for program in programs]
     where = f"{place.setting.name} round of seed {first}"
-    for text in (*calm_down(place, tenants), *check_round(place, stories, blows, provider)):
+    for text in (*calm_down(place, tenants), *check_round(place, stories, blows, provider, late_s)):
         yield f"{where}: {text}"
     replies = [reply for story in stories for reply in story.replies]
     ran.calls += len(replies)
