@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -235,4 +236,23 @@ def test_a_commit_of_sqlite_is_on_the_disk_before_it_counts(tmp_path: Path) -> N
         other = sqlite3.connect(tmp_path / "a.sqlite", timeout=0)
         assert other.execute("SELECT version FROM accounts_state").fetchone() == (1,)
         other.close()
+    database.close()
+
+
+def test_writers_wait_for_each_other_and_every_version_is_one_writers(url: str) -> None:
+    """Console, command line and books write at once; what a worker reads by version has no gaps."""
+    database = open_database(url)
+    seen: list[int] = []
+
+    def write() -> None:
+        for _ in range(10):
+            with database.writing() as connection:
+                seen.append(touch(connection))
+
+    threads = [threading.Thread(target=write) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == list(range(2, 62)) and database.version() == 61
     database.close()

@@ -18,6 +18,7 @@ from tidegate.accounts.packed import Pack, PackHead, open_pack, pack_in_file, pa
 from tidegate.accounts.snapshot import KeySnapshot
 from tidegate.accounts.tenancy import ProjectChange, TenantChange, update_project, update_tenant
 from tidegate.accounts.watch import Watch
+from tidegate.gateway.keyring import KeyRing
 
 HEAD = PackHead(database_id="d" * 32, version=7)
 HASHES = st.binary(min_size=32, max_size=32)
@@ -333,4 +334,27 @@ def test_a_database_that_goes_away_leaves_what_is_known_and_its_return_is_notice
     watch.look()
     assert snapshot.find(accounts.hash_secret(made.secret)) is None
     assert "can be read again" in caplog.text
+    accounts.close()
+
+
+def test_a_call_that_brings_an_unknown_key_does_not_wait_for_a_million_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody imports keys while the gateway runs: the thread packs them, not the loop."""
+    monkeypatch.setattr(snapshot, "CHANGES_MAX", 2)
+    accounts = Accounts(f"sqlite:///{tmp_path / 'a.sqlite'}", b"p" * 32, tmp_path)
+    ring, loop = KeyRing(accounts), []
+    ring.watch.start(loop.append)
+    made = [accounts.create_key("k").secret.encode() for _ in range(4)]
+    ring.watch.look(is_hasty=True)
+
+    def known() -> bool:
+        while loop:
+            loop.pop(0)()
+        return all(ring.find(secret) is not None for secret in made)
+
+    eventually(known, within_s=2)
+    few = accounts.create_key("one more").secret.encode()
+    assert ring.find(few) is not None, "one new key is looked for on the spot"
+    ring.watch.close()
     accounts.close()

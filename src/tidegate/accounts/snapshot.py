@@ -106,6 +106,10 @@ class KeySnapshot:
         blocked = _blocked_since(connection, self._version) or self._blocked
         return lambda: self._apply(version, changes, blocked)
 
+    def is_far_behind(self, connection: sa.Connection) -> bool:
+        """Whether `read` would take seconds: so many keys changed that they are packed anew."""
+        return _version(connection) != self._version and _changed_count(connection, self._version) > CHANGES_MAX
+
     def _apply(self, version: int, changes: dict[bytes, bytes | None], blocked: Blocked) -> None:
         if blocked != self._blocked or any(self._knows(hashed) for hashed in changes):
             self.revision += 1

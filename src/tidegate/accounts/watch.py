@@ -26,6 +26,10 @@ Reader = Callable[[sa.Connection], Publish | None]
 """What it returns puts into force what it read, and remembers that it was read; None where nothing changed for it."""
 
 
+class NotNow(Exception):
+    """A reader has more to read than whoever waits has time for: the thread will ask it again."""
+
+
 class Watch:
     """Looks for changes. Before `start`, and in tests, `look` does it in the caller's thread."""
 
@@ -38,6 +42,7 @@ class Watch:
         self._thread: threading.Thread | None = None
         self._is_closed = False
         self._trouble = ""
+        self.is_hasty = False  # a call waits for this look: a reader with much to read raises NotNow
 
     def add(self, reader: Reader) -> None:
         """Let a reader read now, and after each change. Raises what the database raises. Before `start`."""
@@ -56,17 +61,19 @@ class Watch:
     def is_running(self) -> bool:
         return self._thread is not None
 
-    def look(self) -> None:
+    def look(self, *, is_hasty: bool = False) -> None:
         """Look once, here and now, and put into force what changed; on the loop, where there is one.
 
         Does nothing while the thread is looking. A database that fails leaves what is known in force.
         """
         if not self._busy.acquire(blocking=False):
             return
+        self.is_hasty = is_hasty
         try:
             for publish in self._read():
                 publish()
         finally:
+            self.is_hasty = False
             self._busy.release()
 
     def look_soon(self) -> None:
@@ -75,7 +82,7 @@ class Watch:
         A database behind a network is never waited for on the loop.
         """
         if self._database.is_sqlite or self._thread is None:
-            self.look()
+            self.look(is_hasty=self._thread is not None)
         else:
             self._woken.set()
 
@@ -119,6 +126,9 @@ class Watch:
                 found = [publish for reader in self._readers if (publish := reader(connection))]
             self._version = version
             self._all_is_well()
+        except NotNow:
+            self._woken.set()
+            return []
         except SQLAlchemyError as error:
             if not self._trouble:
                 log.error("accounts: the database cannot be read, what is known stays in force: %s", error)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from tidegate.accounts.keys import Accounts, Key, hash_secret
 from tidegate.accounts.snapshot import KeySnapshot
-from tidegate.accounts.watch import Publish, Watch
+from tidegate.accounts.watch import NotNow, Publish, Watch
 from tidegate.gateway.head import unauthenticated
 from tidegate.gateway.http import Headers, bearer_token
 
@@ -96,6 +96,8 @@ class KeyRing:
 
     def _read(self, connection: Connection) -> Publish | None:
         """The snapshot's reader; what it puts into force makes what was decoded before old."""
+        if self.watch.is_hasty and self._snapshot.is_far_behind(connection):
+            raise NotNow
         publish = self._snapshot.read(connection)
         if publish is None:
             return None
