@@ -251,6 +251,15 @@ def test_an_epay_notice_is_a_payment(method: str) -> None:
     )
 
 
+def test_a_post_without_a_body_has_its_parameters_in_the_address() -> None:
+    """Some kin of EPay do so; where there is a body, only the body counts."""
+    query = urlencode({**NOTICE, "sign": epay_sign(NOTICE), "sign_type": "MD5"}).encode()
+    told = epay.read(Callback(method="POST", query=query, headers={}, body=b""), [KEY], "1001", "CNY")
+    assert isinstance(told, Payment)
+    with pytest.raises(CallbackUnsigned):
+        epay.read(Callback(method="POST", query=query, headers={}, body=b"money=1"), [KEY], "1001", "CNY")
+
+
 def test_the_signed_text_of_epay_is_the_documented_one() -> None:
     """Written out by hand once: sorted, no empty `param`, no `sign`, no `sign_type`, the key at the end."""
     text = (

@@ -35,7 +35,7 @@ def read(callback: Callback, keys: Sequence[bytes], merchant_id: str, currency: 
 
     Raises CallbackUnsigned, also for another merchant's notice, and CallbackMalformed.
     """
-    parameters = _parameters(callback.body if callback.method == "POST" else callback.query)
+    parameters = _parameters(callback.body if callback.method == "POST" and callback.body else callback.query)
     if parameters.get("sign_type", "MD5").upper() != "MD5":
         raise CallbackUnsigned(f"sign_type {parameters['sign_type'][:16]!r}; only MD5 is part of this contract")
     if not is_signed(parameters.get("sign", "").lower(), [sign(parameters, key) for key in keys]):
