@@ -8,12 +8,14 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 from booked_calls import DAY_US, NOON_US, Call, Host, die
+from click.testing import CliRunner
 
 from rig.stores import Postgres
 from tidegate.accounts.books.difference import Difference
 from tidegate.accounts.books.entries import post
 from tidegate.accounts.books.posting import credit_posting
 from tidegate.accounts.books.run import settle
+from tidegate.accounts.books.statement import statement
 from tidegate.accounts.books.verify import Verification, verify
 from tidegate.accounts.database import Database, open_database
 from tidegate.accounts.quotas.sql import SqlStore
@@ -21,6 +23,8 @@ from tidegate.accounts.quotas.store import Lessee
 from tidegate.accounts.quotas.table import list_quotas
 from tidegate.accounts.schema.books import balances, entries, settled_segments, transactions, usage_days, wallets
 from tidegate.accounts.schema.quotas import quotas, windows
+from tidegate.cli import cli
+from tidegate.core.errors import AccountsError
 from tidegate.core.quota import LeaseAsk, WindowKey
 from tidegate.ledger.seal import seal
 
@@ -276,3 +280,20 @@ def test_other_hosts_entries_are_checked_and_their_rows_are_not(database: Databa
     here, there = run(database, host), run(database, other)
     assert (here.differences, here.others, here.transactions) == ([], 1, 5)
     assert (there.differences, there.others, there.rows) == ([], 3, 1)
+
+
+def test_what_a_statement_told_of_the_chain_is_still_so(database: Database, host: Host, home: Path) -> None:
+    """Somebody who rewrites a whole chain, digests and all, cannot rewrite what a tenant holds."""
+    with database.reading() as connection:
+        told = statement(connection, "acme", "2026-03", now_us=NOON_US)
+    head = f"acme:{told.through_number}:{told.through_digest}"
+    run = CliRunner(env={"TIDEGATE_HOME": str(home)})
+
+    good = run.invoke(cli, ["accounts", "verify", "--head", head, "--since", "2026-03-24"])
+    other = run.invoke(cli, ["accounts", "verify", "--head", head[:-1] + ("0" if head[-1] != "0" else "1")])
+
+    assert (good.exit_code, other.exit_code) == (0, 1), (good.output, other.output)
+    assert "1 rows in 1 segments" in good.output
+    assert "entry changed: tenant acme (no. 3)" in other.output
+    for wrong in (["--head", "acme"], ["--since", "yesterday"]):
+        assert isinstance(run.invoke(cli, ["accounts", "verify", *wrong]).exception, AccountsError)

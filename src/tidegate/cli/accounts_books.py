@@ -1,5 +1,7 @@
 """`tidegate accounts settle|verify`: the books, from the ledger."""
 
+import datetime
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +12,13 @@ from tidegate.cli.keys import accounts_of
 from tidegate.cli.ledger_options import Form, format_option, ledger_option, open_ledger, progress_bar
 from tidegate.cli.tables import Cell, print_table
 from tidegate.config import load_config
+from tidegate.core.errors import AccountsError
 from tidegate.core.money import format_usd
 
 if TYPE_CHECKING:
     from tidegate.accounts.books.run import Report
     from tidegate.accounts.books.verify import Verification
+    from tidegate.accounts.books.verify_entries import Head
 
 SETTLED_WITHIN_S = 20.0
 """On a running installation what was just sealed is settled within this time."""
@@ -60,7 +64,15 @@ def _echo(report: "Report") -> None:
 @click.command()
 @ledger_option
 @format_option
-def verify(ledger_path: Path | None, form: Form) -> None:
+@click.option("--since", "since_day", metavar="DAY", help="Compare rows since this UTC day only, e.g. 2026-11-01.")
+@click.option(
+    "--head",
+    "heads",
+    multiple=True,
+    metavar="TENANT:NUMBER:DIGEST",
+    help="What a statement told of a tenant's newest entry: still so? May be given more than once.",
+)
+def verify(ledger_path: Path | None, form: Form, since_day: str | None, heads: tuple[str, ...]) -> None:
     """Prove that rows = entries = balances, per tenant and day; name whatever is not as it was booked.
 
     The first line is where it began, down to the segment. Exit code 0 where all agrees, 1 where anything differs.
@@ -69,16 +81,18 @@ def verify(ledger_path: Path | None, form: Form) -> None:
     \b
     Example:
       tidegate accounts verify
-      tidegate accounts verify --format json
+      tidegate accounts verify --since 2026-11-01 --format json
     """
     from tidegate.accounts.books.verify import verify as run_verify
     from tidegate.runtime.home import read_running
 
-    config = load_config()
+    config, told = load_config(), [_head(text) for text in heads]
     ledger = open_ledger(ledger_path)
     wait_s = SETTLED_WITHIN_S if read_running(config) else 0.0
     with accounts_of(config) as accounts, progress_bar("verifying") as progress:
-        result = run_verify(accounts.database, ledger, wait_s=wait_s, progress=progress)
+        result = run_verify(
+            accounts.database, ledger, since_day=_day(since_day), heads=told, wait_s=wait_s, progress=progress
+        )
     names = ("day", "tenant_id", "what", "segment_id", "number", "expected", "seen")
     if form != "table":
         print_table(names, [[getattr(one, name) for name in names] for one in result.differences], form)
@@ -88,6 +102,25 @@ def verify(ledger_path: Path | None, form: Form) -> None:
         first = result.differences[0]
         click.echo(f"{result.count} difference{'s' * (result.count != 1)}; first: {first.what}", err=True)
         sys.exit(1)
+
+
+def _day(text: str | None) -> str:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() if text else ""
+    except ValueError:
+        raise AccountsError(f"--since {text!r} is no day; write for example 2026-11-01") from None
+
+
+def _head(text: str) -> "Head":
+    from tidegate.accounts.books.verify_entries import Head
+
+    match = re.fullmatch(r"(.+):(\d{1,18}):([0-9a-f]{16,64})", text)
+    if match is None:
+        raise AccountsError(
+            f"--head {text[:100]!r} is not TENANT:NUMBER:DIGEST; a statement tells all three, the digest as at least "
+            "16 hexadecimal digits"
+        )
+    return Head(tenant_id=match[1], number=int(match[2]), digest=match[3])
 
 
 def _echo_result(result: "Verification") -> None:

@@ -15,7 +15,7 @@ All is read as it stood at one moment, between two settlements, so a running ins
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from tidegate.accounts.books.difference import Difference, Findings
 from tidegate.accounts.books.run import LOCK_NAME
 from tidegate.accounts.books.settle import unsettled
-from tidegate.accounts.books.verify_entries import EntryChecker, check_held
+from tidegate.accounts.books.verify_entries import EntryChecker, Head, check_heads, check_held
 from tidegate.accounts.books.verify_rows import RowChecker
 from tidegate.accounts.database import Database
 from tidegate.accounts.schema.books import wallets
@@ -54,10 +54,18 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(
-    database: Database, ledger: Ledger, *, wait_s: float = 0.0, progress: Callable[[int, int], None] | None = None
+    database: Database,
+    ledger: Ledger,
+    *,
+    since_day: str = "",
+    heads: Iterable[Head] = (),
+    wait_s: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Check everything, change nothing.
 
+    since_day: ISO; compare rows of segments with calls since then only; entries and balances are checked whole.
+    heads: what statements told of tenants' chains.
     wait_s: how long to wait for the settlement of what is sealed, on an installation that runs.
     progress: called with segments done and to do. Raises LedgerError where the ledger itself cannot be read.
     """
@@ -67,15 +75,16 @@ def verify(
     findings = Findings()
     with _one_moment(database, ledger) as (connection, sealed), contextlib.closing(open_engine()) as engine:
         rows = RowChecker(ledger, connection, engine, findings)
-        rows.check(sealed, progress)
+        rows.check(sealed, since_day, progress)
         booked = EntryChecker(connection, ledger.ledger_id, findings)
         booked.check()
+        check_heads(connection, heads, findings)
         waiting = check_held(connection, findings) if not rows.waiting else 1
         tenants = connection.execute(sa.select(sa.func.count()).select_from(wallets)).scalar_one()
     return Verification(
         differences=findings.ordered(),
         count=findings.count,
-        segments=sum(entry.kind == "segment" for entry in sealed),
+        segments=rows.segments,
         rows=rows.rows,
         transactions=booked.transactions,
         tenants=tenants,

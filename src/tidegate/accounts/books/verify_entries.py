@@ -1,7 +1,7 @@
 """Every tenant's chain of transactions against itself, and balances, wallets and quotas against the chain."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final
 
@@ -165,6 +165,31 @@ class EntryChecker:
         self._findings.add(
             Difference(what=what, tenant_id=tenant_id, number=number, expected=expected, seen=seen, **place)
         )
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest transaction of a tenant as a statement once told it: its number, and its digest or the start of it."""
+
+    tenant_id: str
+    number: int
+    digest: str
+
+
+def check_heads(connection: sa.Connection, heads: Iterable[Head], findings: Findings) -> None:
+    """What tenants were told of their chains is what the chains still are."""
+    for head in heads:
+        here = sa.and_(transactions.c.tenant_id == head.tenant_id, transactions.c.number == head.number)
+        digest = connection.execute(sa.select(transactions.c.digest).where(here)).scalar()
+        if digest is None or not digest.startswith(head.digest):
+            findings.add(
+                Difference(
+                    what="entry missing" if digest is None else "entry changed",
+                    tenant_id=head.tenant_id,
+                    number=head.number,
+                    expected=f"digest {head.digest}, as a statement told",
+                    seen=digest or "no such transaction",
+                )
+            )
 
 
 def check_held(connection: sa.Connection, findings: Findings) -> int:

@@ -25,23 +25,25 @@ NOTHING: Final = "nothing"
 
 
 class RowChecker:
-    """Checks the segments of one ledger. `rows`: how many rows were compared; `waiting`: segments not settled."""
+    """Checks the segments of one ledger. `segments`, `rows`: how many were compared; `waiting`: not settled."""
 
     def __init__(
         self, ledger: Ledger, connection: sa.Connection, engine: "duckdb.DuckDBPyConnection", findings: Findings
     ) -> None:
         self._ledger, self._connection, self._engine, self._findings = ledger, connection, engine, findings
-        self.rows = 0
+        self.segments = self.rows = 0
         self.waiting = 0
 
-    def check(self, sealed: Sequence[Entry], progress: "Progress" = None) -> None:
-        """Every segment, then transactions of this ledger whose segment is not in it."""
+    def check(self, sealed: Sequence[Entry], since_day: str = "", progress: "Progress" = None) -> None:
+        """Segments with rows since a day, then transactions of this ledger whose segment is not in it."""
         here = settled_segments.c.ledger_id == self._ledger.ledger_id
         marked = set(self._connection.execute(sa.select(settled_segments.c.segment_id).where(here)).scalars())
         segments = [entry for entry in sealed if entry.kind == "segment"]
-        for done, entry in enumerate(segments):
+        wanted = [entry for entry in segments if not since_day or any(file.day >= since_day for file in entry.files)]
+        self.segments = len(wanted)
+        for done, entry in enumerate(wanted):
             if progress:
-                progress(done, len(segments))
+                progress(done, len(wanted))
             self._check_segment(entry, is_settled=entry.unit in marked)
         self._check_strangers({entry.unit for entry in segments} | marked, {entry.unit for entry in segments})
 
