@@ -1,6 +1,7 @@
 """People: nobody can sign in at first; passwords, cookies, what a cookie alone may not do, and links that work once."""
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -124,6 +125,16 @@ def test_passwords_are_not_tried_by_the_dozen(office: Office, ada: str) -> None:
     reply = sign_in(office)
     assert reply.status_code == 429 and int(reply.headers["retry-after"]) <= 61
     assert sign_in(office, **{"x-tidegate-client": "198.51.100.9"}).status_code == 200
+
+
+def test_a_crowd_at_the_door_does_not_stop_the_house(office: Office, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine at one moment: one is looked at, the others wait for a while or are sent away; nobody else waits."""
+    monkeypatch.setattr(sessions, "HASHING_WAIT_S", 0.5)
+    with sessions.HASHING, ThreadPoolExecutor(9) as crowd:
+        waiting = [crowd.submit(sign_in, office) for _ in range(9)]
+        assert office.ask("GET", SESSION, office.service["owner"]).status_code == 200
+        assert [one.result().status_code for one in waiting] == [429] * 9
+    assert sign_in(office).status_code == 200, "what was not looked at was no wrong password"
 
 
 def test_changing_the_password_ends_every_other_session(office: Office, ada: str) -> None:

@@ -59,9 +59,12 @@ class Throttle:
 
         The try itself, which `failed` has counted before it was looked at, counts nowhere.
         """
-        here, *others = _places(account, address)
-        self._buckets.pop(here, None)
-        for place in others:
+        self.forgotten(account, address)
+        self._buckets.pop(_places(account, address)[0], None)
+
+    def forgotten(self, account: str, address: str) -> None:
+        """A try that `failed` has counted was not looked at after all."""
+        for place in _places(account, address):
             bucket = self._buckets.get(place)
             if bucket is not None:
                 self._buckets[place] = bucket._replace(level=max(0.0, bucket.level - 1))

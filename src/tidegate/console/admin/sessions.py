@@ -18,6 +18,8 @@ from tidegate.core.errors import Forbidden, QuotaExceeded, Unauthenticated
 
 HASHING: Final = threading.Semaphore(1)
 """One password at a time: each check takes 64 MiB and a tenth of a second of a core, for whoever asks."""
+WAITING: Final = threading.Semaphore(8)
+"""So many may wait for that; else a crowd that signs in would take every thread of the console."""
 HASHING_WAIT_S: Final = 5.0
 
 
@@ -77,16 +79,30 @@ def sign_in(backend: Backend, credentials: Credentials, address: str) -> tuple[P
     if wait_s := backend.throttle.wait_s(account, address, now_s):
         raise QuotaExceeded("Too many wrong passwords; wait a little before the next one.", retry_after_s=wait_s)
     backend.throttle.failed(account, address, now_s)  # before it is looked at: tries at one moment count too
-    if not HASHING.acquire(timeout=HASHING_WAIT_S):
-        raise QuotaExceeded("Too many people sign in at this moment; try again.", retry_after_s=5)
     try:
-        person = check_password(backend.database, credentials.email, credentials.password)
-    finally:
-        HASHING.release()
+        person = _checked(backend, credentials)
+    except QuotaExceeded:
+        backend.throttle.forgotten(account, address)
+        raise
     if person is None:
         raise Unauthenticated("The address or the password is wrong.")
     backend.throttle.succeeded(account, address)
     return person, new_session(backend, person)
+
+
+def _checked(backend: Backend, credentials: Credentials) -> Person | None:
+    crowd = QuotaExceeded("Too many people sign in at this moment; try again.", retry_after_s=5)
+    if not WAITING.acquire(blocking=False):
+        raise crowd
+    try:
+        if not HASHING.acquire(timeout=HASHING_WAIT_S):
+            raise crowd
+        try:
+            return check_password(backend.database, credentials.email, credentials.password)
+        finally:
+            HASHING.release()
+    finally:
+        WAITING.release()
 
 
 def new_session(backend: Backend, person: Person) -> str:
