@@ -259,10 +259,10 @@ class Accounts:
         Reads the database: workers ask their snapshot.
         """
         hashed, keys, former = self.hash_secret(secret), schema.keys, schema.former_secrets
+        current = sa.select(keys.c.key_id).where(keys.c.secret_hash == hashed)
         ended = sa.select(former.c.key_id).where(former.c.secret_hash == hashed, former.c.valid_until_us > now_us())
-        query = sa.select(keys.c.key_id).where((keys.c.secret_hash == hashed) | keys.c.key_id.in_(ended))
         with self.database.reading() as connection:
-            key_id = connection.execute(query).scalar_one_or_none()
+            key_id = connection.execute(current).scalar_one_or_none() or connection.execute(ended).scalar_one_or_none()
             return None if key_id is None else _key(connection, key_id)
 
     def list_keys(self, tenant_id: str | None = None, project_id: str | None = None) -> list[Key]:
