@@ -224,15 +224,12 @@ class Accounts:
     def revoke_key(self, id_or_name: str) -> list[str]:
         """Revoke the key with this id, or every valid key of this name; the ids. Raises KeyNotFound."""
         table = schema.keys
-        chosen = (table.c.key_id == id_or_name) | (table.c.name == id_or_name)
+        with self.database.reading() as connection:  # by name all keys are looked through: nobody waits for that
+            ids = [key.key_id for key in _named(connection, id_or_name)]
         with self.database.writing() as connection:
-            changed = touch(connection)
-            found = connection.execute(sa.select(table.c.key_id).where(chosen, table.c.revoked_us.is_(None)))
-            ids = [row[0] for row in found]
-            if not ids:
-                raise _not_found(id_or_name)
-            values = {"revoked_us": now_us(), "changed": changed}
-            connection.execute(sa.update(table).where(table.c.key_id.in_(ids)).values(values))
+            chosen = sa.and_(table.c.key_id.in_(ids), table.c.revoked_us.is_(None))
+            values = {"revoked_us": now_us(), "changed": touch(connection)}
+            connection.execute(sa.update(table).where(chosen).values(values))
         return ids
 
     def key(self, key_id: str) -> Key:
@@ -242,16 +239,12 @@ class Accounts:
 
     def valid_key(self, id_or_name: str) -> Key:
         """The key with this id, or the only valid one of this name. Raises KeyNotFound, AccountInvalid."""
-        table = schema.keys
-        chosen = (table.c.key_id == id_or_name) | (table.c.name == id_or_name)
         with self.database.reading() as connection:
-            rows = list(connection.execute(_select().where(chosen, table.c.revoked_us.is_(None)).limit(3)).mappings())
-        if not rows:
-            raise _not_found(id_or_name)
-        if len(rows) > 1:
-            ids = ", ".join(row["key_id"] for row in rows[:2])
+            keys = _named(connection, id_or_name)
+        if len(keys) > 1:
+            ids = ", ".join(key.key_id for key in keys[:2])
             raise AccountInvalid(f"several keys have the name {id_or_name!r} ({ids}, ...); say which by its id")
-        return _from_row(dict(rows[0]))
+        return keys[0]
 
     def find_key(self, secret: str | bytes) -> Key | None:
         """The key with this secret, current or former and in its overlap, whatever its state; None for no such one.
@@ -370,6 +363,16 @@ def _key(connection: sa.Connection, key_id: str) -> Key:
     if row is None:
         raise _not_found(key_id)
     return _from_row(dict(row))
+
+
+def _named(connection: sa.Connection, id_or_name: str) -> list[Key]:
+    """The key with this id, else those of this name, that are not revoked. Raises KeyNotFound for none."""
+    table = schema.keys
+    for column in (table.c.key_id, table.c.name):
+        query = _select().where(column == id_or_name, table.c.revoked_us.is_(None)).order_by(table.c.created_us)
+        if found := [_from_row(dict(row)) for row in connection.execute(query).mappings()]:
+            return found
+    raise _not_found(id_or_name)
 
 
 def _not_found(id_or_name: str) -> KeyNotFound:
