@@ -159,10 +159,15 @@ def _engine(url: str) -> sa.Engine:
 
 
 def _make_private(file: str | None) -> None:
-    """A new database is its owner's alone to read. What else is wrong with its place, SQLite says."""
+    """A new database is its owner's alone to read. What else is wrong with its place, SQLite says.
+
+    O_EXCL: a file that is there must not be opened, for POSIX lets go of all locks that a process has on a file when
+    it closes any descriptor of it. SQLite's would be gone, the next process to leave would take itself for the last
+    one and delete the write-ahead log, and what this one then commits would be lost.
+    """
     with suppress(OSError):
         if file and file != ":memory:" and not file.startswith("file:"):
-            os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
