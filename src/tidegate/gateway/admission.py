@@ -57,7 +57,7 @@ class Gate:
         """make_store: called in a thread when a quota is met first. lease_s, wait_s: as `[accounts]` has them."""
         self.loop = loop
         self.book, self.terms = book, TermsBook()
-        self.leasing = Leasing(loop, make_store, lessee, lease_s=lease_s, heard=self._retry)
+        self.leasing = Leasing(loop, make_store, lessee, lease_s=lease_s, before=self._ask_for_all, after=self._retry)
         self.ceilings = Ceilings()
         self.languages: Mapping[str, str] = {}  # of tenants that want to read refusals in one
         self._wait_s = wait_s
@@ -138,18 +138,18 @@ class Gate:
         for lease in claim.leases:
             lease.waiting += 1
             self.leasing.activate(lease)
-        self._waiting[call] = waiting = Waiting(call, claim, self.leasing.begun + 1, now + self._wait_s)
-        self._ask_for(waiting)
+        self._waiting[call] = Waiting(call, claim, self.leasing.begun + 1, now + self._wait_s)
         self.leasing.hurry()
 
-    def _ask_for(self, waiting: Waiting) -> None:
-        """Tell the leases that are short what is needed."""
-        claim = waiting.claim
-        for lease in claim.leases:
-            amount, least = claim.amounts[lease.kind], claim.least[lease.kind]
-            if lease.free < amount:
-                is_last = lease.answers > 0 and lease.left < amount and not lease.may_come
-                lease.need(amount, max(least, min(amount, lease.left)) if is_last else amount)
+    def _ask_for_all(self) -> None:
+        """Tell the leases that are short what waiting calls need of them."""
+        for waiting in self._waiting.values():
+            claim = waiting.claim
+            for lease in claim.leases:
+                amount, least = claim.amounts[lease.kind], claim.least[lease.kind]
+                if lease.free < amount:
+                    is_last = lease.answers > 0 and lease.left < amount and not lease.may_come
+                    lease.need(amount, max(least, min(amount, lease.left)) if is_last else amount)
 
     def is_waiting(self, call: "Call") -> bool:
         return call in self._waiting
@@ -188,7 +188,6 @@ class Gate:
                 waiting.claim.clamp_to_budget()
                 waiting.call.on_admitted()
             else:
-                self._ask_for(waiting)
                 is_asking = True
         if is_asking:
             self.leasing.hurry(AGAIN_S)
@@ -222,8 +221,8 @@ class Gate:
     def _refusal(self, claim: Claim, lease: Lease) -> GatewayError:
         now_us = time.time_ns() // 1000
         tokens = None
-        if lease.kind == MONEY and claim.bound is not None and claim.bound.asked.output_tokens:
-            tokens = claim.bound.output_tokens(max(0, lease.left))
+        if lease.kind == MONEY and claim.bound is not None and claim.bound.output_tokens:
+            tokens = claim.bound.affordable(max(0, lease.left))
         return refusal(lease, claim.least[lease.kind], now_us, output_tokens=tokens)
 
     # -- out ----------------------------------------------------------------------------------------------------------

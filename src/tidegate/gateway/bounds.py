@@ -11,6 +11,7 @@ import msgspec
 
 from tidegate.core.money import UNITS_PER_RATE
 from tidegate.core.price import Price, Rates
+from tidegate.core.terms import PPM
 from tidegate.wire.openai_chat import OpenAIHead
 
 if TYPE_CHECKING:
@@ -106,9 +107,9 @@ class Step(NamedTuple):
 
 
 class Ceiling:
-    """The highest that each unit of a price may cost."""
+    """The highest that each unit of a price may cost, in nano-USD per million."""
 
-    __slots__ = ("_input", "_is_plain", "_output", "_request", "_steps", "price", "search")
+    __slots__ = ("_first", "_is_plain", "_steps", "price", "request", "search")
 
     def __init__(self, price: Price) -> None:
         self.price = price
@@ -118,31 +119,47 @@ class Ceiling:
             Step(end, max(map(_input_rate, every[: place + 1])), max(map(_output_rate, every[: place + 1])))
             for place, end in enumerate(ends)
         ]
-        self._is_plain = len(self._steps) == 1
-        _, self._input, self._output = self._steps[0]
-        self._request = max(rates.request or 0 for rates in every)
+        self._is_plain, self._first = len(self._steps) == 1, self._steps[0][1:]
+        self.request = max(rates.request or 0 for rates in every)
         self.search = max(rates.web_search or 0 for rates in every)
 
-    @property
-    def is_free(self) -> bool:
-        """No call of text can cost anything."""
-        return not (self._steps[-1].input or self._steps[-1].output or self._request or self.search)
-
-    def nano_usd(self, input_tokens: int, output_tokens: int, searches: int = 0) -> int:
-        """The most that a call with at most so many tokens costs, rounded up."""
-        entered, left = (self._input, self._output) if self._is_plain else self._rates(input_tokens)
-        exact = input_tokens * entered + output_tokens * left + self._request + searches * self.search
-        return -(-exact // UNITS_PER_RATE)
-
-    def output_tokens(self, nano_usd: int, input_tokens: int, searches: int = 0) -> int:
-        """How many tokens of output so much pays for, beside the input; may be negative."""
-        entered, left = self._rates(input_tokens)
-        rest = nano_usd * UNITS_PER_RATE - input_tokens * entered - self._request - searches * self.search
-        return OUTPUT_TOKENS_MOST if not left and rest >= 0 else rest // max(left, 1)
-
-    def _rates(self, input_tokens: int) -> tuple[int, int]:
+    def rates(self, input_tokens: int) -> tuple[int, int]:
+        """Of a token in and of one out, with at most so much input."""
+        if self._is_plain:
+            return self._first
         step = next(step for step in self._steps if input_tokens <= step.input_tokens_max)
         return step.input, step.output
+
+
+class Bound:
+    """The most that one call may cost, for any length of its answer.
+
+    `base`, `per_token`: nano-USD times UNITS_PER_RATE, of the call without an answer and of each token of every choice.
+    `output_tokens`, `choices`: as `Asked` has them. `body_bytes`: what tokens are estimated from.
+    """
+
+    __slots__ = ("base", "body_bytes", "choices", "output_tokens", "per_token")
+
+    def __init__(self, base: int, per_token: int, output_tokens: int | None, choices: int, body_bytes: int) -> None:
+        self.base, self.per_token = base, per_token
+        self.output_tokens, self.choices, self.body_bytes = output_tokens, choices, body_bytes
+
+    def add_margin(self, margin_ppm: int) -> None:
+        """The charge instead of the cost; a little more where it would be rounded twice."""
+        share = PPM + margin_ppm
+        self.base = -(-self.base * share // PPM) + (2 + share // PPM) * UNITS_PER_RATE
+        self.per_token = -(-self.per_token * share // PPM)
+
+    def nano_usd(self, output_tokens: int) -> int:
+        """With so many tokens in each choice, rounded up."""
+        return -(-(self.base + output_tokens * self.per_token) // UNITS_PER_RATE)
+
+    def affordable(self, nano_usd: int) -> int:
+        """How many tokens each choice may have for so much; 0 where not even the request can be paid."""
+        rest = nano_usd * UNITS_PER_RATE - self.base
+        if rest <= 0:
+            return 0
+        return min(OUTPUT_TOKENS_MOST, rest // self.per_token) if self.per_token else OUTPUT_TOKENS_MOST
 
 
 def _input_rate(rates: Rates) -> int:

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidegate.core.terms import Charge
-    from tidegate.gateway.bounds import Ceiling
-    from tidegate.gateway.claim import Bound
+    from tidegate.gateway.bounds import Bound, Ceiling
     from tidegate.gateway.table import Route, Serving
     from tidegate.route.health import Fault
     from tidegate.route.planner import Call as Asking

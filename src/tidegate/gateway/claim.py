@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from tidegate.core.terms import PPM, Charge
-from tidegate.gateway.bounds import OUTPUT_TOKENS_LEAST, OUTPUT_TOKENS_MOST, Asked, Ceiling
+from tidegate.core.terms import Charge
+from tidegate.gateway.bounds import OUTPUT_TOKENS_LEAST, OUTPUT_TOKENS_MOST, Bound
 from tidegate.gateway.lease import MONEY, Amounts, Lease
 from tidegate.gateway.media_meter import billed_part
 
@@ -12,35 +12,6 @@ if TYPE_CHECKING:
     from tidegate.gateway.plan import Plan
 
 NOTHING: Final[Amounts] = (0, 0, 0, 0)
-
-
-class Bound:
-    """The most that a call may cost, for any length of its answer. Margins are in it.
-
-    `input_tokens`, `searches`: at most so many. `asked`: how long an answer the caller allows. `fixed`: what does not
-    depend on that length, for calls whose use is not counted in tokens alone.
-    """
-
-    __slots__ = ("_ceiling", "_margin_ppm", "asked", "body_bytes", "fixed", "input_tokens", "searches")
-
-    def __init__(self, ceiling: Ceiling, charge: Charge, input_tokens: int, asked: Asked, searches: int,
-                 body_bytes: int) -> None:  # fmt: skip
-        self._ceiling, self._margin_ppm = ceiling, 0 if charge.price is not None else charge.margin_ppm
-        self.input_tokens, self.asked, self.searches, self.body_bytes = input_tokens, asked, searches, body_bytes
-        self.fixed = 0
-
-    def nano_usd(self, output_tokens: int) -> int:
-        """With so many tokens in each choice."""
-        amount = self._ceiling.nano_usd(self.input_tokens, output_tokens * self.asked.choices, self.searches)
-        amount += self.fixed
-        return amount if not self._margin_ppm else -(-amount * (PPM + self._margin_ppm) // PPM)
-
-    def output_tokens(self, nano_usd: int) -> int:
-        """How many tokens each choice may have for so much; 0 where not even the request can be paid."""
-        if self._margin_ppm > -PPM:
-            nano_usd = nano_usd * PPM // (PPM + self._margin_ppm)
-        tokens = self._ceiling.output_tokens(nano_usd, self.input_tokens, self.searches)
-        return max(0, tokens // self.asked.choices)
 
 
 class Claim:
@@ -82,13 +53,15 @@ class Claim:
 
         Near the end: what is left of a budget does not pay for the longest answer.
         """
-        bound = self.bound
-        if self.least is self.amounts or bound is None or bound.asked.output_tokens is not None:
+        bound, held = self.bound, self.amounts[MONEY]
+        if bound is None or bound.output_tokens is not None:
             return
-        most = bound.nano_usd(OUTPUT_TOKENS_MOST)
-        left = [lease.left for lease in self.leases if lease.kind == MONEY]
-        if left and self.amounts[MONEY] < most and self.amounts[MONEY] + min(left) < most:
-            self.clamp = max(OUTPUT_TOKENS_LEAST, bound.output_tokens(self.amounts[MONEY]))
+        most = bound.nano_usd(OUTPUT_TOKENS_MOST) - held
+        if most > 0:
+            for lease in self.leases:
+                if lease.kind == MONEY and lease.left < most:
+                    self.clamp = max(OUTPUT_TOKENS_LEAST, bound.affordable(held))
+                    return
 
     def charged(self, settlement: "Settlement") -> None:
         """Write into a settlement what the tenant is charged, and what the operator bears.

@@ -11,10 +11,11 @@ from tidegate.gateway.bounds import (
     OUTPUT_TOKENS_LEAST,
     OUTPUT_TOKENS_MOST,
     SEARCHES_ASSUMED,
+    Bound,
     Ceiling,
     asked_of,
 )
-from tidegate.gateway.claim import Bound, Claim
+from tidegate.gateway.claim import Claim
 from tidegate.gateway.lease import MONEY, TOKENS, Amounts, Lease
 from tidegate.gateway.rows import user_hash
 
@@ -67,28 +68,32 @@ def _reckon(claim: Claim, bound: Bound) -> None:
     amount = least = 0
     if money_leases:
         claim.is_limited, claim.bound = True, bound
-        limit = bound.asked.output_tokens
-        amount = least = bound.nano_usd(limit or 0)
-        if not amount and not bound.nano_usd(OUTPUT_TOKENS_LEAST):
-            claim.leases = _without_money(leases)  # a call at price 0 never meets a quota of money
-        elif limit is None:
+        limit = bound.output_tokens
+        if limit is not None:
+            amount = least = bound.nano_usd(limit)
+        elif bound.base or bound.per_token:
             amount, least = _without_limit(bound, money_leases)
+        if not amount:
+            claim.leases = _without_money(leases)  # a call at price 0 never meets a quota of money
     claim.amounts, claim.least = (1, 1, tokens, amount), (1, 1, tokens_least, least)
 
 
 def _without_limit(bound: Bound, leases: tuple[Lease, ...]) -> tuple[int, int]:
     """The money of a call whose answer may be of any length, and the least that it can do with."""
-    share = min([lease.free for lease in leases]) // SHARE
     amount = bound.nano_usd(OUTPUT_TOKENS_ASSUMED)
-    if share > amount:
+    for lease in leases:
+        if lease.free < SHARE * amount:
+            break
+    else:
+        share = min([lease.free for lease in leases]) // SHARE
         amount = min(share, bound.nano_usd(OUTPUT_TOKENS_MOST))
     return amount, bound.nano_usd(OUTPUT_TOKENS_LEAST)
 
 
 def _tokens(bound: Bound, leases: tuple[Lease, ...]) -> tuple[int, int]:
     """An estimate, never more than a window has: who asks for more gets the whole of it."""
-    limit, least = bound.asked.output_tokens, 1 + bound.body_bytes // BYTES_PER_TOKEN
-    amount = least + (OUTPUT_TOKENS_EXPECTED if limit is None else limit) * bound.asked.choices
+    limit, least = bound.output_tokens, 1 + bound.body_bytes // BYTES_PER_TOKEN
+    amount = least + (OUTPUT_TOKENS_EXPECTED if limit is None else limit) * bound.choices
     for lease in leases:
         if amount > lease.limit:
             amount = max(1, lease.limit)
@@ -101,11 +106,18 @@ def text_bound(call: "Choosing", ceiling: Ceiling, charge: Charge) -> Bound:
     head, endpoint, body = call.head, call.endpoint, call.request.body
     assert head is not None and endpoint is not None
     context = call.server.table.context_tokens.get(endpoint.model) or CONTEXT_TOKENS_ELSE
-    asked = asked_of(call.operation.dialect.name, head, body)
-    if asked.output_tokens is not None and asked.output_tokens > context:
-        asked = asked._replace(output_tokens=context)
-    searches = SEARCHES_ASSUMED if ceiling.search and b"search" in body else 0
-    return Bound(ceiling, charge, min(len(body), context), asked, searches, len(body))
+    limit, choices = asked_of(call.operation.dialect.name, head, body)
+    if limit is not None and limit > context:
+        limit = context
+    length = len(body)
+    entered, left = ceiling.rates(tokens := min(length, context))
+    base = tokens * entered + ceiling.request
+    if ceiling.search and b"search" in body:
+        base += SEARCHES_ASSUMED * ceiling.search
+    bound = Bound(base, left * choices, limit, choices, length)
+    if charge.margin_ppm and charge.price is None:
+        bound.add_margin(charge.margin_ppm)
+    return bound
 
 
 def _more(plan: "Plan", call: "Choosing", now_us: int) -> tuple[Lease, ...]:

@@ -20,6 +20,7 @@ Amounts = tuple[int, int, int, int]
 
 IDLE_S: Final = 2.0  # after so long without a call a lease gives back what is free of it
 AHEAD_S: Final = 1.0  # a slice should last so long at the pace of the last exchange
+TELL_S: Final = 0.4  # so long what was spent may wait to be told, where nothing is asked or given back
 WANT_CALLS: Final = 8  # a call that waits asks for as much as so many like it would need
 
 
@@ -52,6 +53,7 @@ class Lease:
         "returned",
         "returning",
         "spent",
+        "tell_at",
         "told_spent",
         "unspent",
         "used_at",
@@ -71,7 +73,7 @@ class Lease:
         self.remaining, self.unspent, self.limit = 0, 0, quota.limit
         self.retry_us: int | None = None
         self.is_contended = self.is_active = False
-        self.used_at = self.heard_at = self.asked_at = self.rate = 0.0
+        self.used_at = self.heard_at = self.asked_at = self.tell_at = self.rate = 0.0
         self.answers = 0  # of the store, so far
 
     @property
@@ -97,8 +99,8 @@ class Lease:
     def ask(self, now: float) -> LeaseAsk | None:
         """The next word to the store; None where there is nothing to say.
 
-        Waiting calls: everything free goes back and is asked for anew in one breath, so that crumbs of several
-        workers add up to a call.
+        Where a call waits and little remains, everything free goes back and is asked for anew in one breath, so that
+        crumbs of several workers add up to a call.
         """
         want, want_min, back = self._wish(now)
         if back > 0:
@@ -106,10 +108,9 @@ class Lease:
             self.returning += back
             self.free -= back
         self.high = self.low = self.free
-        self.wanted = self.wanted_min = 0
-        if not want and back <= 0 and self.told_spent == self.spent and not self.is_contended:
+        if not want and back <= 0 and not self.is_contended and (self.told_spent == self.spent or now < self.tell_at):
             return None
-        self.told_spent, self.asked_at = self.spent, now
+        self.told_spent, self.asked_at, self.tell_at = self.spent, now, now + TELL_S
         return LeaseAsk(
             window=self.window,
             granted=self.granted,
@@ -125,12 +126,15 @@ class Lease:
         if drawn > 0:
             self.used_at = now
         if self.wanted:
-            return WANT_CALLS * self.wanted + target, self.wanted_min, self.free
+            want = WANT_CALLS * self.wanted + target
+            if self.remaining > want:
+                return want, max(1, self.wanted_min - self.free), 0
+            return want, self.wanted_min, self.free
         if self.is_contended:
             return 0, 0, min(self.low, self.free)
         if now - self.used_at > IDLE_S:
             return 0, 0, self.free
-        return (max(0, target - self.free), 0, 0) if drawn > 0 else (0, 0, 0)
+        return (target - self.free if drawn > 0 and 2 * self.free < target else 0), 0, 0
 
     def _target(self, now: float) -> int:
         """What should be free: what calls spend in AHEAD_S, and twice what they had reserved at most."""

@@ -34,9 +34,11 @@ class Leasing:
     """All leases of one worker. `valid_until`: of all of them, in seconds of the monotonic clock."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, make_store: Callable[[], QuotaStore], lessee: Lessee, *,
-                 lease_s: float, heard: Callable[[], None]) -> None:  # fmt: skip
-        """make_store: called in the thread, at the first exchange. heard: called on the loop after each exchange."""
-        self._loop, self._make_store, self._lessee, self._heard = loop, make_store, lessee, heard
+                 lease_s: float, before: Callable[[], None], after: Callable[[], None]) -> None:  # fmt: skip
+        """make_store: called in the thread, at the first exchange. before, after: called on the loop around each
+        exchange: to say what waiting calls need, and to look whether they got it."""
+        self._loop, self._make_store, self._lessee = loop, make_store, lessee
+        self._before, self._after = before, after
         self._lease_s = lease_s
         self._store: QuotaStore | None = None
         self.leases: dict[WindowKey, Lease] = {}
@@ -90,6 +92,9 @@ class Leasing:
         self._is_hurried = False
         asked: list[Lease] = []
         asks: list[LeaseAsk] = []
+        for lease in self._active.values():
+            lease.wanted = lease.wanted_min = 0
+        self._before()
         for lease in list(self._active.values()):
             ask = lease.ask(now)
             if ask is not None:
@@ -130,7 +135,7 @@ class Leasing:
     def _ended(self) -> None:
         self._is_asking = False
         self.ended += 1
-        self._heard()
+        self._after()
         if self._is_hurried and not self._is_asking:
             self._loop.call_later(HURRY_S, self._hurried)
 

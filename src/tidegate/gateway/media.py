@@ -14,8 +14,7 @@ import msgspec
 from tidegate.core.errors import GatewayError, InvalidRequest
 from tidegate.core.terms import Charge
 from tidegate.gateway.answer import extra_headers
-from tidegate.gateway.bounds import Ceiling
-from tidegate.gateway.claim import Bound
+from tidegate.gateway.bounds import Bound, Ceiling
 from tidegate.gateway.dispatch import Dispatch, prepare
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import Request

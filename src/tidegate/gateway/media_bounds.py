@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Final
 
+from tidegate.core.money import UNITS_PER_RATE
 from tidegate.core.price import cost
-from tidegate.core.terms import PPM, Charge
+from tidegate.core.terms import Charge
 from tidegate.core.usage import TokenKinds, Usage
-from tidegate.gateway.bounds import BYTES_PER_TOKEN, NO_OUTPUT, Ceiling
-from tidegate.gateway.claim import Bound
+from tidegate.gateway.bounds import BYTES_PER_TOKEN, Bound, Ceiling
 from tidegate.gateway.media_meter import TOKENS_PER_S_HEARD, TOKENS_PER_S_SPOKEN, sound_s
 from tidegate.wire.media import SECONDS_MAX, Media
 
@@ -28,10 +28,10 @@ def media_bound(call: "Exchange", ceiling: Ceiling, charge: Charge) -> Bound:
     most = _most(media, call.request.body, upload)
     price = charge.price or call.price
     amount: int = max(cost(_units(most), price), cost(_tokens(most), price))
+    base = amount * UNITS_PER_RATE + ceiling.request
+    bound = Bound(base, 0, 0, 1, BYTES_PER_TOKEN * most.total_tokens)
     if charge.price is None and charge.margin_ppm:
-        amount = -(-amount * (PPM + charge.margin_ppm) // PPM)
-    bound = Bound(ceiling, charge, 0, NO_OUTPUT, 0, BYTES_PER_TOKEN * most.total_tokens)
-    bound.fixed = amount
+        bound.add_margin(charge.margin_ppm)
     return bound
 
 
