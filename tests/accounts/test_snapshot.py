@@ -313,6 +313,37 @@ def test_readers_change_together_and_one_that_fails_is_asked_again(accounts: Acc
     assert seen == ["one", "two", "three"]
 
 
+def test_a_reader_that_breaks_does_not_end_the_watch(accounts: Accounts, caplog: pytest.LogCaptureFixture) -> None:
+    """A mistake in one part must not let revoked keys go on: the others are kept up, and the log has it."""
+    keys, broken = KeySnapshot(accounts), [False, False]
+    watch = Watch(accounts.database)
+    watch.add(keys.read)
+
+    def reader(connection: sa.Connection) -> Callable[[], object]:
+        if broken[0]:
+            raise KeyError("read")
+
+        def publish() -> None:
+            if broken[1]:
+                raise KeyError("publish")
+
+        return publish
+
+    watch.add(reader)
+    made = accounts.create_key("a")
+    hashed = accounts.hash_secret(made.secret)
+    broken[:] = [True, False]
+    watch.look()
+    assert keys.find(hashed) is None and "cannot be read" in caplog.text
+    broken[:] = [False, True]
+    watch.look()
+    assert keys.find(hashed) is not None and "cannot be put into force" in caplog.text
+    broken[:] = [False, False]
+    accounts.revoke_key(made.key_id)
+    watch.look()
+    assert keys.find(hashed) is None
+
+
 def test_a_database_that_goes_away_leaves_what_is_known_and_its_return_is_noticed(
     tmp_path: Path, postgres, caplog: pytest.LogCaptureFixture
 ) -> None:

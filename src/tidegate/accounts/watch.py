@@ -70,8 +70,7 @@ class Watch:
             return
         self.is_hasty = is_hasty
         try:
-            for publish in self._read():
-                publish()
+            self._put_into_force(self._read())
         finally:
             self.is_hasty = False
             self._busy.release()
@@ -103,17 +102,26 @@ class Watch:
                 self._busy.release()
                 continue
             try:
-                self._on_loop(lambda found=found: self._put_into_force(found))  # type: ignore[misc]
+                self._on_loop(lambda found=found: self._published(found))  # type: ignore[misc]
             except RuntimeError:  # the loop has ended, and the worker with it
                 self._busy.release()
                 return
 
-    def _put_into_force(self, found: list[Publish]) -> None:
+    def _published(self, found: list[Publish]) -> None:
         try:
-            for publish in found:
-                publish()
+            self._put_into_force(found)
         finally:
             self._busy.release()
+
+    def _put_into_force(self, found: list[Publish]) -> None:
+        for publish in found:
+            try:
+                publish()
+            except (
+                Exception
+            ):  # a mistake of ours: the log has it whole, the others go on, and the next look tries again
+                log.exception("accounts: a change cannot be put into force")
+                self._version = -1
 
     def _read(self) -> list[Publish]:
         """What the readers found, where the version is another than at the last look."""
@@ -133,6 +141,11 @@ class Watch:
             if not self._trouble:
                 log.error("accounts: the database cannot be read, what is known stays in force: %s", error)
             self._trouble = str(error)
+            return []
+        except Exception:  # a mistake of ours: the log has it whole, what is known stays, and the next look tries again
+            if not self._trouble:
+                log.exception("accounts: a change cannot be read")
+            self._trouble = "a change cannot be read"
             return []
         return found
 
