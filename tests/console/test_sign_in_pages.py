@@ -54,7 +54,8 @@ def gate(provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def through(office: Office) -> httpx.Response:
     """A browser's way: to the provider, through it, and back."""
-    away = office.client.get("/console/sign-in/provider")
+    (link,) = re.findall(r'<a href="(.*?)">Sign in with', office.client.get("/console/sign-in").text)
+    away = office.client.get(link)
     assert away.status_code == 303, away.text
     back = httpx.get(away.headers["location"])
     parts = urlsplit(back.headers["location"])
@@ -71,7 +72,7 @@ def test_an_operator_is_made_on_the_command_line_and_chooses_a_password(tmp_path
     assert said.exit_code == 0, said.output
     link = urlsplit(said.output.strip().splitlines()[-1])
     shown = office.client.get(f"{link.path}?{link.query}")
-    assert 'method="post"' in shown.text and shown.headers["referrer-policy"] == "no-referrer"
+    assert 'method="post"' in shown.text and shown.headers["referrer-policy"] == "same-origin"
     assert "script" not in shown.text and "default-src 'none'" in shown.headers["content-security-policy"]
     form = {"link": link.query.partition("=")[2], "password": PASSWORD, "again": PASSWORD}
     assert office.client.post("/console/welcome", data={**form, "again": "another one"}).status_code == 400

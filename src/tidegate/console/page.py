@@ -18,7 +18,7 @@ HEADERS: Final = {
     "content-security-policy": (
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
     ),
-    "referrer-policy": "no-referrer",  # a one-time link stands in the address
+    "referrer-policy": "same-origin",  # a one-time link is in the address; `no-referrer` would take forms their Origin
     "x-content-type-options": "nosniff",
 }
 HOME: Final = "/console"

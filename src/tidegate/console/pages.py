@@ -131,10 +131,10 @@ def _sign_in_form(backend: Backend) -> str:
     provider = ""
     if backend.oidc is not None:
         host = html.escape(urllib.parse.urlsplit(backend.oidc.client.issuer).hostname or "")
-        provider = f'<form method="post" action="/console/sign-in/provider"><button>Sign in with {host}</button></form>'
+        provider = f'<p><a href="/console/sign-in/provider">Sign in with {host}</a></p>'  # a form may not lead away
     return (
         f'{provider}<form method="post" action="/console/sign-in">'
-        "<label>Address <input name=email type=email autocomplete=username required></label>"
+        "<label>E-mail address <input name=email type=email autocomplete=username required></label>"
         "<label>Password <input name=password type=password autocomplete=current-password required></label>"
         "<button>Sign in</button></form>"
     )
