@@ -32,12 +32,11 @@ URL = "http://127.0.0.1:1/low"
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if getattr(request, "param", "sqlite") == "postgres":
-        url = request.getfixturevalue("postgres").copy()
-    else:
-        url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
-    held = open_database(url)
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    is_postgres = getattr(request, "param", "sqlite") == "postgres"
+    held = open_database(
+        request.getfixturevalue("postgres").copy() if is_postgres else request.getfixturevalue("empty_accounts")
+    )
     yield held
     held.close()
 

@@ -1,7 +1,6 @@
 """Price groups as they are kept: dated, never changed backwards, and known to workers."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,12 +21,11 @@ OWN = Price(
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if getattr(request, "param", "sqlite") == "postgres":
-        url = request.getfixturevalue("postgres").copy()
-    else:
-        url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
-    held = open_database(url)
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    is_postgres = getattr(request, "param", "sqlite") == "postgres"
+    held = open_database(
+        request.getfixturevalue("postgres").copy() if is_postgres else request.getfixturevalue("empty_accounts")
+    )
     yield held
     held.close()
 

@@ -27,12 +27,11 @@ YUAN_NANO_USD = 10_521_755_510  # 70 / 7.4326 x 1.1172 USD
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if getattr(request, "param", "sqlite") == "postgres":
-        url = request.getfixturevalue("postgres").copy()
-    else:
-        url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
-    held = open_database(url)
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    is_postgres = getattr(request, "param", "sqlite") == "postgres"
+    held = open_database(
+        request.getfixturevalue("postgres").copy() if is_postgres else request.getfixturevalue("empty_accounts")
+    )
     yield held
     held.close()
 

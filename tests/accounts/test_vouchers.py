@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -23,12 +22,11 @@ NOW_US = 1_795_000_000_000_000
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if getattr(request, "param", "sqlite") == "postgres":
-        url = request.getfixturevalue("postgres").copy()
-    else:
-        url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
-    held = open_database(url)
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    is_postgres = getattr(request, "param", "sqlite") == "postgres"
+    held = open_database(
+        request.getfixturevalue("postgres").copy() if is_postgres else request.getfixturevalue("empty_accounts")
+    )
     yield held
     held.close()
 
