@@ -156,3 +156,14 @@ def test_wallet_commands_do_what_they_say(database: Database) -> None:
     assert "left to spend" in say("show", "acme")
     with pytest.raises(AccountsError, match="no tenant 'acmee'"):
         say("credit", "acmee", "1")
+
+
+def test_a_tenant_without_any_booking_has_an_empty_statement(database: Database) -> None:
+    """It exists; whoever is misspelt does not."""
+    create_tenant(database, Tenant(tenant_id="quiet"))
+    run = CliRunner()
+    for form in ("table", "json", "csv", "html"):
+        told = run.invoke(cli, ["accounts", "statement", "quiet", "--format", form], catch_exceptions=False)
+        assert told.exit_code == 0 and told.output
+    found = run.invoke(cli, ["accounts", "statement", "quite"])
+    assert "there is no tenant 'quite'" in str(found.exception)

@@ -66,15 +66,15 @@ def statement(
 
 
 def _about(database: "Database", tenant_id: str) -> tuple[str, Language]:
-    """A tenant's name and language; of one that is only in the books its id, and English."""
+    """A tenant's name and language; of one that is at most in the books no name, and English."""
     from tidegate.accounts.errors import AccountNotFound
     from tidegate.accounts.tenancy import find_tenant
 
     try:
         tenant = find_tenant(database, tenant_id)
     except AccountNotFound:
-        return tenant_id, "en"
-    return tenant.name, "zh" if tenant.language == "zh" else "en"
+        return "", "en"
+    return tenant.name or tenant_id, "zh" if tenant.language == "zh" else "en"
 
 
 def _text(found: "Statement", form: StatementForm, language: Language) -> str | None:

@@ -34,6 +34,8 @@ from tidegate.runtime.process import Announce, Process, Program
 SEAL_S = 600.0  # one run of sealing, while serving
 LAST_SEAL_S = 120.0  # the one at the end, for which Ctrl-C waits
 DEATH_POLL_S = 2.0  # how often it is looked whether a worker has died
+SEAL = ("ledger", "seal", "--closed-only")
+SEAL_ALL = ("ledger", "seal")
 CONSOLE_DRAIN_S = 5.0
 LABELLER = "labels"
 DRAIN_GRACE_S = 2.0  # beyond drain_s, so that a worker that drains to the last moment is not killed at it
@@ -136,7 +138,7 @@ class Supervisor:
         self.url = origin(gateway.host, port, tls=bool(gateway.tls_cert_file))
         self._environ["TIDEGATE_HOME"] = str(self._config.home_path)
         self._environ["TIDEGATE_GATEWAY_PORT"] = str(port)
-        await self._seal(SEAL_S)  # what an earlier run left is recovered before new rows are written
+        await self._sealing.run(SEAL_S, SEAL)  # what an earlier run left is recovered before new rows are written
         self._workers = [self._process(self._worker(number)) for number in range(gateway.workers)]
         self._others = [self._process(program) for program in self._beside()]
         started = (*self._workers, *self._others)
@@ -209,7 +211,11 @@ class Supervisor:
             forget_running(self._config)
 
     async def _seal_now_and_then(self) -> None:
-        """Every `seal_interval_s`; and soon after a worker has died, so that what it held of money comes back."""
+        """Every `seal_interval_s`; and soon after a worker has died, so that what it held of money comes back.
+
+        What an earlier run left is settled first, beside the calls: after an upgrade that may be years of rows.
+        """
+        await self._settle(SEAL_S)
         waited_s, pids, has_died = 0.0, self._worker_pids(), False
         step_s = min(DEATH_POLL_S, self._config.ledger.seal_interval_s)
         while True:
@@ -237,15 +243,15 @@ class Supervisor:
 
     async def seal_now(self) -> None:
         """Seal also what the workers are writing, so that figures hold the calls of this moment."""
-        await self._seal(SEAL_S, ())
+        await self._seal(SEAL_S, SEAL_ALL)
 
-    async def _seal(self, limit_s: float, options: Sequence[str] = ("--closed-only",)) -> None:
+    async def _seal(self, limit_s: float, words: Sequence[str] = SEAL) -> None:
         """Recover and seal, then book what is sealed."""
-        await self._sealing.run(limit_s, ("ledger", "seal", *options))
+        await self._sealing.run(limit_s, words)
         await self._settle(limit_s)
 
     async def _settle(self, limit_s: float) -> None:
-        """Also at each start: a crash between sealing and settling is repaired then. Nothing was sealed: no child."""
+        """A crash between sealing and settling is repaired by the next run. Nothing was ever sealed: no child."""
         has_entries = (self._config.ledger_path / "manifest" / "00000001.json").exists()
         if has_entries or self._config.accounts.database_url:
             await self._settling.run(limit_s, ("accounts", "settle"))

@@ -101,8 +101,8 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
                 )
         if not self.reference or len(self.reference) > REFERENCE_CHARS_MAX:
             raise AccountsError(f"{where}: a reference has 1 to {REFERENCE_CHARS_MAX} characters")
-        if len(self.memo) > MEMO_CHARS_MAX:
-            raise AccountsError(f"{where}: a memo has at most {MEMO_CHARS_MAX} characters")
+        if len(self.memo) > MEMO_CHARS_MAX or "\0" in self.memo + self.reference:
+            raise AccountsError(f"{where}: a memo has at most {MEMO_CHARS_MAX} characters, none of them NUL")
         if (self.rows is not None) != (self.kind == "usage"):
             raise AccountsError(f"{where}: usage stands for rows, and nothing else does")
 

@@ -81,15 +81,19 @@ def statement(
 ) -> Statement:
     """month: `2026-11`. currency: also tell totals in it, at the rate of the month's last day (or of today before it).
 
-    Raises AccountsError for a month that is none or a tenant that was never booked; CurrencyUnknown, RateUnknown.
+    tenant_name: empty for a tenant that only the books know. Raises AccountsError for a month that is none or a tenant
+    that nobody knows; CurrencyUnknown, RateUnknown.
     """
     if not _MONTH.fullmatch(month):
         raise AccountsError(f"--month {month[:20]!r} is no month; write for example 2026-11")
-    head = connection.execute(sa.select(wallets).where(wallets.c.tenant_id == tenant_id)).mappings().first()
-    if head is None:
+    query = sa.select(wallets.c.last_number, wallets.c.last_digest).where(wallets.c.tenant_id == tenant_id)
+    head = connection.execute(query).first()
+    if head is None and not tenant_name:
         raise AccountsError(
-            f"nothing was ever booked for tenant {tenant_id!r}; `tidegate accounts wallet list` shows who"
+            f"there is no tenant {tenant_id!r}, and nothing was ever booked for one; `tidegate accounts wallet list` "
+            "shows who"
         )
+    number, digest = head or (0, "")
     now = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=now_us)
     credited = _credits(connection, tenant_id, month)
     usage = _usage(connection, tenant_id, month)
@@ -109,8 +113,8 @@ def statement(
         unmetered_calls=sum(one.unmetered_calls for one in usage),
         credits=tuple(credited),
         usage=tuple(usage),
-        through_number=head["last_number"],
-        through_digest=head["last_digest"],
+        through_number=number,
+        through_digest=digest,
         rate=read_fx(connection).rate(currency, last_day) if currency and currency != "USD" else None,
     )
 
