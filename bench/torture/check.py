@@ -186,13 +186,15 @@ def _check_call(story: Story, reply: Reply, row: Seen, outputs: list[int], was_k
     was_cut = story.revoked_s is not None and reply.call.key == 1 and row.basis == "estimated_partial"
     if was_cut:  # revoked in the middle: the provider was hung up on, and what it had sent is charged
         outputs = []
-    if outputs and row.output_tokens != outputs[-1]:
+    was_refused = row.status_code in REFUSED
+    is_served = row.status_code in (200, 499)  # else the operator bears what attempts cost that came to nothing
+    if outputs and is_served and row.output_tokens != outputs[-1]:
         yield f"{name}: the provider told {outputs[-1]} tokens, the row has {row.output_tokens}"
     if outputs and not reply.call.is_free:
         told = sum(row_cost(output) for output in outputs)
         if row.upstream != told:
             yield f"{name}: the provider charges {told}, the row says {row.upstream}"
-    if row.status_code in REFUSED and not was_cut and (row.cost or row.upstream):
+    if was_refused and not was_cut and row.cost:
         yield f"{name}: refused, and costs {row.cost}"
     if row.output_tokens is not None and row.input_tokens is not None and row.cost is not None:
         margins = {0, story.program.margin_ppm} if story.had_two_prices else {0}

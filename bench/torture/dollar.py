@@ -7,7 +7,7 @@ so that most of what calls reserve comes back and others wait for it. `none`: no
 import asyncio
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import aiohttp
 import msgspec
@@ -17,7 +17,7 @@ from tidegate.accounts.books.posting import credit_posting
 from tidegate.accounts.keys import KeyWish
 from torture.check import calm_down, check_books, read_rows
 from torture.hostile import HostileProvider
-from torture.place import SETTINGS, Place
+from torture.place import NEWS_S, SETTINGS, Place
 
 DOLLAR = 1_000_000_000
 CALLERS = 100
@@ -41,33 +41,49 @@ class Spent(msgspec.Struct, kw_only=True):
     violations: list[str]
 
 
-def spend_dollar(place: Place, kind: Literal["exact", "wide", "none"], number: int) -> Spent:
-    """One run on an installation; a tenant of its own."""
-    tenant = f"dollar{number}"
+Kind = Literal["exact", "wide", "none"]
+
+
+def open_wallet(place: Place, tenant: str) -> str:
+    """A tenant with one dollar; the secret of its key."""
     key = place.accounts.add_key(KeyWish(name="k", tenant_id=tenant, project_id="default")).secret
     with place.accounts.database.writing() as connection:
         now_us = time.time_ns() // 1000
         post(connection, credit_posting("grant", tenant, DOLLAR, reference=tenant, booked_us=now_us))
-    time.sleep(2.2)  # workers see new accounts within two seconds
-    began = time.monotonic()
-    statuses, clamped = asyncio.run(_crowd(place, key, tenant, kind))
-    seconds = time.monotonic() - began
-    violations = list(calm_down(place, [tenant]))
+    return key
+
+
+def judge(place: Place, tenant: str) -> tuple[int, int, list[str]]:
+    """What was spent, what the operator lost, and what is wrong with that."""
     rows = read_rows(place, [tenant])
     spent = sum(row.cost or 0 for row in rows)
+    violations = []
     if spent > DOLLAR:
-        violations.append(f"{spent} nano-USD were spent of one dollar")
+        violations.append(f"{tenant}: {spent} nano-USD were spent of one dollar")
     if spent < DOLLAR * 95 // 100:
-        violations.append(f"{spent} nano-USD of one dollar could be used")
-    violations += list(check_books(place))
+        violations.append(f"{tenant}: only {spent} nano-USD of one dollar could be used")
+    return spent, sum(row.loss or 0 for row in rows), violations
+
+
+def spend_dollar(place: Place, kind: Kind) -> Spent:
+    """One run on an installation; a tenant of its own."""
+    tenant = f"dollar-{kind}"
+    key = open_wallet(place, tenant)
+    time.sleep(NEWS_S)
+    began = time.monotonic()
+    statuses, clamped = asyncio.run(crowd(place, key, tenant, kind))
+    seconds = time.monotonic() - began
+    violations = list(calm_down(place, [tenant]))
+    spent, lost, wrong = judge(place, tenant)
+    violations += [*wrong, *check_books(place)]
     return Spent(
-        setting=place.setting.name, limit=kind, spent=spent, operator_loss=sum(row.loss or 0 for row in rows),
-        answered=statuses.count(200), refused=statuses.count(402), clamped=clamped, seconds=round(seconds, 1),
-        violations=violations,
+        setting=place.setting.name, limit=kind, spent=spent, operator_loss=lost, answered=statuses.count(200),
+        refused=statuses.count(402), clamped=clamped, seconds=round(seconds, 1), violations=violations,
     )  # fmt: skip
 
 
-async def _crowd(place: Place, key: str, tenant: str, kind: str) -> tuple[list[int], int]:
+async def crowd(place: Place, key: str, tenant: str, kind: Kind) -> tuple[list[int], int]:
+    """A hundred callers until each is refused: the statuses they saw, and how many answers were clamped."""
     statuses: list[int] = []
     clamped = 0
     deadline = time.monotonic() + TRIES_S
@@ -98,8 +114,8 @@ def run_dollar(settings: tuple[str, ...] = ("sqlite-4", "postgres-4", "valkey-4"
     found: list[Spent] = []
     for name in settings:
         with HostileProvider() as provider, Place(SETTINGS[name], provider.port, quota_wait_s=5) as place:
-            for number, kind in enumerate(("exact", "wide", "none")):
-                spent = spend_dollar(place, kind, number)  # type: ignore[arg-type]
+            for kind in get_args(Kind):
+                spent = spend_dollar(place, kind)
                 found.append(spent)
                 print(msgspec.json.encode(spent).decode())
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")

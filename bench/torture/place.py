@@ -21,6 +21,8 @@ from tidegate.ledger.store import Ledger
 HERE = Path(__file__).parent
 START_S, STOP_S = 60.0, 60.0
 LEASE_S = 2.0
+NEWS_S = 2.2
+"""Workers see new accounts within two seconds."""
 Stores = Literal["sqlite", "postgres", "valkey"]
 
 CONFIG = """
@@ -82,9 +84,11 @@ class Place:
     """An installation. `with Place(...) as place:` starts it and leaves nothing running."""
 
     def __init__(
-        self, setting: Setting, provider_port: int, *, clock_s: float = 0, mistake: str = "", quota_wait_s: float = 1.5
-    ) -> None:
+        self, setting: Setting, provider_port: int, *, clock_s: float = 0, mistake: str = "", quota_wait_s: float = 1.5,
+        with_console: bool = True,
+    ) -> None:  # fmt: skip
         self.setting = setting
+        self._console = "--console" if with_console else "--no-console"
         self.home = Path(tempfile.mkdtemp(prefix="tidegate-torture-"))
         self.port = free_port()
         self.postgres: Postgres | None = start_postgres() if setting.stores != "sqlite" else None
@@ -146,7 +150,7 @@ class Place:
     def start(self) -> None:
         """Start `tidegate serve` and wait until all its workers listen."""
         with (self.home / "log").open("ab") as log:
-            command = [sys.executable, "-m", "tidegate", "serve", "--workers", str(self.setting.workers)]
+            command = [sys.executable, "-m", "tidegate", "serve", "--workers", str(self.setting.workers), self._console]
             self.process = subprocess.Popen(command, env=self.environ, stdout=log, stderr=log)
         deadline = time.monotonic() + START_S
         mark = b"serving at"

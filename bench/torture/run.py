@@ -15,10 +15,10 @@ import msgspec
 from torture.check import calm_down, check_round, describe
 from torture.hostile import HostileProvider
 from torture.mistakes import NAMES as MISTAKES
-from torture.place import SETTINGS, Place, Setting
+from torture.place import NEWS_S, SETTINGS, Place, Setting
 from torture.play import play, provision
 from torture.program import make_program
-from torture.weather import make_weather
+from torture.weather import Blow, make_weather
 
 ROUND = 16  # programs at one time
 RESTART_EVERY = 4  # rounds
@@ -99,13 +99,15 @@ def run_setting(
     return found
 
 
-def run_round(place: Place, provider: HostileProvider, ran: Ran, count: int, *, is_calm: bool = False) -> Iterator[str]:
-    """One round; what was violated. is_calm: without weather."""
+def run_round(
+    place: Place, provider: HostileProvider, ran: Ran, count: int, blows: list[Blow] | None = None
+) -> Iterator[str]:
+    """One round; what was violated. blows: instead of the weather that follows from its seed."""
     first = ran.next_seed
     programs = [make_program(seed) for seed in range(first, first + count)]
-    blows = [] if is_calm else make_weather(first, place)
+    blows = make_weather(first, place) if blows is None else blows
     stories = [provision(place, program) for program in programs]
-    time.sleep(2.2)  # workers see new accounts within two seconds
+    time.sleep(NEWS_S)
     late_s = asyncio.run(play(place, stories, blows))
     ran.late_s = max(ran.late_s, round(late_s, 3))
     tenants = [program.tenant_id for program in programs]
@@ -129,7 +131,7 @@ def run_mistakes(only: str | None) -> int:
     for mistake in [only] if only else MISTAKES:
         with HostileProvider() as provider, Place(SETTINGS["sqlite-1"], provider.port, mistake=mistake) as place:
             ran = Ran(next_seed=MISTAKE_SEED)
-            violations = list(run_round(place, provider, ran, 6, is_calm=True))
+            violations = list(run_round(place, provider, ran, 6, []))
         print(f"{mistake}: {'found: ' + violations[0] if violations else 'NOT FOUND'}")
         if not violations:
             missed.append(mistake)
