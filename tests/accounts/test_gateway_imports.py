@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import tomllib
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tidegate.accounts.books.balance import balance_of
+from tidegate.accounts.imports.litellm_config import read_config
 from tidegate.accounts.imports.one_api_db import read_database
+from tidegate.accounts.imports.toml import render
 from tidegate.accounts.keys import open_accounts
 from tidegate.accounts.provider_keys import open_keys, read_operator_key, sealed_keys
 from tidegate.accounts.quotas.table import list_quotas
@@ -232,3 +235,12 @@ def test_a_file_of_another_kind_is_refused_by_name(tmp_path: Path, monkeypatch: 
         database.execute("CREATE TABLE users (id)")
     assert "no LiteLLM config" in str(run(tmp_path, monkeypatch, "litellm", "x.yaml").exception)
     assert "no table channels" in str(run(tmp_path, monkeypatch, "one-api", "x.db").exception)
+
+
+def test_a_name_with_a_line_break_writes_no_setting(tmp_path: Path) -> None:
+    """What did not map is told in comments; a model's name is anybody's text."""
+    entry = '{model_name: "x\\n[gateway]\\nhost = 1", litellm_params: {model: openai/nobody-knows}}'
+    (tmp_path / "config.yaml").write_text(f"model_list: [{entry}]\n")
+    plan = read_config(tmp_path / "config.yaml", load_catalog(), DAY)
+    assert "\n[gateway]" in plan.unmapped[0]
+    assert tomllib.loads(render(plan)) == {"providers": {"openai": {"models": "listed"}}}

@@ -234,14 +234,17 @@ def _per_million(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        text = f"{Decimal(str(value)) * 1_000_000:f}"
+        rate = Decimal(str(value)) * 1_000_000
     except InvalidOperation:
         return None
+    if not rate.is_finite() or rate < 0:
+        return None
+    text = f"{rate:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _nano(value: Any) -> int:
     try:
         return max(0, int(Decimal(str(value)) * NANO_PER_USD))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError, OverflowError):  # also NaN and Infinity
         raise AccountsError(f"a budget of {value!r} is no amount of USD; write a number such as 100") from None

@@ -8,14 +8,22 @@ from tidegate.accounts.imports.plan import EndpointPart, Plan, PriceTexts, Provi
 
 def render(plan: Plan) -> str:
     """The file's text. Keys are stored encrypted, or stand in variables of the environment, which it names."""
-    lines = [f"# Made by `tidegate accounts import` from {plan.origin}. Look it over before you serve with it.", ""]
+    lines = [
+        f"# Made by `tidegate accounts import` from {_comment(plan.origin)}. Look it over before you serve with it.",
+        "",
+    ]
     for provider in plan.providers:
         lines += [*_provider(provider), ""]
     for endpoint in plan.endpoints:
         lines += [*_endpoint(endpoint), ""]
     if plan.unmapped:
-        lines += ["# Not mapped:", *(f"# - {text}" for text in plan.unmapped), ""]
+        lines += ["# Not mapped:", *(f"# - {_comment(text)}" for text in plan.unmapped), ""]
     return "\n".join(lines)
+
+
+def _comment(text: str) -> str:
+    """On one line, whatever names of the other system hold: a line break would begin a setting."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _text(value: str) -> str:
@@ -38,7 +46,7 @@ def _endpoint(part: EndpointPart) -> Iterator[str]:
     if part.upstream_model and part.upstream_model != part.model:
         yield f"upstream_model = {_text(part.upstream_model)}"
     if part.price is not None:
-        yield f"price = {_price(part.price)}  # {part.price_source}"
+        yield f"price = {_price(part.price)}  # {_comment(part.price_source)}"
 
 
 def _price(price: PriceTexts) -> str:
