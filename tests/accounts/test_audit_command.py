@@ -101,3 +101,14 @@ def test_the_audit_needs_nothing_but_the_plain_installation() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_name_out_of_a_log_cannot_steer_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes name models that nobody prices, whatever a caller wrote as one."""
+    record = {"request_id": "1", "spend": 0.1, "prompt_tokens": 9, "completion_tokens": 9, "model": "x\x1b[2Jy"}
+    record |= {"startTime": "2026-10-05T10:00:00Z", "call_type": "acompletion"}
+    (tmp_path / "log.jsonl").write_text(json.dumps(record) + "\n" + json.dumps({**record, "request_id": "2"}) + "\n")
+    done = run(tmp_path, monkeypatch, "log.jsonl", "--no-page")
+    assert done.exit_code == 0, done.output
+    assert "\x1b" not in done.output and "x\\x1b[2jy" in done.output
+    assert "None of 2 calls could be checked" in done.output

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tidegate.cli.ledger_options import Form, format_option
-from tidegate.cli.tables import Cell, print_table
+from tidegate.cli.tables import Cell, print_table, printable
 from tidegate.core.errors import AccountsError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _apply(plan: "Plan") -> None:
         err=True,
     )
     for problem in done.problems:
-        click.echo(f"not made: {problem}", err=True)
+        click.echo(f"not made: {printable(problem)}", err=True)
 
 
 def _show(plan: "Plan", form: Form) -> None:
@@ -140,4 +140,4 @@ def _show(plan: "Plan", form: Form) -> None:
         click.echo(f"note: {note}")
     click.echo(f"not mapped: {len(plan.unmapped)}")
     for text in plan.unmapped:
-        click.echo(f"- {text}")
+        click.echo(f"- {printable(text)}")

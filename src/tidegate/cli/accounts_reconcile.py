@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tidegate.cli.ledger_options import Form, format_option, ledger_option, open_ledger
-from tidegate.cli.tables import Cell, print_table
+from tidegate.cli.tables import Cell, print_table, printable
 
 if TYPE_CHECKING:
     from tidegate.accounts.reconcile import Reconciled
@@ -99,7 +99,7 @@ def _print_table(found: "Reconciled", days: int) -> None:
         click.echo("")
         print_table(COLUMNS, rows, "table", title=f"the {len(rows)} largest differences")
     for note in found.notes:
-        click.echo(f"note: {note}")
+        click.echo(f"note: {printable(note)}")
 
 
 def _row(item: "Compared") -> list[Cell]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tidegate.cli.ledger_options import Form, format_option, progress_bar
-from tidegate.cli.tables import Cell, print_table
+from tidegate.cli.tables import Cell, print_table, printable
 
 if TYPE_CHECKING:
     from tidegate.accounts.audit import Audit
@@ -107,7 +107,7 @@ def _print(found: "Audit", form: Form, calls: int, label: str) -> None:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(as_json(found)), indent=2).decode() + "\n")
         return
     for line in (*([label] if label else []), *found.files, "", words.headline(found), ""):
-        click.echo(line)
+        click.echo(printable(line))
     causes: list[list[Cell]] = [list(words.cause_row(part)) for part in found.by_cause()]
     if causes:
         print_table(words.CAUSE_COLUMNS, causes, form)
@@ -121,4 +121,4 @@ def _print(found: "Audit", form: Form, calls: int, label: str) -> None:
         print_table(words.CALL_COLUMNS, shown, form, title=title)
     click.echo("")
     for note in (*words.remarks(found), *found.notes):
-        click.echo(f"note: {note}")
+        click.echo(f"note: {printable(note)}")

@@ -92,7 +92,10 @@ def headline(audit: Audit) -> str:
     """The result in one sentence."""
     sums = audit.sums
     if not audit.wrong:
-        return f"All that could be checked of {sums.calls:,} calls is right: {usd(sums.charged_nano_usd)} charged."
+        if not sums.right:
+            return f"None of {sums.calls:,} calls could be checked; {usd(sums.charged_nano_usd)} charged."
+        left = f"; {sums.unchecked:,} could not be checked" if sums.unchecked else ""
+        return f"All is right in {sums.right:,} calls, {usd(sums.charged_nano_usd - sums.unchecked_nano_usd)} charged{left}."
     parts = []
     if audit.over_nano_usd:
         parts.append(f"{usd(audit.over_nano_usd)} too much")
