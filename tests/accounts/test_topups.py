@@ -87,6 +87,25 @@ def test_callbacks_that_come_at_one_moment_credit_once(database: Database) -> No
     assert balance(database) == YUAN_NANO_USD
 
 
+def test_a_crash_between_the_mark_and_the_booking_leaves_neither(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider sends again, and then it credits: an order is paid if and only if its wallet says so."""
+    made = order(database)
+
+    def fail(*_: object) -> None:
+        raise OSError("the process ends here")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(topups, "post", fail)
+        with pytest.raises(OSError, match="ends here"):
+            topups.take(database, "epay", payment(made), NOW_US)
+    found = topups.find_order(database, made.order_id)
+    assert found is not None and (found.state, balance(database), topups.list_events(database)) == ("pending", 0, [])
+    assert topups.take(database, "epay", payment(made), NOW_US) == "credited"
+    assert balance(database) == YUAN_NANO_USD
+
+
 @pytest.mark.parametrize(
     "amount",
     [Amount("CNY", 6999), Amount("CNY", 7001), Amount("CNY", 700_000), Amount("USD", 7000), Amount("IDR", 7000)],

@@ -75,6 +75,24 @@ def test_of_many_who_try_at_one_moment_one_is_credited(database: Database) -> No
     assert sum(balance(database, f"tenant-{tenant}") for tenant in range(16)) == 5 * 10**9
 
 
+def test_a_crash_between_the_mark_and_the_booking_leaves_neither(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A code that credited nobody is worth its amount still."""
+    (code,) = codes_of(database)
+
+    def fail(*_: object) -> None:
+        raise OSError("the process ends here")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(vouchers, "post", fail)
+        with pytest.raises(OSError, match="ends here"):
+            redeem(database, code)
+    assert balance(database) == 0
+    assert redeem(database, code).redeemed_by == "acme"
+    assert balance(database) == 5 * 10**9
+
+
 @pytest.mark.parametrize("change", [str.lower, lambda code: code.replace("-", " "), lambda code: f"  {code}\n"])
 def test_a_code_may_be_typed_as_people_type(database: Database, change: object) -> None:
     (code,) = codes_of(database)
