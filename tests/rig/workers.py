@@ -47,7 +47,11 @@ def held(home: Path, quota_id: str = "q1", database_url: str = "") -> int:
 class Workers:
     """`with Workers(...) as gateway:` several workers; the gateway reads the rows of all of them."""
 
-    def __init__(self, home: Path, config: str, key: str, count: int) -> None:
+    def __init__(
+        self, home: Path, config: str, key: str, count: int, launcher: Sequence[str] = ("-m", "tidegate.gateway")
+    ) -> None:
+        """launcher: what Python is told to run."""
+        self.launcher = launcher
         home.mkdir(parents=True, exist_ok=True)
         self.home, self.key, self.count = home, key, count
         (home / "tidegate.toml").write_text(config)
@@ -69,7 +73,7 @@ class Workers:
 
     def _start(self, number: int, variables: dict[str, str]) -> int:
         reading, writing = os.pipe()
-        command = [sys.executable, "-m", "tidegate.gateway", "--worker", str(number), "--ready-fd", str(writing)]
+        command = [sys.executable, *self.launcher, "--worker", str(number), "--ready-fd", str(writing)]
         with (self.home / "log").open("ab") as log:
             self.processes.append(subprocess.Popen(command, env=variables, pass_fds=[writing], stderr=log))
         os.close(writing)

@@ -20,6 +20,7 @@ Amounts = tuple[int, int, int, int]
 
 IDLE_S: Final = 2.0  # after so long without a call a lease gives back what is free of it
 AHEAD_S: Final = 1.0  # a slice should last so long at the pace of the last exchange
+SINCE_MIN_S: Final = 0.01  # a pace is not told by less time
 TELL_S: Final = 0.4  # so long what was spent may wait to be told, where nothing is asked or given back
 WANT_CALLS: Final = 8  # a call that waits asks for as much as so many like it would need
 
@@ -139,8 +140,8 @@ class Lease:
     def _target(self, now: float) -> int:
         """What should be free: what calls spend in AHEAD_S, and twice what they had reserved at most."""
         used = self.spent - self.told_spent if self.told_spent >= 0 else 0
-        since = now - self.asked_at
-        self.rate = max(used / since if since > 0 else 0.0, self.rate / 2)
+        since = max(now - self.asked_at, SINCE_MIN_S)
+        self.rate = max(used / since, self.rate / 2)
         return int(self.rate * AHEAD_S) + 2 * max(self.high - self.low - used, self.reserved)
 
     def last_word(self) -> LeaseAsk:
