@@ -263,6 +263,18 @@ def test_many_keys_are_packed_once_and_then_mapped(
         assert all(worker.find(accounts.hash_secret(f"s{number}")).key_id == f"key_{number}" for number in range(3000))
 
 
+def test_a_home_that_cannot_be_written_costs_memory_and_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A read-only disk or a full one."""
+    monkeypatch.setattr(snapshot, "FILE_KEYS_MIN", 1)
+    accounts = Accounts(f"sqlite:///{tmp_path / 'a.sqlite'}", b"p" * 32, tmp_path / "absent")
+    made = accounts.create_key("a")
+    assert KeySnapshot(accounts).find(accounts.hash_secret(made.secret)) is not None
+    assert "kept in memory" in caplog.text
+    accounts.close()
+
+
 # -- the watch ------------------------------------------------------------------------------------------------------
 
 

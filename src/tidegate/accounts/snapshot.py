@@ -130,19 +130,25 @@ class KeySnapshot:
             count = connection.execute(sa.select(sa.func.count()).select_from(_keys)).scalar_one()
             if count < FILE_KEYS_MIN or self._path is None:
                 return pack_in_memory(_head(connection), _all_records(connection))
-        with _alone(self._path), self._database.reading() as connection:
-            found = open_pack(self._path)
-            if found is not None and _is_of(found, connection):
-                return found
-            started = time.monotonic()
-            try:
-                with _uncollected():
-                    made = pack_in_file(self._path, _head(connection), _all_records(connection))
-            except OSError as error:
-                log.warning("keys: %s cannot be written (%s); they are kept in memory", self._path, error.strerror)
-                return pack_in_memory(_head(connection), _all_records(connection))
-            log.info("packed %d keys in %.1f s", made.count, time.monotonic() - started)
-            return made
+        try:
+            with _alone(self._path), self._database.reading() as connection:
+                return _pack_at(self._path, connection)
+        except OSError as error:
+            log.warning("keys: %s cannot be used (%s); they are kept in memory", self._path, error.strerror)
+        with self._database.reading() as connection:
+            return pack_in_memory(_head(connection), _all_records(connection))
+
+
+def _pack_at(path: Path, connection: sa.Connection) -> Pack:
+    """The pack that is there, if it can be brought up to date, or a new one. Raises OSError."""
+    found = open_pack(path)
+    if found is not None and _is_of(found, connection):
+        return found
+    started = time.monotonic()
+    with _uncollected():
+        made = pack_in_file(path, _head(connection), _all_records(connection))
+    log.info("packed %d keys in %.1f s", made.count, time.monotonic() - started)
+    return made
 
 
 def _key(record: bytes) -> Key:
