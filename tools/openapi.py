@@ -31,6 +31,7 @@ from tidegate.gateway.local import LocalReply
 from tidegate.gateway.models import PAGE_MAX, Listings, dialect_of
 from tidegate.gateway.operation import OPERATIONS, ROOTS, Operation, dialect_at
 from tidegate.gateway.replies import PASSED_THROUGH
+from tidegate.route.explain import Explanation
 from tidegate.wire.anthropic_head import _Request as MessagesHead
 from tidegate.wire.media import KINDS, Kind
 from tidegate.wire.media import _Asked as MediaHead
@@ -175,6 +176,8 @@ def request_content(operation: Operation, kind: Kind | None) -> Json:
 
 def reply_content(operation: Operation, kind: Kind | None) -> Json:
     name, events = operation.dialect.name, {"text/event-stream": {"schema": {"description": "Events of the dialect."}}}
+    if operation.explains:
+        return {"application/json": {"schema": {"$ref": f"{SCHEMAS}Explanation"}}}
     if operation.counts_only:
         reply = msgspec.json.decode(COUNTINGS[name].reply(1))
         return {"application/json": {"schema": inferred([reply])}}
@@ -424,7 +427,7 @@ def error_responses() -> Iterator[tuple[str, Json]]:
 def struct_schemas() -> Iterator[tuple[str, Json]]:
     for name, head in HEADS.items():
         yield f"{name}-request", head_schema(head)
-    told = [GenerationReply, Feedback, FeedbackReply, *console_operations.structs()]
+    told = [GenerationReply, Feedback, FeedbackReply, Explanation, *console_operations.structs()]
     _, found = msgspec.json.schema_components(told, ref_template=f"{SCHEMAS}{{name}}")
     for kind in told_with(Generation):
         for field in msgspec.structs.fields(kind):
