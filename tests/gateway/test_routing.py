@@ -38,6 +38,15 @@ def gateway(world: Borders, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     found.process.wait(10)
 
 
+@pytest.fixture(scope="module")
+def calm(world: Borders, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that has never seen a failure."""
+    found = start_gateway(tmp_path_factory.mktemp("calm"), world.configuration())
+    yield found
+    found.process.kill()
+    found.process.wait(10)
+
+
 @pytest.fixture(autouse=True)
 def all_well(world: Borders) -> None:
     for place in world.places.values():
@@ -147,15 +156,15 @@ def test_without_fallbacks_one_endpoint_is_asked(gateway: Gateway, world: Border
 # -- wishes ------------------------------------------------------------------------------------------------------------
 
 
-def test_only_ignore_and_price_choose_as_asked(gateway: Gateway, world: Borders) -> None:
-    assert asked(world, lambda: call(gateway, provider={"only": ["us"]})) == "us"
-    assert asked(world, lambda: call(gateway, provider={"ignore": ["cn", "us"]})) == "de"
-    assert asked(world, lambda: call(gateway, provider={"sort": "price"})) == "cn"
-    assert asked(world, lambda: call(gateway, provider={"max_price": {"prompt": 1.5}})) == "cn"
+def test_only_ignore_and_price_choose_as_asked(calm: Gateway, world: Borders) -> None:
+    assert asked(world, lambda: call(calm, provider={"only": ["us"]})) == "us"
+    assert asked(world, lambda: call(calm, provider={"ignore": ["cn", "us"]})) == "de"
+    assert asked(world, lambda: call(calm, provider={"sort": "price"})) == "cn"
+    assert asked(world, lambda: call(calm, provider={"max_price": {"prompt": 1.5}})) == "cn"
 
 
-def test_floor_is_no_part_of_the_models_name(gateway: Gateway, world: Borders) -> None:
-    assert asked(world, lambda: call(gateway, model=f"{MODEL}:floor")) == "cn"
+def test_floor_is_no_part_of_the_models_name(calm: Gateway, world: Borders) -> None:
+    assert asked(world, lambda: call(calm, model=f"{MODEL}:floor")) == "cn"
     assert world["cn"].provider.calls[-1].body["model"] == "m"
 
 
@@ -197,15 +206,15 @@ def test_an_unreadable_wish_is_refused_by_name(gateway: Gateway) -> None:
     assert reply.status_code == 400 and reply.json()["error"]["param"] == "models"
 
 
-def test_a_session_stays_with_one_endpoint(gateway: Gateway, world: Borders) -> None:
+def test_a_session_stays_with_one_endpoint(calm: Gateway, world: Borders) -> None:
     """Three endpoints of one weight class would be drawn anew at each turn."""
     for session in ("a", "b", "c", "d"):
-        make = partial(call, gateway, session_id=session)
+        make = partial(call, calm, session_id=session)
         assert len({asked(world, make) for _ in range(6)}) == 1
-    named = {asked(world, lambda: call(gateway, headers={"x-session-id": "e"})) for _ in range(6)}
-    cached = {asked(world, lambda: call(gateway, prompt_cache_key="f")) for _ in range(6)}
+    named = {asked(world, lambda: call(calm, headers={"x-session-id": "e"})) for _ in range(6)}
+    cached = {asked(world, lambda: call(calm, prompt_cache_key="f")) for _ in range(6)}
     assert len(named) == len(cached) == 1
-    drawn = Counter(asked(world, lambda: call(gateway)) for _ in range(60))
+    drawn = Counter(asked(world, lambda: call(calm)) for _ in range(60))
     assert drawn["cn"] == max(drawn.values()), "without a session they are drawn by price"
 
 
@@ -349,12 +358,12 @@ def test_success_stays_while_a_permitted_endpoint_lives(run_gateway: Callable[..
 # -- explain -----------------------------------------------------------------------------------------------------------
 
 
-def test_explain_tells_the_plan_and_makes_no_call(gateway: Gateway, world: Borders) -> None:
+def test_explain_tells_the_plan_and_makes_no_call(calm: Gateway, world: Borders) -> None:
     before = world.calls
     body = {"model": MODEL, "messages": ASK, "provider": {"ignore": ["us"]}}
     for reply in (
-        post(f"{gateway.url}/api/v1/route/explain", json=body, headers=gateway.headers),
-        call(gateway, provider={"ignore": ["us"]}, headers={"x-tidegate-route": "explain"}),
+        post(f"{calm.url}/api/v1/route/explain", json=body, headers=calm.headers),
+        call(calm, provider={"ignore": ["us"]}, headers={"x-tidegate-route": "explain"}),
     ):
         assert reply.status_code == 200
         told = reply.json()
@@ -363,7 +372,7 @@ def test_explain_tells_the_plan_and_makes_no_call(gateway: Gateway, world: Borde
         assert told["excluded"][0]["rule"] == "request: ignore us"
         assert told["plan"][0]["facts"]["processing"] in (["DE"], ["CN"])
         assert sum(one["weight_ppm"] for one in told["plan"]) == pytest.approx(1_000_000, abs=5)
-        row = outcome_of(gateway, reply).row
+        row = outcome_of(calm, reply).row
         assert row.cost_nano_usd == 0 and row.attempt_count == 0
     assert world.calls == before
 
@@ -384,17 +393,17 @@ def test_errors_keep_their_shape_under_each_root(gateway: Gateway) -> None:
 # -- the shelf ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_endpoints_of_a_model_are_listed_with_facts_and_live_health(gateway: Gateway) -> None:
-    call(gateway)
+def test_the_endpoints_of_a_model_are_listed_with_facts_and_live_health(calm: Gateway) -> None:
+    call(calm)
     for root in ("/api/v1", "/v1"):
-        data = CLIENTS[0].get(f"{gateway.url}{root}/models/{MODEL}/endpoints", headers=gateway.headers).json()["data"]
+        data = CLIENTS[0].get(f"{calm.url}{root}/models/{MODEL}/endpoints", headers=calm.headers).json()["data"]
         assert {one["tag"] for one in data["endpoints"]} == {"de", "cn", "us"} and data["id"] == MODEL
     cn = next(one for one in data["endpoints"] if one["tag"] == "cn")
     assert cn["pricing"]["prompt"] == "0.000001" and cn["processing"] == ["CN"] and cn["headquarters"] == "CN"
     assert cn["latency_last_30m"] is None or cn["latency_last_30m"]["p50"] > 0
-    missing = CLIENTS[0].get(f"{gateway.url}/api/v1/models/acme/nothing/endpoints", headers=gateway.headers)
+    missing = CLIENTS[0].get(f"{calm.url}/api/v1/models/acme/nothing/endpoints", headers=calm.headers)
     assert missing.status_code == 404
-    assert CLIENTS[0].get(f"{gateway.url}/api/v1/models/{MODEL}/endpoints").status_code == 401
+    assert CLIENTS[0].get(f"{calm.url}/api/v1/models/{MODEL}/endpoints").status_code == 401
 
 
 def test_providers_and_endpoints_that_keep_nothing_are_listed(

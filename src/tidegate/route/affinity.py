@@ -29,7 +29,7 @@ _MIX: Final = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: Knuth's multiplicative 
 _MASK: Final = (1 << 64) - 1
 _UNIT: Final = 2.0**-53
 _LEAST_SHARE: Final = 1e-9  # of what is never drawn: it wins where nothing else is left
-SLOTS: Final = 4096  # conversations that go together: enough for shares to be even to a few percent
+SLOTS: Final = 1024  # conversations that go together: enough for shares to be even to a few percent
 NEXT_MAX: Final = 8  # endpoints that a new conversation asks in turn for room
 
 
@@ -152,9 +152,6 @@ class Homes:
         self.endpoints, self.shares = tuple(endpoints), tuple(shares)
         self._names = [zlib.crc32(name.encode()) * _MIX & _MASK for name in endpoints]
         self._slots: dict[int, tuple[int, ...]] = {}
-
-    def is_same(self, endpoints: Sequence[str], shares: Sequence[int]) -> bool:
-        return self.endpoints == tuple(endpoints) and self.shares == tuple(shares)
 
     def of(self, key: int) -> tuple[int, ...]:
         """The places of the endpoints in the order in which they win a key: the first few."""

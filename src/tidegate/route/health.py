@@ -156,8 +156,8 @@ class EndpointHealth:
         """A call tries it; another may not before `wait_s` is over, or this one's end is known."""
         self._probe_until_s = now_s + wait_s
 
-    def succeed(self, now_s: float, *, latency_us: int = 0, tokens_per_s: int = 0) -> bool:
-        """A call was answered; True where this makes it well again."""
+    def succeed(self, now_s: float, *, latency_us: int = 0, tokens_per_s: int = 0) -> None:
+        """A call was answered."""
         self._decay(now_s)
         self._ok += SCALE
         if latency_us:
@@ -169,23 +169,20 @@ class EndpointHealth:
         self.rests_s = self._probe_until_s = 0.0
         if was_open:
             self._failed = 0  # what it did before it was opened is paid for
-        return was_open
 
-    def fail(self, now_s: float, fault: Fault, *, retry_after_s: float | None = None) -> bool:
-        """A call failed; True where this changes whether it is well."""
-        was_well = self.is_well(now_s)
+    def fail(self, now_s: float, fault: Fault, *, retry_after_s: float | None = None) -> None:
+        """A call failed."""
         self._decay(now_s)
         if fault == "rate_limited":  # OpenRouter counts no 429 as an outage: the endpoint is well, and full
             self.rests_s = max(self.rests_s, now_s + min(retry_after_s or REST_S_DEFAULT, REST_S_MAX))
             self._probe_until_s = 0.0
-            return was_well
+            return
         self._failed += SCALE
         self.failures += 1
         if retry_after_s:
             self.rests_s = max(self.rests_s, now_s + min(retry_after_s, REST_S_MAX))
         if self._opened or self.failures >= self._patience.failures_to_open:
             self._open(now_s)
-        return was_well and not self.is_well(now_s)
 
     def _open(self, now_s: float) -> None:
         if now_s < self.closes_s and self._opened:
@@ -203,7 +200,11 @@ class EndpointHealth:
 
 
 class Health:
-    """All endpoints' health. `version` changes when the order of endpoints may: plans are remembered under it."""
+    """All endpoints' health.
+
+    `unwell`: ids of those that are not to be tried first: rankings by price are remembered under it. `version`: changes
+    at most once a second, with the percentiles: rankings by speed are remembered under it.
+    """
 
     TICK_S: Final = 1.0
 
@@ -214,6 +215,7 @@ class Health:
         self._moved = False  # something was learned since the last tick
         self._loads_since_s = 0.0
         self.version = 0
+        self.unwell: set[str] = set()
 
     def of(self, endpoint_id: str) -> EndpointHealth:
         found = self._endpoints.get(endpoint_id)
@@ -223,13 +225,17 @@ class Health:
 
     def succeed(self, endpoint_id: str, now_s: float, *, latency_us: int = 0, tokens_per_s: int = 0) -> None:
         self._moved = True
-        if self.of(endpoint_id).succeed(now_s, latency_us=latency_us, tokens_per_s=tokens_per_s):
-            self.version += 1
+        one = self.of(endpoint_id)
+        one.succeed(now_s, latency_us=latency_us, tokens_per_s=tokens_per_s)
+        if endpoint_id in self.unwell and one.is_well(now_s):
+            self.unwell.discard(endpoint_id)
 
     def fail(self, endpoint_id: str, now_s: float, fault: Fault, *, retry_after_s: float | None = None) -> None:
         self._moved = True
-        if self.of(endpoint_id).fail(now_s, fault, retry_after_s=retry_after_s):
-            self.version += 1
+        one = self.of(endpoint_id)
+        one.fail(now_s, fault, retry_after_s=retry_after_s)
+        if not one.is_well(now_s):
+            self.unwell.add(endpoint_id)
 
     def unit(self, now_s: float) -> float:
         """What a token of work weighs now in `EndpointHealth.load`: older work weighs less, since this grows."""
@@ -246,14 +252,15 @@ class Health:
         unit = self.unit(now_s)
         self.of(endpoint_id).load += tokens * unit
 
-    def tick(self, now_s: float) -> int:
-        """The version at this moment: at most once a second it also changes for what time and many calls change."""
-        if now_s - self._ticked_s >= self.TICK_S:
-            self._ticked_s = now_s
-            if self._moved or any(not health.is_well(now_s) for health in self._endpoints.values()):
-                self.version += 1
-                self._moved = False
-        return self.version
+    def tick(self, now_s: float) -> None:
+        """To be called before a look at `unwell` or `version`: once a second they follow time and the calls made."""
+        if now_s - self._ticked_s < self.TICK_S:
+            return
+        self._ticked_s = now_s
+        if self.unwell:
+            self.unwell -= {name for name in self.unwell if self._endpoints[name].is_well(now_s)}
+        self.version += self._moved
+        self._moved = False
 
     def snapshot(self) -> dict[str, EndpointHealth]:
         """Endpoints of which anything was seen, by id."""

@@ -20,11 +20,12 @@ from tidegate.route.rank import (
     OUTPUT_TOKENS_ASSUMED,
     Candidate,
     Ranking,
+    Shape,
     begin_with,
     candidate,
     cost_of,
     rank,
-    rounded,
+    shape_of,
 )
 from tidegate.route.wishes import NO_WISHES, Wishes
 
@@ -33,7 +34,10 @@ RANKINGS_MAX: Final = 256  # kept of one shelf
 PROBE_ONE_IN: Final = 8  # calls that may try an endpoint whose breaker is half open, until one does
 PROBE_WAIT_S: Final = 30.0
 SAVING_MIN: Final = 32  # a cached prompt keeps a call where it saves at least one part in so many of its cost
-REFERENCE_TOKENS: Final = (3000, 1000)  # of the calls by which conversations find their home
+REFERENCE: Final = Shape(3000, 1000, 3000)  # of the calls by which conversations find their home
+HOMES_MAX: Final = 16  # of one shelf: by who is unwell
+NOBODY: Final[frozenset[str]] = frozenset()
+BY_SPEED: Final = ("latency", "throughput", "exacto")
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -106,11 +110,14 @@ class Shelf:
         self.context_bounds = sorted({one.facts.context_tokens for one in every if one.facts.context_tokens})
         self.output_bounds = sorted({one.facts.output_tokens_max for one in every if one.facts.output_tokens_max})
         self.narrowed: dict[tuple[int, int], Shelf] = {}
+        wishes = terms.wishes
+        self.is_fine = wishes.sort == "price" or any(rates[3] for one in every for rates in one.rates)
+        self.by_speed = wishes.sort in BY_SPEED or bool(wishes.max_latency_s or wishes.min_throughput or wishes.order)
         self.version = -1
-        self.rankings: dict[tuple[int, int], tuple[Ranking, ...]] = {}
+        self.rankings: dict[tuple[Shape, frozenset[str]], tuple[Ranking, ...]] = {}
+        self.ids = frozenset(one.endpoint_id for one in every)
         self.permitted = len(every)  # how many endpoints may serve
-        self.homes: Homes | None = None
-        self.homes_version = -1
+        self.homes: dict[frozenset[str], Homes] = {}
 
 
 def needs_of(call: Call) -> Needs:
@@ -196,19 +203,21 @@ class Planner:
         return Shelf(groups, Terms(policies, call.wishes, needs, call.allowed))
 
     def rankings(self, shelf: Shelf, call: Call, now_s: float) -> tuple[Ranking, ...]:
-        """One for each group of a shelf, remembered by the call's length while nobody's health changes."""
-        version = self.health.tick(now_s)
-        if shelf.version != version or len(shelf.rankings) > RANKINGS_MAX:
-            shelf.version, shelf.rankings = version, {}
-        entered, left = rounded(call.input_tokens), rounded(call.output_tokens) or OUTPUT_TOKENS_ASSUMED
-        if shelf.tier_bounds and entered > call.input_tokens:  # rounding may not lift a call into the next tier
-            tier = bisect_left(shelf.tier_bounds, call.input_tokens)
-            if tier < len(shelf.tier_bounds):
-                entered = min(entered, shelf.tier_bounds[tier])
-        found = shelf.rankings.get((entered, left))
+        """One for each group of a shelf, remembered by the call's shape and by who is unwell."""
+        health = self.health
+        health.tick(now_s)
+        if shelf.by_speed and shelf.version != health.version:
+            shelf.version, shelf.rankings = health.version, {}
+        shape = shape_of(
+            call.input_tokens, call.output_tokens or OUTPUT_TOKENS_ASSUMED, shelf.tier_bounds, is_fine=shelf.is_fine
+        )
+        unwell = frozenset(shelf.ids & health.unwell) if health.unwell else NOBODY
+        found = shelf.rankings.get((shape, unwell))
         if found is None:
-            found = tuple(rank(group, shelf.wishes, (entered, left), self.health.of, now_s) for group in shelf.groups)
-            shelf.rankings[entered, left] = found
+            if len(shelf.rankings) >= RANKINGS_MAX:
+                shelf.rankings.clear()
+            found = tuple([rank(group, shelf.wishes, shape, health, now_s) for group in shelf.groups])
+            shelf.rankings[shape, unwell] = found
         return found
 
     def _drawn(self, ranking: Ranking, shelf: Shelf, call: Call, now_s: float) -> tuple[tuple[Candidate, ...], str]:
@@ -228,7 +237,7 @@ class Planner:
         best, chosen = (0, 0.0), None
         entered, left = call.input_tokens, call.output_tokens or OUTPUT_TOKENS_ASSUMED
         for found in self.affinity.find(call.keys, now_s):
-            place = ranking.places.get(found.endpoint_id)
+            place = ranking.place(found.endpoint_id)
             if place is None:
                 continue
             one, cached = ranking.order[place], min(found.tokens, entered)
@@ -252,23 +261,25 @@ class Planner:
     def _by_name(self, ranking: Ranking, shelf: Shelf, call: Call, now_s: float) -> int:
         """The endpoint that a conversation's name wins, and while it is full the one it wins without that."""
         assert self.affinity is not None
-        homes, places = self._homes(shelf, now_s), ranking.places
+        homes = self._homes(shelf, now_s)
         for won in homes.of(self.affinity.own(call.keys)):
-            place = places.get(homes.endpoints[won])
+            place = ranking.place(homes.endpoints[won])
             if place is not None and not self._is_full(ranking, place, now_s):
                 return place
         return 0
 
     def _homes(self, shelf: Shelf, now_s: float) -> Homes:
         """By weights at one length for all calls: a conversation that grows keeps its home."""
-        if shelf.homes is None or shelf.homes_version != shelf.version:
-            ranking = rank(shelf.groups[0], shelf.wishes, REFERENCE_TOKENS, self.health.of, now_s)
+        unwell = frozenset(shelf.ids & self.health.unwell) if self.health.unwell else NOBODY
+        homes = shelf.homes.get(unwell)
+        if homes is None:
+            ranking = rank(shelf.groups[0], shelf.wishes, REFERENCE, self.health, now_s)
             endpoints = [one.endpoint_id for one in ranking.order[: ranking.drawn]]
-            shares = [ranking.share(place) for place in range(ranking.drawn)]
-            if shelf.homes is None or not shelf.homes.is_same(endpoints, shares):
-                shelf.homes = Homes(endpoints, shares)
-            shelf.homes_version = shelf.version
-        return shelf.homes
+            if len(shelf.homes) >= HOMES_MAX:
+                shelf.homes.clear()
+            homes = Homes(endpoints, [ranking.share(place) for place in range(ranking.drawn)])
+            shelf.homes[unwell] = homes
+        return homes
 
     def _probing(
         self, order: tuple[Candidate, ...], ranking: Ranking, now_s: float

@@ -2,25 +2,27 @@
 
 By default the first is drawn with a weight of 1 / cost², where cost is what this call is expected to come to; the
 others follow by cost. Endpoints that had an outage lately come after those that had none. With a sort, or an order of
-the caller's, nothing is drawn. Lengths are rounded to three significant bits, so that a ranking can be remembered.
+the caller's, nothing is drawn. Calls of one shape are ranked alike, so that a ranking can be remembered.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 import msgspec
 
 from tidegate.core.endpoint_facts import EndpointFacts
 from tidegate.route.filter import names_it
-from tidegate.route.health import EndpointHealth
+from tidegate.route.health import EndpointHealth, Health
 from tidegate.route.wishes import Cutoffs, Sort, Wishes
 
 DRAW_BITS: Final = 32
 OUTPUT_TOKENS_ASSUMED: Final = 500  # of an answer, where the request sets no limit
 PPM_OF: Final = {"p50": 500_000, "p75": 750_000, "p90": 900_000, "p99": 990_000}
 LATENCY_UNSEEN_US: Final = 1 << 62  # endpoints nobody has called yet come last in a sort by latency
+SHAPE_TOKENS: Final = 1 << 16  # of output, in a shape whose proportion alone matters
 FREE: Final = 1  # a cost of nothing, in the same unit: the weight of a free endpoint is as large as any can be
 
 
@@ -49,27 +51,64 @@ def candidate(facts: EndpointFacts, place: int) -> Candidate:
     return Candidate(facts, place, rates, tuple(tier.input_tokens_above for tier in price.tiers))
 
 
-def cost_of(one: Candidate, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> int:
-    """The expected cost of a call there, in nano-USD times a million; never 0, so that it can be divided by."""
-    tier = bisect_left(one.bounds, input_tokens) if one.bounds else 0
+def cost_of(
+    one: Candidate, input_tokens: int, output_tokens: int, cached_tokens: int = 0, at: int | None = None
+) -> int:
+    """The expected cost of a call there, in nano-USD times a million; never 0, so that it can be divided by.
+
+    at: the input length whose tier of prices holds, where it is not that of the tokens.
+    """
+    tier = bisect_left(one.bounds, input_tokens if at is None else at) if one.bounds else 0
     read, write, cached, request = one.rates[tier]
     return (input_tokens - cached_tokens) * read + output_tokens * write + cached_tokens * cached + request or FREE
 
 
+class Shape(NamedTuple):
+    """How calls look that are ranked alike. `input_tokens`, `output_tokens`: of one of them. `at`: an input length in
+    the tier of prices that holds for all of them."""
+
+    input_tokens: int
+    output_tokens: int
+    at: int
+
+
+def shape_of(input_tokens: int, output_tokens: int, tier_bounds: Sequence[int], *, is_fine: bool) -> Shape:
+    """The shape of a call: its tier, and the proportion of input to output to a half of an octave.
+
+    tier_bounds: ascending; of all candidates. is_fine: the lengths themselves matter, and are kept within a sixteenth:
+    where the cheapest is asked for, or a request costs something by itself.
+    """
+    tier = bisect_left(tier_bounds, input_tokens) if tier_bounds else 0
+    at = tier_bounds[tier - 1] + 1 if tier else 0
+    if is_fine:
+        return Shape(rounded(input_tokens), rounded(output_tokens), at)
+    half_octaves = _half_octaves(input_tokens or 1) - _half_octaves(output_tokens)
+    octaves = half_octaves >> 1
+    entered = SHAPE_TOKENS << octaves if octaves >= 0 else SHAPE_TOKENS >> -octaves
+    return Shape(entered * 181 >> 7 if half_octaves & 1 else entered, SHAPE_TOKENS, at)
+
+
 def rounded(tokens: int) -> int:
-    """To three significant bits, upwards: within an eighth of the true number."""
-    if tokens < 16:
-        return tokens
-    power = tokens.bit_length() - 4
+    """To four significant bits, upwards."""
+    power = max(tokens.bit_length() - 4, 0)
     return -(-tokens >> power) << power
+
+
+def _half_octaves(tokens: int) -> int:
+    """Twice the binary logarithm of a length, rounded down."""
+    bits = tokens.bit_length()
+    return 2 * bits - (tokens * tokens < 1 << (2 * bits - 1))
+
+
+Key = tuple[bool, bool, int, int, int, Candidate]
+_BY_FIRST_FOUR: Final = itemgetter(0, 1, 2, 3)
 
 
 class Ranking(msgspec.Struct, frozen=True):
     """An order, and how its first is drawn.
 
     `order`: all candidates, best first. `drawn`: how many of the first are drawn among; `sums`: their running weights,
-    scaled to 2^32. `expected`: what a call is expected to cost when its first endpoint is drawn so. `places`: those of
-    the drawn, by endpoint id.
+    scaled to 2^32. `expected`: what a call is expected to cost when its first endpoint is drawn so.
     """
 
     order: tuple[Candidate, ...]
@@ -77,7 +116,13 @@ class Ranking(msgspec.Struct, frozen=True):
     drawn: int = 0
     sums: tuple[int, ...] = ()
     expected: int = 0
-    places: dict[str, int] = {}
+    _places: dict[str, int] = {}
+
+    def place(self, endpoint_id: str) -> int | None:
+        """Where one of the drawn stands; None for any other."""
+        if not self._places:
+            self._places.update((one.endpoint_id, place) for place, one in enumerate(self.order[: self.drawn]))
+        return self._places.get(endpoint_id)
 
     def share(self, place: int) -> int:
         """Of 2^32 draws, how many one of the drawn wins."""
@@ -95,36 +140,31 @@ def begin_with(order: tuple[Candidate, ...], place: int) -> tuple[Candidate, ...
     return (order[place], *order[:place], *order[place + 1 :]) if place else order
 
 
-def rank(
-    candidates: Sequence[Candidate],
-    wishes: Wishes,
-    lengths: tuple[int, int],
-    health: Callable[[str], EndpointHealth],
-    now_s: float,
-) -> Ranking:
+def rank(candidates: Sequence[Candidate], wishes: Wishes, shape: Shape, health: Health, now_s: float) -> Ranking:
     """Order the permitted endpoints of a call.
 
-    candidates: in the order of the configuration, all permitted. lengths: tokens in and out, as expected.
+    candidates: in the order of the configuration, all permitted. health: ticked.
     """
-    costs = {one.place: cost_of(one, *lengths) for one in candidates}
-    well = {one.place: health(one.endpoint_id).is_well(now_s) for one in candidates}
-    late = _missing_cutoffs(candidates, wishes, health)
-    sort_value = _sort_value(wishes.sort, health, costs, now_s)
-
-    def by_value(one: Candidate) -> tuple[int, int, int, int]:
-        return (not well[one.place], late[one.place], sort_value(one), one.place)
-
-    ordered = sorted(candidates, key=by_value)
+    entered, left, at = shape
+    unwell, of = health.unwell, health.of
+    costs = [cost_of(one, entered, left, 0, at) for one in candidates]
+    late = _missing_cutoffs(candidates, wishes, of)
+    value = _sort_value(wishes.sort, of, now_s)
+    keys = [
+        (one.endpoint_id in unwell, one.place in late, cost if value is None else value(one), one.place, cost, one)
+        for one, cost in zip(candidates, costs, strict=True)
+    ]
+    keys.sort(key=_BY_FIRST_FOUR)
     drawn = 0
     if wishes.order:
-        shut = {one.place for one in candidates if health(one.endpoint_id).is_shut(now_s)}
-        ordered = _in_wished_order(ordered, wishes.order, shut)
+        shut = {one.place for one in candidates if of(one.endpoint_id).is_shut(now_s)}
+        keys = _in_wished_order(keys, wishes.order, shut)
     elif wishes.sort is None:
-        drawn = sum(1 for one in ordered if well[one.place] and not late[one.place])
-    in_order = tuple(costs[one.place] for one in ordered)
+        drawn = sum([not key[0] and not key[1] for key in keys])
+    in_order = tuple([key[4] for key in keys])
+    ordered = tuple([key[5] for key in keys])
     sums, expected = weights(in_order[:drawn]) if drawn else ((), in_order[0] if in_order else 0)
-    places = {one.endpoint_id: place for place, one in enumerate(ordered[:drawn])}
-    return Ranking(tuple(ordered), in_order, drawn, sums, expected, places)
+    return Ranking(ordered, in_order, drawn, sums, expected)
 
 
 def weights(costs: Sequence[int]) -> tuple[tuple[int, ...], int]:
@@ -138,16 +178,17 @@ def weights(costs: Sequence[int]) -> tuple[tuple[int, ...], int]:
 
 
 def _sort_value(
-    sort: Sort | None, health: Callable[[str], EndpointHealth], costs: dict[int, int], now_s: float
-) -> Callable[[Candidate], int]:
-    """What a sort looks at, smaller is better. `exacto`: the fewest failures; OpenRouter's benchmark is its own."""
+    sort: Sort | None, health: Callable[[str], EndpointHealth], now_s: float
+) -> Callable[[Candidate], int] | None:
+    """What a sort looks at, smaller is better; None: the cost. `exacto`: the fewest failures; OpenRouter's benchmark
+    is its own."""
     if sort == "latency":
         return lambda one: _or_last(health(one.endpoint_id).latency_us.percentile(500_000))
     if sort == "throughput":
         return lambda one: -(health(one.endpoint_id).throughput.percentile(500_000) or 0)
     if sort == "exacto":
         return lambda one: health(one.endpoint_id).error_ppm(now_s) or 0
-    return lambda one: costs[one.place]
+    return None
 
 
 def _or_last(latency_us: int | None) -> int:
@@ -156,12 +197,12 @@ def _or_last(latency_us: int | None) -> int:
 
 def _missing_cutoffs(
     candidates: Sequence[Candidate], wishes: Wishes, health: Callable[[str], EndpointHealth]
-) -> dict[int, bool]:
+) -> set[int]:
     """Which endpoints are known to miss the wished latency or throughput: they come later. Unseen ones miss nothing."""
     if not wishes.max_latency_s and not wishes.min_throughput:
-        return dict.fromkeys((one.place for one in candidates), False)
+        return set()
     return {
-        one.place: misses(health(one.endpoint_id), wishes.max_latency_s, wishes.min_throughput) for one in candidates
+        one.place for one in candidates if misses(health(one.endpoint_id), wishes.max_latency_s, wishes.min_throughput)
     }
 
 
@@ -181,10 +222,11 @@ def misses(health: EndpointHealth, max_latency_s: Cutoffs, min_throughput: Cutof
     return False
 
 
-def _in_wished_order(ordered: Sequence[Candidate], order: Sequence[str], shut: set[int]) -> list[Candidate]:
+def _in_wished_order(keys: list[Key], order: Sequence[str], shut: set[int]) -> list[Key]:
     """Those that the caller's order names, by it; the rest behind as they were; what is known to be down last."""
-    ranks = {
-        one.place: next((n for n, name in enumerate(order) if names_it((name,), one.facts)), len(order))
-        for one in ordered
-    }
-    return sorted(ordered, key=lambda one: (one.place in shut, ranks[one.place]))
+
+    def wished(key: Key) -> tuple[bool, int]:
+        one = key[5]
+        return one.place in shut, next((n for n, name in enumerate(order) if names_it((name,), one.facts)), len(order))
+
+    return sorted(keys, key=wished)
