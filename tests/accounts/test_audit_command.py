@@ -1,5 +1,6 @@
 """`tidegate audit` as a newcomer calls it: one command, a table, a page that stands alone."""
 
+import ast
 import csv
 import io
 import json
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tidegate.accounts.audit import audit
+import tidegate.accounts.audit as audit_module
+from tidegate.accounts.audit import CAUSES, audit
 from tidegate.accounts.audit.page import render
 from tidegate.accounts.audit.sample import LABEL, sample_files
+from tidegate.accounts.audit.tongue import read_tongue
 from tidegate.accounts.audit.words import usd
 from tidegate.cli import cli
 
@@ -112,3 +115,28 @@ def test_a_name_out_of_a_log_cannot_steer_the_terminal(tmp_path: Path, monkeypat
     assert done.exit_code == 0, done.output
     assert "\x1b" not in done.output and "x\\x1b[2jy" in done.output
     assert "None of 2 calls could be checked" in done.output
+
+
+def test_the_chinese_audit_has_a_word_for_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every cause and every text of table and page; what names a number names the same one."""
+    chinese = read_tongue("zh")
+    assert set(chinese.causes) == set(CAUSES)
+    room = Path(audit_module.__file__ or "").parent
+    said = set()
+    for name in ("page.py", "words.py", "result.py", "../../cli/audit.py"):
+        for node in ast.walk(ast.parse((room / name).read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and getattr(node.func, "id", "") == "say"
+                and isinstance(node.args[0], ast.Constant)
+            ):
+                said.add(node.args[0].value)
+    assert said - set(chinese.words) == set()
+    for text, translated in chinese.words.items():
+        assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", translated))
+    done = run(tmp_path, monkeypatch, "--sample", "--language", "zh")
+    assert "缓存 token 收了两次" in done.output
+    page = (tmp_path / "tidegate-audit.html").read_text()
+    assert '<html lang="zh-CN">' in page
+    for english in ("What went wrong", "How this was found", "too much", "charged", "likely", "should be"):
+        assert f">{english}<" not in page, english

@@ -42,6 +42,7 @@ FORMS = (
 )
 @click.option("--no-page", is_flag=True, help="Write no page.")
 @click.option("--calls", type=click.IntRange(min=0), default=10, show_default=True, help="Calls in the table.")
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Of table and page.")
 @format_option
 def audit(  # noqa: PLR0913 - one parameter an option
     logs: tuple[Path, ...],
@@ -52,6 +53,7 @@ def audit(  # noqa: PLR0913 - one parameter an option
     page: Path,
     no_page: bool,
     calls: int,
+    language: str,
     form: Form,
 ) -> None:
     """Show what another gateway misbilled, call by call and in total, and why, from its own LOGS.
@@ -63,21 +65,24 @@ def audit(  # noqa: PLR0913 - one parameter an option
     Example:
       tidegate audit --sample
       tidegate audit spend_logs.json
-      tidegate audit one-api.db --page report.html
+      tidegate audit one-api.db --language zh --page report.html
       tidegate audit activity.csv --format csv > findings.csv
     """
     from tidegate.accounts.audit import Options
     from tidegate.accounts.audit import audit as run
     from tidegate.accounts.audit.page import render
     from tidegate.accounts.audit.sample import LABEL, sample_files
+    from tidegate.accounts.audit.tongue import say, speaking
 
     files = sample_files() if sample else _files(logs)
     with progress_bar("auditing") as progress:
         found = run(files, Options(form=said or "", quota_per_usd=quota_per_usd, catalog=catalogs), progress)
-    _print(found, form, calls, LABEL if sample else "")
-    if not no_page:
-        page.write_text(render(found, LABEL if sample else ""), "utf-8")
-        click.echo(f"the page: {page}", err=form != "table")
+    with speaking(language):
+        label = say(LABEL) if sample else ""
+        _print(found, form, calls, label)
+        if not no_page:
+            page.write_text(render(found, label), "utf-8")
+            click.echo(say("the page: {file}", file=page), err=form != "table")
 
 
 def _files(logs: tuple[Path, ...]) -> list[Path]:
@@ -95,6 +100,7 @@ def _files(logs: tuple[Path, ...]) -> list[Path]:
 
 def _print(found: "Audit", form: Form, calls: int, label: str) -> None:
     from tidegate.accounts.audit import words
+    from tidegate.accounts.audit.tongue import say
 
     if form == "csv":
         print_table(words.CSV_COLUMNS, [words.csv_row(finding) for finding in found.findings], form)
@@ -110,15 +116,16 @@ def _print(found: "Audit", form: Form, calls: int, label: str) -> None:
         click.echo(printable(line))
     causes: list[list[Cell]] = [list(words.cause_row(part)) for part in found.by_cause()]
     if causes:
-        print_table(words.CAUSE_COLUMNS, causes, form)
+        print_table([say(name) for name in words.CAUSE_COLUMNS], causes, form)
     mistakes = list(found.mistakes())
     if calls and mistakes:
         shown: list[list[Cell]] = [
             list(words.call_row(finding, one_file=len(found.files) == 1)) for finding in mistakes[:calls]
         ]
-        title = f"the largest differences: {len(shown)} of {len(mistakes):,} calls"
+        numbers = {"shown": len(shown), "all": f"{len(mistakes):,}"}
+        title = say("the largest differences: {shown} of {all} calls", **numbers)
         click.echo("")
-        print_table(words.CALL_COLUMNS, shown, form, title=title)
+        print_table([say(name) for name in words.CALL_COLUMNS], shown, form, title=title)
     click.echo("")
     for note in (*words.remarks(found), *found.notes):
-        click.echo(f"note: {printable(note)}")
+        click.echo(say("note: ") + printable(note))

@@ -167,10 +167,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Charged too much; below zero: too little. 0 where nobody can know."""
         return 0 if self.should_nano_usd is None else self.call.charged_nano_usd - self.should_nano_usd
 
-    @property
-    def title(self) -> str:
-        return ", ".join(CAUSES[cause].title for cause in self.causes)
-
 
 def weaker(certainty: Certainty, steps: int = 1) -> Certainty:
     """One step less sure, never unknowable: there is an amount."""

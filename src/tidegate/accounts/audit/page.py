@@ -9,10 +9,16 @@ from typing import Final
 from tidegate import __version__
 from tidegate.accounts.audit.finding import Finding
 from tidegate.accounts.audit.result import Audit, ByCause, ByDay, ByModel
-from tidegate.accounts.audit.words import headline, remarks, usd
+from tidegate.accounts.audit.tongue import language_tag, say
+from tidegate.accounts.audit.words import headline, remarks, told_causes, usd
 
 CALLS_SHOWN: Final = 100
 MODELS_SHOWN: Final = 40
+METHOD: Final = (
+    "Each call's logged tokens are held against the published price of its model, provider and day. Where the charge "
+    "is another, each known mistake is worked out; the one that gives exactly the logged amount is named. A margin "
+    "that all calls of a model bear is told apart."
+)
 SURE_TEXTS: Final = (
     ("certain", "follows from what the log itself records"),
     ("likely", "the logged amount is what exactly this mistake gives at the published price"),
@@ -26,7 +32,7 @@ def render(audit: Audit, label: str = "", now: dt.datetime | None = None) -> str
     moment = (now or dt.datetime.now(dt.UTC)).strftime("%Y-%m-%d %H:%M UTC")
     style = (importlib.resources.files("tidegate.accounts.audit") / "page.css").read_text("utf-8")
     badge = f'<p class="label">{escape(label)}</p>' if label else ""
-    days = f"{audit.days[0].day} to {audit.days[-1].day}" if audit.days else "no dated call"
+    days = f"{audit.days[0].day} – {audit.days[-1].day}" if audit.days else ""
     parts = [
         _numbers(audit),
         _causes([part for part in audit.by_cause() if part.is_mistake]),
@@ -37,20 +43,21 @@ def render(audit: Audit, label: str = "", now: dt.datetime | None = None) -> str
         _method(audit),
     ]
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="{language_tag()}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Audit of {audit.sums.calls:,} calls</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<title>{say('Audit of {calls} calls', calls=f'{audit.sums.calls:,}')}</title>\n"
+        f"<style>\n{style}</style>\n</head>\n<body>\n"
         f"<header>{badge}<h1>{escape(headline(audit))}</h1>\n"
         f'<p class="quiet">{"<br>".join(escape(file) for file in audit.files)}<br>{days}</p></header>\n'
         f"<main>\n{''.join(filter(None, parts))}</main>\n"
-        f"<footer>tidegate {__version__}, {moment}. Nothing of the log left this machine, and the page loads nothing."
-        "</footer>\n</body>\n</html>\n"
+        f"<footer>tidegate {__version__}, {moment}. "
+        f"{say('Nothing of the log left this machine, and the page loads nothing.')}</footer>\n</body>\n</html>\n"
     )
 
 
 def _card(title: str, inner: str, note: str = "") -> str:
     said = f'<p class="quiet">{escape(note)}</p>' if note else ""
-    return f'<section class="card"><h2>{escape(title)}</h2>{said}\n{inner}</section>\n'
+    return f'<section class="card"><h2>{escape(say(title))}</h2>{said}\n{inner}</section>\n'
 
 
 def _numbers(audit: Audit) -> str:
@@ -59,10 +66,10 @@ def _numbers(audit: Audit) -> str:
         ("", usd(audit.should_nano_usd), "should have been, as far as known"),
         ("over", usd(audit.over_nano_usd), "charged too much"),
         ("under", usd(audit.under_nano_usd), "charged too little"),
-        ("", f"{audit.wrong:,} of {audit.sums.calls:,}", "calls misbilled"),
+        ("", f"{audit.wrong:,} / {audit.sums.calls:,}", "calls misbilled"),
         ("", f"{audit.unknowable:,}", "cannot be known from the log"),
     )
-    items = "".join(f'<li><b class="{kind}">{value}</b><span>{text}</span></li>' for kind, value, text in shown)
+    items = "".join(f'<li><b class="{kind}">{value}</b><span>{say(text)}</span></li>' for kind, value, text in shown)
     told = "".join(f"<li>{escape(text)}</li>" for text in remarks(audit))
     return f'<section class="card"><ul class="numbers">{items}</ul>' + (
         f'<ul class="plain">{told}</ul></section>\n' if told else "</section>\n"
@@ -77,18 +84,21 @@ def _causes(causes: Sequence[ByCause]) -> str:
 
 
 def _cause(part: ByCause, most: int) -> str:
-    least = "at least " if part.is_at_least else ""
+    least = say("at least ") if part.is_at_least else ""
     amounts = []
     if part.over_nano_usd:
-        amounts.append(f'<span class="over">{usd(part.over_nano_usd)} too much</span>')
+        amounts.append(f'<span class="over">{say("{amount} too much", amount=usd(part.over_nano_usd))}</span>')
     if part.under_nano_usd:
-        amounts.append(f'<span class="under">{least}{usd(part.under_nano_usd)} too little</span>')
+        amounts.append(
+            f'<span class="under">{least}{say("{amount} too little", amount=usd(part.under_nano_usd))}</span>'
+        )
     if part.calls_unknowable == part.calls:
-        amounts.append(f"<span>amount unknown ({usd(part.charged_nano_usd)} charged)</span>")
+        told = say("amount unknown ({amount} charged)", amount=usd(part.charged_nano_usd))
+        amounts.append(f"<span>{told}</span>")
     return (
         f'<li><div class="cause"><b>{escape(part.title)}</b>{" ".join(amounts)}</div>\n{_bar(part, most)}'
         f'<div class="quiet">{escape(part.text)}</div>\n'
-        f'<div class="quiet">{_count(part.calls, "call")}, charged {usd(part.charged_nano_usd)} '
+        f'<div class="quiet">{_calls_charged(part)} '
         f'<span class="sure">{escape(part.sureness())}</span></div></li>\n'
     )
 
@@ -112,8 +122,8 @@ def _apart(causes: Sequence[ByCause]) -> str:
     if not causes:
         return ""
     items = "".join(
-        f"<li><b>{escape(part.title)}</b>: {_count(part.calls, 'call')}, {usd(part.charged_nano_usd)} charged, "
-        f"{usd(part.should_nano_usd)} at the list price. {escape(part.text)}</li>"
+        f"<li><b>{escape(part.title)}</b>: {_calls_charged(part)}; {usd(part.should_nano_usd)} "
+        f"{say('at the list price')}. {escape(part.text)}</li>"
         for part in causes
     )
     return _card("Told apart: no mistake", f'<ul class="plain">{items}</ul>')
@@ -128,10 +138,11 @@ def _days(days: Sequence[ByDay]) -> str:
     bars = "".join(_day_bar(place * wide, wide, day, most) for place, day in enumerate(days))
     picture = (
         '<svg class="days" viewBox="0 0 1000 200" preserveAspectRatio="none" role="img" '
-        f'aria-label="misbilled by day">{bars}<line class="axis" x1="0" y1="100" x2="1000" y2="100"/></svg>\n'
+        f'aria-label="{say("misbilled by day")}">{bars}<line class="axis" x1="0" y1="100" x2="1000" y2="100"/></svg>\n'
         f'<div class="ends"><span>{days[0].day}</span><span>{days[-1].day}</span></div>\n'
-        '<div class="legend"><span><i class="over"></i>too much</span><span><i class="under"></i>too little</span>'
-        f"<span>highest: {usd(most)} a day</span></div>"
+        f'<div class="legend"><span><i class="over"></i>{say("too much")}</span>'
+        f'<span><i class="under"></i>{say("too little")}</span>'
+        f"<span>{say('highest: {amount} a day', amount=usd(most))}</span></div>"
     )
     return _card("By day", picture)
 
@@ -139,7 +150,7 @@ def _days(days: Sequence[ByDay]) -> str:
 def _day_bar(x: float, wide: float, day: ByDay, most: int) -> str:
     up, down = 98 * day.over_nano_usd / most, 98 * day.under_nano_usd / most
     gap = min(wide * 0.15, 3)
-    title = f"<title>{day.day}: {usd(day.over_nano_usd)} too much, {usd(day.under_nano_usd)} too little</title>"
+    title = f"<title>{day.day}: +{usd(day.over_nano_usd)} -{usd(day.under_nano_usd)}</title>"
     place = f'x="{x + gap:.2f}" width="{wide - 2 * gap:.2f}"'
     return (
         f"<g>{title}"
@@ -162,7 +173,8 @@ def _models(models: Sequence[ByModel]) -> str:
         )
         for model in models[:MODELS_SHOWN]
     ]
-    more = f"{len(models) - MODELS_SHOWN} more models are not shown." if len(models) > MODELS_SHOWN else ""
+    hidden = len(models) - MODELS_SHOWN
+    more = say("{models} more models are not shown.", models=hidden) if hidden > 0 else ""
     names = ("model", "provider", "calls", "wrong", "charged", "should be", "too much", "too little")
     return _card("By model", _table(names, rows, left=2), more)
 
@@ -173,23 +185,27 @@ def _calls(findings: Sequence[Finding]) -> str:
     rows = []
     for finding in findings[:CALLS_SHOWN]:
         call, known = finding.call, finding.should_nano_usd is not None
-        least = "at least " if finding.is_at_least else ""
+        least = say("at least ") if finding.is_at_least else ""
         kind = "over" if finding.over_nano_usd > 0 else "under"
         rows.append(
             f'<tr><td class="left place">{escape(call.place)}</td><td class="left">{escape(call.day)}</td>'
             f'<td class="left">{escape(call.model)}</td><td>{usd(call.charged_nano_usd)}</td>'
             f"<td>{least}{usd(finding.should_nano_usd)}</td>"
-            f'<td class="{kind if known else ""}">{_signed(finding.over_nano_usd) if known else "unknown"}</td>'
-            f'<td class="left long">{escape(finding.title)} <span class="sure">{finding.certainty}</span>'
+            f'<td class="{kind if known else ""}">{_signed(finding.over_nano_usd) if known else say("unknown")}</td>'
+            f'<td class="left long">{escape(told_causes(finding))} <span class="sure">{say(finding.certainty)}</span>'
             f"<small>{escape(finding.why)}</small></td></tr>\n"
         )
     head = "".join(
-        f'<th class="{"left" if name in _LEFT else ""}">{name}</th>'
+        f'<th class="{"left" if name in _LEFT else ""}">{say(name)}</th>'
         for name in ("where", "day", "model", "charged", "should be", "difference", "why")
     )
     table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{"".join(rows)}</tbody></table></div>'
     shown = min(len(findings), CALLS_SHOWN)
-    note = f"The {shown} with the largest difference of {len(findings):,}; all of them: --format csv."
+    note = say(
+        "The {shown} with the largest difference of {all}; all of them: --format csv.",
+        shown=shown,
+        all=f"{len(findings):,}",
+    )
     return _card("Call by call", table, note)
 
 
@@ -198,7 +214,7 @@ _LEFT: Final = frozenset({"where", "day", "model", "provider", "why"})
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
     """A table whose first `left` columns are texts."""
-    head = "".join(f'<th class="{"left" if place < left else ""}">{name}</th>' for place, name in enumerate(names))
+    head = "".join(f'<th class="{"left" if place < left else ""}">{say(name)}</th>' for place, name in enumerate(names))
     body = "".join(_rows(rows, left))
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
 
@@ -210,14 +226,11 @@ def _rows(rows: Iterable[Sequence[str]], left: int) -> Iterator[str]:
 
 
 def _method(audit: Audit) -> str:
-    terms = "".join(f"<dt>{word}</dt><dd>{text}</dd>" for word, text in SURE_TEXTS)
+    terms = "".join(f"<dt>{say(word)}</dt><dd>{say(text)}</dd>" for word, text in SURE_TEXTS)
     notes = "".join(f"<li>{escape(note)}</li>" for note in audit.notes)
     return _card(
         "How this was found",
-        "<p>Each call's logged tokens are held against the published price of its model, provider and day. Where the "
-        "charge is another, each known mistake is worked out; the one that gives exactly the logged amount is named. "
-        "A margin that all calls of a model bear is told apart.</p>"
-        f"<dl>{terms}</dl>" + (f'<ul class="plain">{notes}</ul>' if notes else ""),
+        f"<p>{say(METHOD)}</p><dl>{terms}</dl>" + (f'<ul class="plain">{notes}</ul>' if notes else ""),
     )
 
 
@@ -225,5 +238,5 @@ def _signed(amount: int) -> str:
     return f"+{usd(amount)}" if amount > 0 else usd(amount)
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'s' * (number != 1)}"
+def _calls_charged(part: ByCause) -> str:
+    return say("calls: {calls}, charged: {amount}", calls=f"{part.calls:,}", amount=usd(part.charged_nano_usd))

@@ -5,7 +5,8 @@ from typing import Final
 
 import msgspec
 
-from tidegate.accounts.audit.finding import CAUSES, CERTAINTIES, INFORMING, Certainty, Finding
+from tidegate.accounts.audit.finding import CERTAINTIES, INFORMING, Certainty, Finding
+from tidegate.accounts.audit.tongue import cause, say
 
 SUMMED: Final[tuple[Certainty, ...]] = ("certain", "likely", "possible")
 
@@ -72,11 +73,11 @@ class ByCause(msgspec.Struct, kw_only=True):
 
     @property
     def title(self) -> str:
-        return " + ".join(CAUSES[cause].title for cause in self.causes)
+        return " + ".join(cause(name).title for name in self.causes)
 
     @property
     def text(self) -> str:
-        return " ".join(CAUSES[cause].text for cause in self.causes)
+        return " ".join(cause(name).text for name in self.causes)
 
     @property
     def is_mistake(self) -> bool:
@@ -89,7 +90,7 @@ class ByCause(msgspec.Struct, kw_only=True):
     def sureness(self) -> str:
         """`likely`, or `certain 12, possible 3` where calls differ."""
         held = [(name, self.by_certainty[name]) for name in CERTAINTIES if self.by_certainty.get(name)]
-        return held[0][0] if len(held) == 1 else ", ".join(f"{name} {count}" for name, count in held)
+        return say(held[0][0]) if len(held) == 1 else ", ".join(f"{say(name)} {count}" for name, count in held)
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):

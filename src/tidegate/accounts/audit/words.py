@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from tidegate.accounts.audit.finding import Finding
 from tidegate.accounts.audit.result import Audit, ByCause
+from tidegate.accounts.audit.tongue import cause, say
 from tidegate.core.money import NANO_PER_USD, format_usd
 
 Cell = str | int | None
@@ -19,7 +20,7 @@ CSV_COLUMNS = (
 def usd(amount: int | None) -> str:
     """`$1,234.57`; below a dollar as many decimals as tell something: `$0.0123`, `$0.000045`."""
     if amount is None:
-        return "unknown"
+        return say("unknown")
     size = abs(amount)
     sign = "-" if amount < 0 else ""
     if size >= NANO_PER_USD:
@@ -31,13 +32,13 @@ def usd(amount: int | None) -> str:
 def cause_row(part: ByCause) -> list[Cell]:
     """One line of the table by cause."""
     knows = part.calls_unknowable < part.calls
-    least = "at least " if part.is_at_least else ""
+    least = say("at least ") if part.is_at_least else ""
     return [
         part.title,
         part.calls,
         usd(part.charged_nano_usd),
-        f"{least}{usd(part.should_nano_usd)}" if knows else "unknown",
-        _difference(part) if knows else "unknown",
+        f"{least}{usd(part.should_nano_usd)}" if knows else say("unknown"),
+        _difference(part) if knows else say("unknown"),
         part.sureness(),
     ]
 
@@ -52,14 +53,14 @@ def _difference(part: ByCause) -> str:
 def call_row(finding: Finding, *, one_file: bool = False) -> list[Cell]:
     """One line of the table of calls. one_file: its name need not be repeated."""
     call, known = finding.call, finding.should_nano_usd is not None
-    least = "at least " if finding.is_at_least else ""
+    least = say("at least ") if finding.is_at_least else ""
     return [
         f"line {call.place.rpartition(':')[2]}" if one_file else call.place,
         call.model,
         usd(call.charged_nano_usd),
         f"{least}{usd(finding.should_nano_usd)}",
-        f"{'+' if finding.over_nano_usd > 0 else ''}{usd(finding.over_nano_usd)}" if known else "unknown",
-        f"{finding.title} ({finding.certainty})",
+        f"{'+' if finding.over_nano_usd > 0 else ''}{usd(finding.over_nano_usd)}" if known else say("unknown"),
+        f"{told_causes(finding)} ({say(finding.certainty)})",
     ]
 
 
@@ -88,23 +89,36 @@ def csv_row(finding: Finding) -> list[str | int | bool | None]:
     ]
 
 
+def told_causes(finding: Finding) -> str:
+    """A finding's causes, as titles."""
+    return ", ".join(cause(name).title for name in finding.causes)
+
+
 def headline(audit: Audit) -> str:
     """The result in one sentence."""
     sums = audit.sums
+    calls, charged = f"{sums.calls:,}", usd(sums.charged_nano_usd)
+    if not audit.wrong and not sums.right:
+        return say("None of {calls} calls could be checked; {charged} charged.", calls=calls, charged=charged)
     if not audit.wrong:
-        if not sums.right:
-            return f"None of {sums.calls:,} calls could be checked; {usd(sums.charged_nano_usd)} charged."
-        left = f"; {sums.unchecked:,} could not be checked" if sums.unchecked else ""
-        return f"All is right in {sums.right:,} calls, {usd(sums.charged_nano_usd - sums.unchecked_nano_usd)} charged{left}."
+        told = say(
+            "All is right in {calls} calls, {charged} charged.",
+            calls=f"{sums.right:,}",
+            charged=usd(sums.charged_nano_usd - sums.unchecked_nano_usd),
+        )
+        left = say(" {calls} could not be checked.", calls=f"{sums.unchecked:,}") if sums.unchecked else ""
+        return told + left
     parts = []
     if audit.over_nano_usd:
-        parts.append(f"{usd(audit.over_nano_usd)} too much")
+        parts.append(say("{amount} too much", amount=usd(audit.over_nano_usd)))
     if audit.under_nano_usd:
-        parts.append(f"{usd(audit.under_nano_usd)} too little")
-    said = " and ".join(parts) or "nothing that could be told in money"
-    return (
-        f"{sums.calls:,} calls, {usd(sums.charged_nano_usd)} charged; {said}. "
-        f"As far as it can be known it should have been {usd(audit.should_nano_usd)}."
+        parts.append(say("{amount} too little", amount=usd(audit.under_nano_usd)))
+    return say(
+        "{calls} calls, {charged} charged; {said}. As far as it can be known it should have been {should}.",
+        calls=calls,
+        charged=charged,
+        said=say(" and ").join(parts) or say("nothing that could be told in money"),
+        should=usd(audit.should_nano_usd),
     )
 
 
@@ -112,17 +126,27 @@ def remarks(audit: Audit) -> Iterable[str]:
     """What the sums leave open."""
     sums = audit.sums
     if audit.unknowable:
-        yield (
-            f"{audit.unknowable:,} calls cannot be put right from this log: it does not record what would tell the "
-            "amount. They are in no sum."
+        yield say(
+            "{calls} calls cannot be put right from this log: it does not record what would tell the amount. They are "
+            "in no sum.",
+            calls=f"{audit.unknowable:,}",
         )
     if sums.cache_unsaid:
-        yield (
-            f"{sums.cache_unsaid:,} calls counted as right say nothing of cached tokens: if all of their input was "
-            f"cached, they were charged {usd(sums.cache_unsaid_nano_usd)} too much; how much was, it does not tell."
+        yield say(
+            "{calls} calls counted as right say nothing of cached tokens: if all of their input was cached, they were "
+            "charged {amount} too much; how much was, it does not tell.",
+            calls=f"{sums.cache_unsaid:,}",
+            amount=usd(sums.cache_unsaid_nano_usd),
         )
     if sums.unchecked:
-        yield f"{sums.unchecked:,} calls ({usd(sums.unchecked_nano_usd)}) could not be checked, for the reasons below."
+        yield say(
+            "{calls} calls ({amount}) could not be checked, for the reasons below.",
+            calls=f"{sums.unchecked:,}",
+            amount=usd(sums.unchecked_nano_usd),
+        )
     if abs(sums.rounding_nano_usd) >= 1000:
-        word = "up" if sums.rounding_nano_usd > 0 else "down"
-        yield f"rounding in the log moved right charges {word} by {usd(abs(sums.rounding_nano_usd))} in all"
+        moved = usd(abs(sums.rounding_nano_usd))
+        if sums.rounding_nano_usd > 0:
+            yield say("rounding in the log moved right charges up by {amount} in all", amount=moved)
+        else:
+            yield say("rounding in the log moved right charges down by {amount} in all", amount=moved)
