@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from rig.stores import Postgres
 from tidegate.accounts.books.balance import balance_of
 from tidegate.accounts.books.entries import post, read_booked
+from tidegate.accounts.books.lives import ended_lives
 from tidegate.accounts.books.posting import credit_posting
+from tidegate.accounts.books.reclaim import reclaim
 from tidegate.accounts.books.run import settle
 from tidegate.accounts.books.settle import settle_segments
 from tidegate.accounts.books.wallets import set_mode
@@ -303,6 +305,22 @@ def test_what_a_dead_worker_held_becomes_what_its_rows_say(either: Database, hos
     with either.reading() as connection:
         assert connection.execute(sa.select(holdings)).all() == []
         assert balance_of(connection, "acme").pending_nano_usd == 0
+
+
+def test_two_runs_that_meet_reclaim_once(database: Database, host: Host) -> None:
+    """The second finds the worker settled, though it had seen it as over too."""
+    quota = prepaid(database, 10_000)
+    window = WindowKey(quota.quota_id, "acme", 0)
+    writer = host.open()
+    leased(SqlStore(database), writer.segment_id, window, 0)
+    host.write(writer, [Call(charged=5)])
+    writer.close()
+    seal(host.ledger)
+    settle_segments(database, host.ledger)
+    over = ended_lives(database, host.ledger)
+
+    assert [len(reclaim(database, host.ledger, over)) for _ in range(2)] == [1, 0]
+    assert held(database, window) == 5
 
 
 def test_lives_of_one_worker_are_told_apart_by_their_segments(either: Database, host: Host) -> None:

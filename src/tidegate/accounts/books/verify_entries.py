@@ -1,23 +1,42 @@
 """Every tenant's chain of transactions against itself, and balances, wallets and quotas against the chain."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
-from tidegate.accounts.books.difference import Difference, Findings
-from tidegate.accounts.books.entries import posting_of
+from tidegate.accounts.books.difference import Difference, Findings, What
+from tidegate.accounts.books.entries import CHUNK, posting_of
 from tidegate.accounts.books.posting import Leg, digest_of
 from tidegate.accounts.books.wallets import Wallet, list_wallets
 from tidegate.accounts.schema.books import balances, entries, transactions, usage_days, wallets
 from tidegate.accounts.schema.quotas import holdings, quotas, windows, workers
 from tidegate.core.errors import AccountsError
 
+_SAME: Final = sa.and_(entries.c.tenant_id == transactions.c.tenant_id, entries.c.number == transactions.c.number)
 BATCH: Final = 2000
 ORPHANS_MAX: Final = 20
+
+
+Sums = dict[tuple[str, ...], tuple[int, int]]
+"""(amount, count) by account and day, or by day."""
+
+
+class _Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant's transactions come to. `moved`: by account and day; `used`: charge and calls by day."""
+
+    tenant_id: str
+    number: int
+    digest: str
+    moved: Sums
+    used: Sums
+    credited: int
+
+    @property
+    def balance(self) -> int:
+        return sum(amount for (account, _), (amount, _) in self.moved.items() if account == "wallet")
 
 
 class EntryChecker:
@@ -27,36 +46,31 @@ class EntryChecker:
         self._connection, self._ledger_id, self._findings = connection, ledger_id, findings
         self.transactions = 0
         self.others = 0
-        self._heads = {wallet[0]: (wallet[1], wallet[2]) for wallet in self._read_heads()}
-
-    def _read_heads(self) -> list[Any]:
-        query = sa.select(wallets.c.tenant_id, wallets.c.last_number, wallets.c.last_digest)
-        return list(self._connection.execute(query).all())
 
     def check(self) -> None:
+        batch: list[_Chain] = []
         for tenant_id, rows in groupby(self._joined(), key=lambda row: row["tenant_id"]):
-            self._check_tenant(tenant_id, rows)
-        for tenant_id, (number, _) in sorted(self._heads.items()):
-            if number:
-                self._add("entry missing", tenant_id, 1, f"{number} transactions", "none")
+            batch.append(self._read_chain(tenant_id, rows))
+            if len(batch) == CHUNK:
+                self._compare(batch)
+                batch.clear()
+        self._compare(batch)
+        self._check_headless()
         self._check_orphans()
 
     def _joined(self) -> Iterator[dict[str, Any]]:
         """Transactions with their legs, one a row, in the order of the chains."""
-        both = sa.and_(entries.c.tenant_id == transactions.c.tenant_id, entries.c.number == transactions.c.number)
         query = (
             sa.select(transactions, entries.c.account, entries.c.amount_nano_usd)
-            .select_from(transactions.outerjoin(entries, both))
+            .select_from(transactions.outerjoin(entries, _SAME))
             .order_by(transactions.c.tenant_id, transactions.c.number, entries.c.account)
         )
         for row in self._connection.execute(query.execution_options(yield_per=BATCH)).mappings():
             yield dict(row)
 
-    def _check_tenant(self, tenant_id: str, rows: Iterator[dict[str, Any]]) -> None:
-        moved: Counter[tuple[str, str]] = Counter()
-        used: Counter[str] = Counter()
-        calls: Counter[str] = Counter()
-        counted: Counter[tuple[str, str]] = Counter()
+    def _read_chain(self, tenant_id: str, rows: Iterator[dict[str, Any]]) -> _Chain:
+        moved: Sums = {}
+        used: Sums = {}
         number, digest, credited = 0, "", 0
         for _, sides in groupby(rows, key=lambda row: row["number"]):
             parts = list(sides)
@@ -65,19 +79,13 @@ class EntryChecker:
             self._check_one(first, legs, number, digest)
             number, digest = first["number"], first["digest"]
             for leg in legs:
-                moved[leg.account, first["day"]] += leg.amount_nano_usd
-                counted[leg.account, first["day"]] += 1
+                _add(moved, (leg.account, first["day"]), leg.amount_nano_usd, 1)
             wallet = sum(leg.amount_nano_usd for leg in legs if leg.account == "wallet")
             if first["kind"] == "usage":
-                used[first["day"]] -= wallet
-                calls[first["day"]] += first["row_count"] or 0
+                _add(used, (first["day"],), -wallet, first["row_count"] or 0)
             else:
                 credited += wallet
-        self._check_head(tenant_id, number, digest)
-        self._check_balances(tenant_id, moved, counted)
-        self._check_usage(tenant_id, used, calls)
-        balance = sum(amount for (account, _), amount in moved.items() if account == "wallet")
-        self._check_wallet(tenant_id, balance, credited)
+        return _Chain(tenant_id=tenant_id, number=number, digest=digest, moved=moved, used=used, credited=credited)
 
     def _check_one(self, row: dict[str, Any], legs: tuple[Leg, ...], before: int, digest: str) -> None:
         """A transaction's number, legs and digest."""
@@ -85,86 +93,119 @@ class EntryChecker:
         self.others += row["kind"] == "usage" and row["ledger_id"] != self._ledger_id
         if row["number"] != before + 1:
             seen = f"no. {before} is followed by no. {row['number']}"
-            self._add("entry missing", row["tenant_id"], before + 1, f"no. {before + 1}", seen, row["day"])
+            self._add("entry missing", row["tenant_id"], before + 1, f"no. {before + 1}", seen, day=row["day"])
             return  # its digest names the one that is missing
         about = {"day": row["day"], "segment_id": row["segment_id"] or ""}
         try:
             content = {name: value for name, value in row.items() if name not in ("account", "amount_nano_usd")}
             found = digest_of(digest, row["number"], posting_of(content, legs))
         except (AccountsError, msgspec.MsgspecError) as error:
-            self._add(
-                "entry changed", row["tenant_id"], row["number"], "a transaction that balances", str(error), **about
-            )
+            expected = "a transaction that balances"
+            self._add("entry changed", row["tenant_id"], row["number"], expected, str(error), **about)
             return
         if found != row["digest"]:
             told = ", ".join(f"{leg.account} {leg.amount_nano_usd}" for leg in legs) or "no amount"
             seen = f"{row['kind']} {row['reference']!r} with {told} nano-USD, digest {found[:16]}"
             self._add("entry changed", row["tenant_id"], row["number"], f"digest {row['digest'][:16]}", seen, **about)
 
-    def _check_head(self, tenant_id: str, number: int, digest: str) -> None:
-        last, newest = self._heads.pop(tenant_id, (0, ""))
-        if last > number:
-            self._add("entry missing", tenant_id, number + 1, f"no. {last} is the newest", f"no. {number} is")
-        elif (last, newest) != (number, digest):
-            expected = f"no. {number} with digest {digest[:16]} is the newest"
-            self._add("wallet changed", tenant_id, number, expected, f"no. {last} with {newest[:16]}")
-
-    def _check_balances(
-        self, tenant_id: str, moved: "Counter[tuple[str, str]]", counted: "Counter[tuple[str, str]]"
-    ) -> None:
-        query = sa.select(balances.c.account, balances.c.day, balances.c.amount_nano_usd, balances.c.entry_count)
+    def _compare(self, chains: Sequence[_Chain]) -> None:
+        """Chains with what follows from them, so many tenants a query."""
+        tenants = [chain.tenant_id for chain in chains]
         stored = {
-            (account, day): (amount, count)
-            for account, day, amount, count in self._connection.execute(query.where(balances.c.tenant_id == tenant_id))
+            wallet.tenant_id: wallet for wallet in list_wallets(self._connection, wallets.c.tenant_id.in_(tenants))
         }
-        for key in sorted(set(stored) | set(moved), key=lambda key: (key[1], key[0])):
-            expected, seen = (moved[key], counted[key]), stored.get(key, (0, 0))
-            if expected != seen:
-                told = [f"{key[0]} {amount} nano-USD in {count} entries" for amount, count in (expected, seen)]
-                self._add("balance changed", tenant_id, 0, told[0], told[1], key[1])
-
-    def _check_usage(self, tenant_id: str, used: "Counter[str]", calls: "Counter[str]") -> None:
+        limits = self._limits([wallet.quota_id for wallet in stored.values() if wallet.quota_id])
+        digests = self._digests(tenants)
+        told = balances.c
+        moved = self._sums(tenants, balances, (told.account, told.day), (told.amount_nano_usd, told.entry_count))
         days = usage_days.c
-        query = sa.select(days.day, sa.func.sum(days.charged_nano_usd), sa.func.sum(days.calls)).group_by(days.day)
-        found = self._connection.execute(query.where(days.tenant_id == tenant_id))
-        stored = {day: (int(amount), int(count)) for day, amount, count in found}
-        for day in sorted(set(stored) | set(calls)):
-            expected, seen = (used[day], calls[day]), stored.get(day, (0, 0))
-            if expected != seen:
-                told = [f"{count} calls, {amount} nano-USD charged" for amount, count in (expected, seen)]
-                self._add("usage sum changed", tenant_id, 0, told[0], told[1], day)
+        used = self._sums(tenants, usage_days, (days.day,), (days.charged_nano_usd, days.calls))
+        for chain in chains:
+            wallet = stored.get(chain.tenant_id, Wallet(tenant_id=chain.tenant_id))
+            self._check_head(chain, wallet.last_number, digests.get(chain.tenant_id, ""))
+            self._check_sums("balance changed", chain.tenant_id, chain.moved, moved.get(chain.tenant_id, {}))
+            self._check_sums("usage sum changed", chain.tenant_id, chain.used, used.get(chain.tenant_id, {}))
+            self._check_wallet(chain, wallet)
+            if wallet.quota_id and limits.get(wallet.quota_id) != wallet.limit_nano_usd:
+                seen = str(limits.get(wallet.quota_id, "no quota"))
+                expected = f"quota {wallet.quota_id} limits {wallet.limit_nano_usd} nano-USD"
+                self._add("limit changed", chain.tenant_id, 0, expected, seen)
 
-    def _check_wallet(self, tenant_id: str, balance: int, credited: int) -> None:
-        for wallet in list_wallets(self._connection, wallets.c.tenant_id == tenant_id):
-            expected = f"balance {balance}, credits {credited} nano-USD"
-            seen = f"balance {wallet.balance_nano_usd}, credits {wallet.credits_nano_usd} nano-USD"
-            if expected != seen:
-                self._add("wallet changed", tenant_id, 0, expected, seen)
-            if wallet.quota_id:
-                self._check_limit(wallet)
+    def _sums(
+        self,
+        tenants: Sequence[str],
+        table: sa.Table,
+        keys: tuple[sa.Column[Any], ...],
+        values: tuple[sa.Column[Any], sa.Column[Any]],
+    ) -> dict[str, Sums]:
+        """A table's two values, added up by tenant and keys."""
+        query = (
+            sa.select(table.c.tenant_id, *keys, *(sa.func.sum(value) for value in values))
+            .where(table.c.tenant_id.in_(tenants))
+            .group_by(table.c.tenant_id, *keys)
+        )
+        found: dict[str, Sums] = {}
+        for tenant_id, *cells in self._connection.execute(query):
+            found.setdefault(tenant_id, {})[tuple(cells[:-2])] = int(cells[-2]), int(cells[-1])
+        return found
 
-    def _check_limit(self, wallet: Wallet) -> None:
-        query = sa.select(quotas.c.limit).where(quotas.c.quota_id == wallet.quota_id, quotas.c.removed_us.is_(None))
-        limit = self._connection.execute(query).scalar()
-        if limit != wallet.limit_nano_usd:
-            expected = f"quota {wallet.quota_id} limits {wallet.limit_nano_usd} nano-USD"
-            self._add("limit changed", wallet.tenant_id, 0, expected, "no quota" if limit is None else str(limit))
+    def _limits(self, quota_ids: Sequence[str]) -> dict[str, int]:
+        query = sa.select(quotas.c.quota_id, quotas.c.limit)
+        found = self._connection.execute(query.where(quotas.c.quota_id.in_(quota_ids), quotas.c.removed_us.is_(None)))
+        return {quota_id: int(limit) for quota_id, limit in found}
+
+    def _digests(self, tenants: Sequence[str]) -> dict[str, str]:
+        query = sa.select(wallets.c.tenant_id, wallets.c.last_digest).where(wallets.c.tenant_id.in_(tenants))
+        return {tenant_id: str(digest) for tenant_id, digest in self._connection.execute(query)}
+
+    def _check_head(self, chain: _Chain, last: int, newest: str) -> None:
+        if last > chain.number:
+            expected, seen = f"no. {last} is the newest", f"no. {chain.number} is"
+            self._add("entry missing", chain.tenant_id, chain.number + 1, expected, seen)
+        elif (last, newest) != (chain.number, chain.digest):
+            expected = f"no. {chain.number} with digest {chain.digest[:16]} is the newest"
+            self._add("wallet changed", chain.tenant_id, chain.number, expected, f"no. {last} with {newest[:16]}")
+
+    def _check_sums(self, what: What, tenant_id: str, expected: Sums, stored: Sums) -> None:
+        for key in sorted(set(stored) | set(expected), key=lambda key: key[::-1]):
+            wanted, seen = expected.get(key, (0, 0)), stored.get(key, (0, 0))
+            if wanted != seen:
+                name = f"{key[0]}: " if len(key) > 1 else "charged: "
+                counted = "entries" if len(key) > 1 else "calls"
+                told = [f"{name}{amount} nano-USD in {count} {counted}" for amount, count in (wanted, seen)]
+                self._add(what, tenant_id, 0, told[0], told[1], day=key[-1])
+
+    def _check_wallet(self, chain: _Chain, wallet: Wallet) -> None:
+        expected = f"balance {chain.balance}, credits {chain.credited} nano-USD"
+        seen = f"balance {wallet.balance_nano_usd}, credits {wallet.credits_nano_usd} nano-USD"
+        if expected != seen:
+            self._add("wallet changed", chain.tenant_id, 0, expected, seen)
+
+    def _check_headless(self) -> None:
+        """Wallets, balances and usage sums of tenants that have no transaction at all."""
+        for table in (wallets, balances, usage_days):
+            none = ~sa.exists().where(transactions.c.tenant_id == table.c.tenant_id)
+            query = sa.select(table.c.tenant_id).where(none).distinct().limit(ORPHANS_MAX)
+            if table is wallets:
+                query = query.where(wallets.c.last_number > 0)
+            for tenant_id in self._connection.execute(query).scalars():
+                self._add("entry missing", tenant_id, 1, f"transactions, as {table.name} has it", "none")
 
     def _check_orphans(self) -> None:
         """Entries that belong to no transaction."""
-        both = sa.and_(entries.c.tenant_id == transactions.c.tenant_id, entries.c.number == transactions.c.number)
-        lost = (
-            sa.select(entries).select_from(entries.outerjoin(transactions, both)).where(transactions.c.number.is_(None))
-        )
-        for row in self._connection.execute(lost.limit(ORPHANS_MAX)).mappings():
+        lost = sa.select(entries).select_from(entries.outerjoin(transactions, _SAME))
+        for row in self._connection.execute(lost.where(transactions.c.number.is_(None)).limit(ORPHANS_MAX)).mappings():
             seen = f"{row['account']} {row['amount_nano_usd']} nano-USD"
             self._add("entry missing", row["tenant_id"], row["number"], f"transaction no. {row['number']}", seen)
 
-    def _add(self, what: Any, tenant_id: str, number: int, expected: str, seen: str, *day: str, **about: str) -> None:
-        place = {"day": day[0]} if day else about
-        self._findings.add(
-            Difference(what=what, tenant_id=tenant_id, number=number, expected=expected, seen=seen, **place)
-        )
+    def _add(self, what: What, tenant_id: str, number: int, expected: str, seen: str, **about: str) -> None:
+        found = Difference(what=what, tenant_id=tenant_id, number=number, expected=expected, seen=seen, **about)
+        self._findings.add(found)
+
+
+def _add(sums: Sums, key: tuple[str, ...], amount: int, count: int) -> None:
+    before = sums.get(key, (0, 0))
+    sums[key] = before[0] + amount, before[1] + count
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
