@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from tidegate.gateway.choosing import Choosing
     from tidegate.gateway.meter import Settlement
 
-PLANS_MAX: Final = 100_000  # of keys, kept; then they are made anew
+PLANS_MAX: Final = 20_000  # of keys, kept, about 1 kB each; then they are made anew
 WAITING_MAX: Final = 10_000  # calls of one worker that wait for a quota
+STORE_REST_S: Final = 1.0  # for so long after it failed no call waits for the store, which is asked all the same
 FRESH_S: Final = 0.25  # for so long the store's word that nothing is left is believed without asking again
 
 
@@ -128,18 +129,20 @@ class Gate:
         return False
 
     def _wait(self, call: "Choosing", claim: Claim) -> None:
-        now = time.monotonic()
+        now, leasing = time.monotonic(), self.leasing
+        if leasing.failure and leasing.valid_until <= now < leasing.failed_at + STORE_REST_S:
+            raise store_silent(leasing.failure)
         for lease in claim.leases:
-            is_fresh = now - lease.heard_at < FRESH_S and self.leasing.valid_until > now
+            is_fresh = now - lease.heard_at < FRESH_S and leasing.valid_until > now
             if is_fresh and _is_hopeless(lease, claim):
                 raise self._refusal(claim, lease)
         if len(self._waiting) >= WAITING_MAX:
             raise Unavailable("Too many calls wait for their quotas; call again in a moment.", retry_after_s=1)
         for lease in claim.leases:
             lease.waiting += 1
-            self.leasing.activate(lease)
-        self._waiting[call] = Waiting(call, claim, self.leasing.begun + 1, now + self._wait_s)
-        self.leasing.hurry()
+            leasing.activate(lease)
+        self._waiting[call] = Waiting(call, claim, leasing.begun + 1, now + self._wait_s)
+        leasing.hurry()
 
     def _ask_for_all(self) -> None:
         """Tell the leases that are short what waiting calls need of them."""

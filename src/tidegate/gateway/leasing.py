@@ -45,7 +45,7 @@ class Leasing:
         self._active: dict[WindowKey, Lease] = {}
         self.valid_until = 0.0
         self.begun = self.ended = 0  # exchanges
-        self.failure = ""  # why the last exchange failed; empty where it did not
+        self.failure, self.failed_at = "", 0.0  # why the last exchange failed, and when; empty where it did not
         self._is_asking = self._is_hurried = self._is_closed = False
         self._asked_at = self._forgot_at = 0.0
         self._work: SimpleQueue[_Work | None] = SimpleQueue()
@@ -95,11 +95,12 @@ class Leasing:
         for lease in self._active.values():
             lease.wanted = lease.wanted_min = 0
         self._before()
-        for lease in list(self._active.values()):
+        for lease in self._in_turn():
             ask = lease.ask(now)
             if ask is not None:
                 asked.append(lease)
                 asks.append(ask)
+                self._active[lease.window] = self._active.pop(lease.window)  # others come first the next time
                 if len(asks) == ASKS_MAX:
                     self._is_hurried = True
                     break
@@ -115,6 +116,11 @@ class Leasing:
             self._thread.start()
         self._work.put(lambda: self._exchange(asked, asks, now))
 
+    def _in_turn(self) -> list[Lease]:
+        """Active leases: where there are too many for one exchange, those that calls wait for come first."""
+        leases = list(self._active.values())
+        return leases if len(leases) <= ASKS_MAX else sorted(leases, key=lambda lease: not lease.waiting)
+
     def _answered(self, asked: Sequence[Lease], answers: Sequence[LeaseAnswer], at: float) -> None:
         for lease, answer in zip(asked, answers, strict=True):
             lease.take(answer, at)
@@ -129,7 +135,7 @@ class Leasing:
             lease.told_spent = -1  # to be told again
         if not self.failure:
             log.error("quotas: the store cannot be reached, and calls under a quota are refused soon: %s", reason)
-        self.failure = reason
+        self.failure, self.failed_at = reason, time.monotonic()
         self._ended()
 
     def _ended(self) -> None:
