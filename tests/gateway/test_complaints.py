@@ -436,3 +436,38 @@ def test_18_limits_do_not_multiply_by_replicas(tmp_path: Path, penny_config: str
         workers.stop()
         assert seen == {200: 30, 429: 30}
         assert (held(tmp_path), held(tmp_path, "q2")) == (30, 30 * 1000)
+
+
+# -- routing: `gateway/test_routing.py` has the providers --------------------------------------------------------------
+
+
+def test_23_a_fallback_asks_another_and_leaks_nothing() -> None:
+    """bifrost#6966, #6967, #6973, litellm#26067: the failed one is not asked again, nothing of it reaches the caller,
+    and an error inside a 200 is a failure too."""
+    held_by(
+        "gateway/test_routing.py",
+        "test_a_failed_endpoint_is_followed_by_the_next_of_the_plan",
+        "test_nothing_of_the_failed_provider_reaches_the_caller",
+        "test_after_the_first_words_a_call_stays_where_it_is",
+    )
+
+
+def test_24_a_conversation_stays_where_its_prompt_is_cached() -> None:
+    """agentgateway#2572, recompose#45, gproxy#161: balancing must not throw the cache discount away."""
+    held_by("gateway/test_routing.py", "test_a_session_stays_with_one_endpoint")
+    held_by(
+        "route/test_route_affinity.py",
+        "test_a_call_goes_where_its_prompt_is_cached_while_that_is_cheaper",
+        "test_a_real_hour_of_conversations_keeps_its_cache_and_its_balance",
+    )
+
+
+def test_25_a_fallback_does_not_cross_the_border() -> None:
+    """vercel/ai#10157, talon#138, cline#10596, opencode#41810: residency is policy, and the price is pinned too."""
+    held_by(
+        "gateway/test_routing.py",
+        "test_a_policys_border_holds_whatever_fails",
+        "test_a_mainland_only_policy_with_its_provider_killed_refuses_and_says_why",
+        "test_only_ignore_and_price_choose_as_asked",
+    )
+    held_by("route/test_residency.py", "test_no_plan_and_no_attempt_crosses_a_border_in_a_hundred_thousand_calls")
