@@ -21,6 +21,7 @@ from tidegate.accounts.books.statement_words import WORDS
 from tidegate.accounts.database import Database, open_database
 from tidegate.accounts.tenancy import Tenant, create_tenant
 from tidegate.cli import cli
+from tidegate.cli.accounts_statement import MEANING
 from tidegate.core.errors import AccountsError
 from tidegate.core.money import parse_usd
 
@@ -167,3 +168,13 @@ def test_a_tenant_without_any_booking_has_an_empty_statement(database: Database)
         assert told.exit_code == 0 and told.output
     found = run.invoke(cli, ["accounts", "statement", "quite"])
     assert "there is no tenant 'quite'" in str(found.exception)
+
+
+def test_totals_are_what_the_operator_earned(database: Database) -> None:
+    """All accounts add up to nothing; what is earned is the difference between two prices."""
+    run = CliRunner()
+    told = run.invoke(cli, ["accounts", "totals", "--month", "2026-03", "--format", "json"], catch_exceptions=False)
+    found = {row["account"]: row["amount_nano_usd"] for row in json.loads(told.output)}
+    assert found.pop("earned") == 1_500_000_003 - 3 * 80
+    assert sum(found.values()) == 0 and set(found) <= set(MEANING)
+    assert "what providers charge" in run.invoke(cli, ["accounts", "totals"], catch_exceptions=False).output

@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {  # name -> module:attribute
     "settle": "tidegate.cli.accounts_books:settle",
     "verify": "tidegate.cli.accounts_books:verify",
     "statement": "tidegate.cli.accounts_statement:statement",
+    "totals": "tidegate.cli.accounts_statement:totals",
     "reconcile": "tidegate.cli.accounts_reconcile:reconcile",
     "import": "tidegate.cli.accounts_import:import_",
     "vouchers": "tidegate.cli.accounts_vouchers:vouchers",

@@ -1,4 +1,4 @@
-"""`tidegate accounts statement`: what a tenant was given, used and has left in a month."""
+"""`tidegate accounts statement|totals`: what a tenant was given, used and has left; what the operator earned."""
 
 import sys
 import time
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from tidegate.cli.keys import accounts_of
+from tidegate.cli.ledger_options import Form, format_option
 from tidegate.cli.tables import Cell, print_table
 from tidegate.config import load_config
 from tidegate.core.error_words import Language
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
     from tidegate.accounts.database import Database
 
 BOM = "\ufeff"  # without it spreadsheets take a file for another alphabet
+MEANING = {
+    "wallet": "what tenants have left, or owe where it is below zero",
+    "revenue": "calls at the tenants' prices",
+    "provider_cost": "what providers charge for them",
+    "provider_payable": "the same, as a debt",
+    "operator_loss": "calls beyond what their tenants had: yours to bear",
+    "top_ups": "paid in",
+    "vouchers": "redeemed",
+    "grants": "credited by hand",
+    "refunds": "paid back",
+    "corrections": "corrected",
+    "earned": "revenue less provider_cost and operator_loss",
+}
 StatementForm = Literal["table", "json", "csv", "html"]
 
 
@@ -63,6 +77,27 @@ def statement(
     else:
         out.write_text(BOM + text if form == "csv" else text, encoding="utf-8")
         click.echo(f"written to {out}", err=True)
+
+
+@click.command()
+@click.option("--month", default="", help="e.g. 2026-11, in UTC.  [default: all time]")
+@format_option
+def totals(month: str, form: Form) -> None:
+    """What all tenants' entries come to, by account: paid in, revenue, what providers charge, what was earned.
+
+    \b
+    Example:
+      tidegate accounts totals --month 2026-11
+    """
+    from tidegate.accounts.books.totals import totals as sum_up
+
+    with accounts_of(load_config()) as accounts, accounts.database.reading() as connection:
+        found = sum_up(connection, month)
+    if form == "table":
+        rows: list[list[Cell]] = [[name, format_usd(amount), MEANING[name]] for name, amount in found.items()]
+        print_table(["account", "USD", "meaning"], rows, form)
+    else:
+        print_table(["account", "amount_nano_usd"], [[name, amount] for name, amount in found.items()], form)
 
 
 def _about(database: "Database", tenant_id: str) -> tuple[str, Language]:

@@ -84,8 +84,7 @@ def statement(
     tenant_name: empty for a tenant that only the books know. Raises AccountsError for a month that is none or a tenant
     that nobody knows; CurrencyUnknown, RateUnknown.
     """
-    if not _MONTH.fullmatch(month):
-        raise AccountsError(f"--month {month[:20]!r} is no month; write for example 2026-11")
+    within = month_of(balances.c.day, month)
     query = sa.select(wallets.c.last_number, wallets.c.last_digest).where(wallets.c.tenant_id == tenant_id)
     head = connection.execute(query).first()
     if head is None and not tenant_name:
@@ -97,7 +96,7 @@ def statement(
     now = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=now_us)
     credited = _credits(connection, tenant_id, month)
     usage = _usage(connection, tenant_id, month)
-    opening, moved = _moved(connection, tenant_id, month)
+    opening, moved = _moved(connection, tenant_id, month, within)
     last_day = min(_last_day(month), now.date().isoformat())
     return Statement(
         tenant_id=tenant_id,
@@ -124,12 +123,12 @@ def currencies() -> tuple[str, ...]:
     return tuple(MINOR_DIGITS)
 
 
-def _moved(connection: sa.Connection, tenant_id: str, month: str) -> tuple[int, int]:
+def _moved(connection: sa.Connection, tenant_id: str, month: str, in_month: sa.ColumnElement[bool]) -> tuple[int, int]:
     """(the wallet's balance before the month, what the month moved it by)."""
     amount = sa.func.coalesce(sa.func.sum(balances.c.amount_nano_usd), 0)
     query = sa.select(amount).where(balances.c.tenant_id == tenant_id, balances.c.account == "wallet")
     before = connection.execute(query.where(balances.c.day < f"{month}-01")).scalar_one()
-    within = connection.execute(query.where(_in_month(balances.c.day, month))).scalar_one()
+    within = connection.execute(query.where(in_month)).scalar_one()
     return int(before), int(within)
 
 
@@ -141,7 +140,7 @@ def _credits(connection: sa.Connection, tenant_id: str, month: str) -> list[Cred
     query = (
         sa.select(told.day, told.number, told.kind, told.reference, told.memo, entries.c.amount_nano_usd)
         .select_from(transactions.join(entries, both))
-        .where(told.tenant_id == tenant_id, told.kind != "usage", _in_month(told.day, month))
+        .where(told.tenant_id == tenant_id, told.kind != "usage", month_of(told.day, month))
         .order_by(told.day, told.number)
     )
     return [Credit(**row) for row in connection.execute(query).mappings()]
@@ -150,13 +149,16 @@ def _credits(connection: sa.Connection, tenant_id: str, month: str) -> list[Cred
 def _usage(connection: sa.Connection, tenant_id: str, month: str) -> list[Usage]:
     query = (
         sa.select(*(usage_days.c[name] for name in Usage.__struct_fields__))
-        .where(usage_days.c.tenant_id == tenant_id, _in_month(usage_days.c.day, month))
+        .where(usage_days.c.tenant_id == tenant_id, month_of(usage_days.c.day, month))
         .order_by(usage_days.c.day, usage_days.c.model)
     )
     return [Usage(**row) for row in connection.execute(query).mappings()]
 
 
-def _in_month(day: sa.ColumnElement[str], month: str) -> sa.ColumnElement[bool]:
+def month_of(day: sa.ColumnElement[str], month: str) -> sa.ColumnElement[bool]:
+    """Days in a month. Raises AccountsError where it is none."""
+    if not _MONTH.fullmatch(month):
+        raise AccountsError(f"--month {month[:20]!r} is no month; write for example 2026-11")
     return day.between(f"{month}-01", f"{month}-31")
 
 
