@@ -30,7 +30,7 @@ def main() -> int:
     mistakes = commands.add_parser("mistakes", help="make mistakes in the product on purpose: each must be found")
     mistakes.add_argument("--only", help="one mistake")
     commands.add_parser("dollar", help="100 calls at one time against one dollar, on each store")
-    commands.add_parser("table", help="what was run so far")
+    commands.add_parser("table", help="render docs/reference/torture.md from what was run so far")
     options = parser.parse_args()
     from torture import run as runs
 
@@ -42,7 +42,9 @@ def main() -> int:
         from torture.dollar import run_dollar
 
         return run_dollar()
-    print(runs.table())
+    from torture import page
+
+    page.write()
     return 0
 
 

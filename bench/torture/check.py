@@ -187,7 +187,8 @@ def _check_call(story: Story, reply: Reply, row: Seen, outputs: list[int], was_k
     if was_cut:  # revoked in the middle: the provider was hung up on, and what it had sent is charged
         outputs = []
     was_refused = row.status_code in REFUSED
-    is_served = row.status_code in (200, 499)  # else the operator bears what attempts cost that came to nothing
+    # else the operator bears what attempts cost that came to nothing
+    is_served = row.status_code == 200 or (row.status_code == 499 and bool(row.output_tokens))
     if outputs and is_served and row.output_tokens != outputs[-1]:
         yield f"{name}: the provider told {outputs[-1]} tokens, the row has {row.output_tokens}"
     if outputs and not reply.call.is_free:

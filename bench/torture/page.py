@@ -1,0 +1,94 @@
+"""docs/reference/torture.md, rendered from what was run."""
+
+from pathlib import Path
+
+import msgspec
+
+from torture.dollar import RESULTS as DOLLARS
+from torture.dollar import Spent
+from torture.mistakes import NAMES
+from torture.run import FOUND, MISTAKES_FOUND, load
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGE = REPOSITORY / "docs" / "reference" / "torture.md"
+
+HEAD = """# Torture: what was run, and what was found
+
+Rendered by `python bench/torture table` from `bench/results/torture*.json`; [how quotas work](../explanation/quotas.md)
+says why it should hold. A program is one tenant's random calls, from a seed: streams, disconnects, retries, provider
+faults, fallbacks, a voucher redeemed five times at one moment, a key revoked in the middle of its streams, a price that
+changes between calls. Sixteen programs run at one time, while workers, the console, PostgreSQL and Valkey are killed,
+SQLite is kept busy, workers are stopped for longer than a lease, and workers' clocks stand up to two minutes apart.
+
+After each round: no wallet and no budget spent above its limit; rates within one slice a worker where leases ended, and
+exact where none did; each answered call has one row, with what the provider charged for all its attempts; rows, entries
+and balances are the same to the nano-USD; and nothing is reserved while the installation goes on. Every fourth round it
+is stopped, or killed whole, and started again.
+
+"""
+
+
+def page() -> str:
+    """The page as the results say it."""
+    lines = ["| setting | programs | calls | answered | refused | broken off | blows | restarts | violations |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    ran = load()
+    for name, one in ran.items():
+        lines.append(
+            f"| {name} | {one.programs} | {one.calls:,} | {one.answered:,} | {one.refused:,} | {one.broken:,} | "
+            f"{sum(one.blows.values())} | {one.restarts} | {len(one.violations)} |"
+        )
+    together = [sum(getattr(one, name) for one in ran.values()) for name in
+                ("programs", "calls", "answered", "refused", "broken")]  # fmt: skip
+    blows = sum(sum(one.blows.values()) for one in ran.values())
+    violations = sum(len(one.violations) for one in ran.values())
+    cells = " | ".join(f"{number:,}" for number in together)
+    restarts = sum(one.restarts for one in ran.values())
+    lines.append(f"| together | {cells} | {blows} | {restarts} | {violations} |")
+    parts = [HEAD, "\n".join(lines), "\n", _violations(), _dollars(), _mistakes()]
+    return "".join(parts)
+
+
+def _violations() -> str:
+    found = [text for one in load().values() for text in one.violations]
+    if not found:
+        return ""
+    return "\nWhat was violated:\n\n" + "\n".join(f"- {text}" for text in found) + "\n"
+
+
+def _dollars() -> str:
+    if not DOLLARS.exists():
+        return ""
+    lines = [
+        "\n## A hundred callers, one dollar\n",
+        "Four processes; each caller calls until it is refused. `exact`: `max_tokens` is the length of the answer;",
+        "`wide`: sixteen times that; `none`: not given, so the last calls are clamped to what is left.\n",
+        "| setting | max_tokens | spent, nano-USD | of the dollar | answered | clamped | operator's loss | seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in msgspec.json.decode(DOLLARS.read_bytes(), type=list[Spent]):
+        part = f"{one.spent / 1e7:.2f} %"
+        lines.append(
+            f"| {one.setting} | {one.limit} | {one.spent:,} | {part} | {one.answered} | {one.clamped} | "
+            f"{one.operator_loss} | {one.seconds} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _mistakes() -> str:
+    if not MISTAKES_FOUND.exists():
+        return ""
+    found = msgspec.json.decode(MISTAKES_FOUND.read_bytes(), type=dict[str, str])
+    lines = [
+        "\n## Mistakes made on purpose\n",
+        "`python bench/torture mistakes` puts each into the running product (one worker, calm weather); torture has to",
+        "find it.\n",
+        "| mistake | first thing found |",
+        "| --- | --- |",
+    ]
+    lines += [f"| `{name}` | {FOUND.sub('', found.get(name, '')) or 'not run'} |" for name in NAMES]
+    return "\n".join(lines) + "\n"
+
+
+def write() -> None:
+    PAGE.write_text(page())
