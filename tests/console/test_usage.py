@@ -2,6 +2,7 @@
 
 import datetime
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,21 @@ def test_day_week_and_month_are_utc_and_weeks_begin_on_monday() -> None:
     today = datetime.date(2026, 11, 18)
     assert spending(lines, today) == Spending(total=127, day=65, week=67, month=79)
     assert spending(lines, today, byok=True) == Spending(total=6400, day=6400, week=6400, month=6400)
+
+
+def test_another_process_may_tidy_the_files_away(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report that runs at the same time merges them; a cache that cannot be written is done without."""
+    reader = UsageReader()
+    for _ in range(3):
+        journal.call(cost_nano_usd=5)
+        journal.seal()
+    assert sum(line.calls for line in reader.read(journal.ledger, "a")) == 3
+    cache = journal.ledger.path / "cache"
+    shutil.rmtree(cache)
+    assert sum(line.calls for line in reader.read(journal.ledger, "a")) == 3
+    shutil.rmtree(cache)
+    monkeypatch.setattr("tidegate.ledger.rollup.store", lambda *_: False)  # a full disk
+    assert sum(line.cost_nano_usd for line in reader.read(journal.ledger, "a")) == 15
+    journal.call(cost_nano_usd=5)
+    journal.seal()
+    assert sum(line.cost_nano_usd for line in reader.read(journal.ledger, "a")) == 20

@@ -1,7 +1,7 @@
 """What keys and tenants have used: sealed rollups plus the rows that are not sealed yet, so that a call shows at once.
 
-The rollup `daily_key` is read into an engine of this process when something was sealed since; of the journal only the
-bytes that are new are read. Sums of days, so that a query costs what it answers, however many calls there were.
+The files of the rollup `daily_key` are brought up to date when something was sealed since, and asked for what is wanted
+of them; of the journal only the bytes that are new are read. So memory does not grow with the number of calls.
 """
 
 import datetime
@@ -16,7 +16,8 @@ from tidegate.core.errors import LedgerError
 from tidegate.core.row import Outcome, Row
 from tidegate.ledger.journal import LINE_BYTES_MAX, journal_files, parse_line, segment_of
 from tidegate.ledger.parquet import open_engine
-from tidegate.ledger.rollup import attach
+from tidegate.ledger.rollup import attach, unit_files
+from tidegate.ledger.rollup_runs import read_units
 from tidegate.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class UsageReader:
 
     def __init__(self) -> None:
         self._engine: duckdb.DuckDBPyConnection | None = None
+        self._relation: str | None = None  # what sealed usage is read from; None: nothing is sealed
         self._entries_read = -1
         self._sealed: set[str] = set()
         self._tails: dict[str, _Tail] = {}
@@ -112,7 +114,12 @@ class UsageReader:
             self._read_tails(ledger)
             self._read_sealed(ledger)
             sums: dict[_Place, list[int]] = {}
-            self._add_sealed(sums, tenant_id, key_id, since)
+            try:
+                self._add_sealed(sums, tenant_id, key_id, since)
+            except LedgerError:  # another process has put merged files in the place of these: once more, with those
+                sums, self._entries_read = {}, -1
+                self._read_sealed(ledger)
+                self._add_sealed(sums, tenant_id, key_id, since)
             for segment, tail in self._tails.items():
                 if segment not in self._sealed:
                     for place, values in tail.sums.items():
@@ -143,7 +150,10 @@ class UsageReader:
             if len(entries) == self._entries_read:
                 return
             self._engine = self._engine or open_engine()
-            attach(ledger, self._engine, ROLLUP)
+            files = unit_files(ledger, self._engine, ROLLUP)
+            if files is None:
+                attach(ledger, self._engine, ROLLUP)
+            self._relation = ROLLUP if files is None else f"({read_units(files)})" if files else None
             self._entries_read = len(entries)
             self._sealed = {entry.unit for entry in entries if entry.kind == "segment"}
             if len(ledger.entries()) == len(entries):  # else the table may hold more than `_sealed` says
@@ -155,7 +165,7 @@ class UsageReader:
     ) -> None:
         import duckdb
 
-        if self._engine is None:
+        if self._engine is None or self._relation is None:
             return
         measures = ", ".join(f"CAST(sum(coalesce({name}, 0)) AS HUGEINT)" for name in _MEASURES)
         where, values = "source_id = ? AND tenant_id = ?", [OWN, tenant_id]
@@ -164,7 +174,7 @@ class UsageReader:
             where, values = f"{where} AND key_id IN ({', '.join('?' * len(ids)) or 'NULL'})", [*values, *ids]
         if since is not None:
             where, values = f"{where} AND day >= CAST(? AS DATE)", [*values, since.isoformat()]
-        query = f"SELECT {_COLUMNS}, {measures} FROM {ROLLUP} WHERE {where} GROUP BY ALL"
+        query = f"SELECT {_COLUMNS}, {measures} FROM {self._relation} WHERE {where} GROUP BY ALL"
         try:
             rows = self._engine.execute(query, values).fetchall()
         except duckdb.Error as error:

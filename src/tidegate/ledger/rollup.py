@@ -172,6 +172,32 @@ def attach(
     connection.execute(f"DROP TABLE {name}_units")
 
 
+def unit_files(ledger: "Ledger", connection: "duckdb.DuckDBPyConnection", name: str) -> list[Path] | None:
+    """Parquet files whose rows, merged, are the rollup, those missing computed first: for who asks for little of it.
+
+    None where they cannot be kept: `attach` it then. Another process may put merged ones in their place at any time.
+    Raises LedgerError where a sealed file cannot be summed.
+    """
+    import duckdb
+
+    rollup = load_rollup(name)
+    _load_rates(connection, {})
+    try:
+        runs = _runs(ledger, rollup, {})
+        planned = runs.plan()
+        for run in planned:
+            if not run.path.is_file() and not store(connection, select_rollup(rollup, run.files, run.labels), run):
+                return None
+        merge_runs(connection, runs, planned, lambda relation: merge_sql(rollup, relation))
+        computed = [run.path for run in runs.plan()]
+    except (duckdb.Error, OSError) as error:
+        raise LedgerError(
+            f"ledger {ledger.path}: its files cannot be summed: {str(error).splitlines()[0]} "
+            "(`tidegate ledger verify` names what is wrong)"
+        ) from error
+    return [*ledger.rollup_files(name), *computed]
+
+
 def select_rollup(rollup: Rollup, files: Sequence[Path], labels: Sequence[Path] = ()) -> str:
     """SQL of one unit over these sealed files, for a connection with the table `list_rates`."""
     return bind(rollup.sql, rollup.relation, files, labels)
@@ -190,13 +216,7 @@ def _fill(
     insert = f"INSERT INTO {rollup.name}_units BY NAME "
     if sealed := ledger.rollup_files(rollup.name):
         connection.execute(insert + read_units(sealed))
-    runs = Runs(
-        ledger.path,
-        ledger.path / "cache" / "rollups" / rollup.name,
-        hashlib.sha256(repr((rollup.sql, sorted(list_rates.items()))).encode()).digest(),
-        [file for entry in ledger.entries() for file in entry.files if file.table == "rows"],
-        ledger.sealed_files("labels") if rollup.reads_labels else (),
-    )
+    runs = _runs(ledger, rollup, list_rates)
     planned = runs.plan()
     done = _insert_cached(connection, insert, [run.path for run in planned if run.path.is_file()])
     for run in planned:
@@ -209,6 +229,16 @@ def _fill(
         if progress:
             progress(len(done), len(planned))
     merge_runs(connection, runs, planned, lambda relation: merge_sql(rollup, relation))
+
+
+def _runs(ledger: "Ledger", rollup: Rollup, list_rates: ListRates) -> Runs:
+    return Runs(
+        ledger.path,
+        ledger.path / "cache" / "rollups" / rollup.name,
+        hashlib.sha256(repr((rollup.sql, sorted(list_rates.items()))).encode()).digest(),
+        [file for entry in ledger.entries() for file in entry.files if file.table == "rows"],
+        ledger.sealed_files("labels") if rollup.reads_labels else (),
+    )
 
 
 def _insert_run(connection: "duckdb.DuckDBPyConnection", insert: str, rollup: Rollup, run: Run) -> None:
