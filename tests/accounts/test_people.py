@@ -86,6 +86,7 @@ def test_a_role_is_of_one_tenant_and_the_last_owner_stays(accounts: Accounts) ->
         set_member(accounts.database, "nowhere", bob.person_id, "owner")
 
 
+@pytest.mark.parametrize("accounts", ["sqlite"], indirect=True)  # each try is meant to be slow
 def test_a_password_opens_its_own_account_and_no_other(accounts: Accounts) -> None:
     """Stored as argon2id; a disabled person's opens nothing; neither does anything for one who has none."""
     ada = create_person(accounts.database, "ada@x.org")
