@@ -19,6 +19,7 @@ from rig.stores import Postgres
 from tidegate.accounts.books.balance import balance_of
 from tidegate.accounts.books.entries import post, read_booked
 from tidegate.accounts.books.lives import ended_lives
+from tidegate.accounts.books.lost import give_up, silent_workers
 from tidegate.accounts.books.posting import credit_posting
 from tidegate.accounts.books.reclaim import reclaim
 from tidegate.accounts.books.run import settle
@@ -30,7 +31,7 @@ from tidegate.accounts.quotas.store import Lessee
 from tidegate.accounts.quotas.table import list_quotas, set_quota
 from tidegate.accounts.quotas.windows import window_start_us
 from tidegate.accounts.schema.books import usage_days
-from tidegate.accounts.schema.quotas import holdings, windows
+from tidegate.accounts.schema.quotas import holdings, windows, workers
 from tidegate.core.errors import AccountsError, LedgerError
 from tidegate.core.quota import LeaseAsk, Quota, WindowKey
 from tidegate.ledger.seal import seal
@@ -400,6 +401,25 @@ def test_nobody_takes_another_hosts_workers_for_dead(database: Database, tmp_pat
     assert held(database, window) == 1000, "nor does a copy of a ledger, whose journal may be another's"
     run(database, there)
     assert held(database, window) == 5
+
+
+def test_a_worker_whose_ledger_is_gone_holds_what_it_last_told(database: Database) -> None:
+    """Nobody else can say what it spent; and nobody gives up a worker that may be alive."""
+    quota = prepaid(database, 10_000)
+    window = WindowKey(quota.quota_id, "acme", 0)
+    leased(SqlStore(database), "gw-0000-0000000000000001", window, 10)
+    assert silent_workers(database) == []
+    with pytest.raises(AccountsError, match="may be alive"):
+        give_up(database, "gw-0000-0000000000000001")
+    with database.writing() as connection:
+        connection.execute(sa.update(workers).values(seen_us=workers.c.seen_us - 2 * DAY_US))
+
+    assert [one.unspent_nano_usd for one in silent_workers(database)] == [990]
+    assert give_up(database, "gw-0000-0000000000000001") == 990
+
+    assert held(database, window) == 10 and silent_workers(database) == []
+    with pytest.raises(AccountsError, match="is settled"):
+        give_up(database, "gw-0000-0000000000000001")
 
 
 def test_budgets_of_keys_and_days_get_back_what_was_not_spent(database: Database, host: Host) -> None:

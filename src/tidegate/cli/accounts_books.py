@@ -26,7 +26,14 @@ SETTLED_WITHIN_S = 20.0
 
 @click.command()
 @ledger_option
-def settle(ledger_path: Path | None) -> None:
+@click.option(
+    "--lost",
+    "lost",
+    multiple=True,
+    metavar="WORKER",
+    help="A worker whose ledger is gone for good: release what it held beyond its last word.",
+)
+def settle(ledger_path: Path | None, lost: tuple[str, ...]) -> None:
     """Book what is sealed and not booked yet, and release what ended workers hold.
 
     `tidegate up` and `serve` do this after each sealing. Once or many times, also after a crash: each row counts once.
@@ -35,14 +42,27 @@ def settle(ledger_path: Path | None) -> None:
     Example:
       tidegate ledger seal && tidegate accounts settle
     """
+    from tidegate.accounts.books.lost import give_up, silent_workers
     from tidegate.accounts.books.run import settle as run_settle
 
     config = load_config()
+    if lost:
+        with accounts_of(config) as accounts:
+            for worker_id in lost:
+                click.echo(f"{worker_id}: {format_usd(give_up(accounts.database, worker_id))} USD released")
+        return
     ledger = open_ledger(ledger_path)
     with accounts_of(config) as accounts, progress_bar("settling") as progress:
         is_copy = ledger.path.resolve() != config.ledger_path
         report = run_settle(accounts.database, ledger, is_copy=is_copy, progress=progress)
+        silent = silent_workers(accounts.database)
     _echo(report)
+    for worker in silent:
+        click.echo(
+            f"note: worker {worker.worker_id} was not heard of for a day and holds "
+            f"{format_usd(worker.unspent_nano_usd)} USD; run this where its ledger is, or with --lost where that is gone",
+            err=True,
+        )
 
 
 def _echo(report: "Report") -> None:
