@@ -85,6 +85,24 @@ def test_many_workers_get_the_limit_and_cost_the_database_one(workers: Callable[
     assert len(found) == 1 and found[0].startswith("pool-")
 
 
+def test_the_pool_gives_back_what_another_worker_of_the_database_waits_for(
+    workers: Callable[..., Worker], valkey: Valkey
+) -> None:
+    """A host without Redis, on the same database: what the pool has in hand and nobody before it holds comes back."""
+    pooled, direct = workers(valkey.fresh_url(), 1, 2.0), Lessee(worker_id="direct", gateway_id="h")
+    pooled.ask(1200)
+    pooled.spent = 100
+    wish = LeaseAsk(window=KEY, granted=0, returned=0, spent=0, want=8000, want_min=8000)
+    deadline, granted = time.monotonic() + 20, 0
+    while not granted and time.monotonic() < deadline:
+        pooled.ask()
+        (answer,) = pooled.sql.exchange(direct, [wish])
+        granted = answer.granted
+        time.sleep(0.1)
+    assert granted == 8000
+    assert pooled.ask(100).granted == 1300
+
+
 def test_a_dead_worker_gives_its_slice_back_to_the_pool(workers: Callable[..., Worker], valkey: Valkey) -> None:
     """After a lease by Valkey's clock; what it had spent by its last word stays spent."""
     url = valkey.fresh_url()

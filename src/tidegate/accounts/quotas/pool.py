@@ -61,6 +61,7 @@ class PoolStore:
         self._take = self._redis.register_script((_FOLDER / "pool.lua").read_text())
         self._grant = self._redis.register_script((_FOLDER / "pool_grant.lua").read_text())
         self._end = self._redis.register_script((_FOLDER / "pool_end.lua").read_text())
+        self._return = self._redis.register_script((_FOLDER / "pool_return.lua").read_text())
         self._lock = threading.Lock()
         self._told_s = float("-inf")
         self._workers = 1
@@ -215,7 +216,12 @@ class PoolStore:
             if g is not None
         ]
         try:
-            self._take_in(epoch, wishes, self._sql.exchange(_pool_of(epoch), wishes))
+            answers = self._sql.exchange(_pool_of(epoch), wishes)
+            self._take_in(epoch, wishes, answers)
+            for answer in answers:
+                if answer.is_contended:
+                    keys = [f"{PREFIX}:epoch", _name(answer.window), f"{PREFIX}:untold"]
+                    self._return(keys=keys, args=[epoch])
         except QuotaStoreError:
             if names:
                 self._redis.sadd(f"{PREFIX}:untold", *names)
