@@ -128,7 +128,6 @@ class _Run:
             self._sum.unchecked += 1
             self._sum.unchecked_nano_usd += call.charged_nano_usd + call.extra_nano_usd
             self._unchecked[_why_unchecked(call, bool(held.right))] += 1
-            self._by_model(call).calls += 1
         else:
             (self._zero if outcome is State.ZERO else self._open).append(Waiting(call, held))
 
