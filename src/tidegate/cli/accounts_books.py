@@ -60,7 +60,7 @@ def settle(ledger_path: Path | None, lost: tuple[str, ...]) -> None:
     for worker in silent:
         click.echo(
             f"note: worker {worker.worker_id} was not heard of for a day and holds "
-            f"{format_usd(worker.unspent_nano_usd)} USD; run this where its ledger is, or with --lost where that is gone",
+            f"{format_usd(worker.unspent_nano_usd)} USD; run this where its ledger is, or with --lost where it is gone",
             err=True,
         )
 
