@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from tidegate.accounts.people import ROLES
+from tidegate.accounts.sign_in import check_password, set_password
 from tidegate.console.access import Caller, may
 from tidegate.console.app import OPERATIONS
 from tidegate.console.operations import Operation
 
-from .office import Office, exact
+from .office import PASSWORD, Office, exact
 
 ROOT = "/api/admin/v1"
 ACME = f"{ROOT}/tenants/acme"
@@ -158,6 +159,18 @@ def test_a_link_goes_out_for_somebody_new_alone(office: Office) -> None:
     assert known["link"] is None
     again = office.ask("PUT", f"{ACME}/members", admin, {"email": "new@example.com", "role": "auditor"}).json()
     assert (again["link"], again["member"]["role"]) == (None, "auditor")
+
+
+def test_who_becomes_an_operator_signs_in_with_nothing_older(office: Office) -> None:
+    """A tenant's admin may have invited them, and may know the password; nobody locks themselves out."""
+    person_id = office.person("ada@example.com", "member")
+    set_password(office.database, person_id, PASSWORD)
+    path, boss = f"{ROOT}/people/{person_id}", office.operators["owner"]
+    assert office.ask("PATCH", path, boss, {"name": "Ada"}).json()["name"] == "Ada"
+    assert check_password(office.database, "ada@example.com", PASSWORD) is not None
+    assert office.ask("PATCH", path, boss, {"is_operator": True}).json()["is_operator"] is True
+    assert check_password(office.database, "ada@example.com", PASSWORD) is None
+    assert "/console/welcome?link=" in office.ask("POST", f"{path}/link", boss).json()["link"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from tidegate.accounts.errors import AccountNotFound
-from tidegate.accounts.links import make_link
+from tidegate.accounts.links import forget_password, make_link
 from tidegate.accounts.people import (
     Member,
     Person,
@@ -151,7 +151,11 @@ def _change_person(asked: Asked) -> Person:
         asked.body.is_enabled is False or asked.body.is_operator is False
     ):
         raise InvalidRequest("Nobody locks themselves out; let another operator do it.")
-    return update_person(asked.backend.database, asked.path["person_id"], asked.body)
+    database = asked.backend.database
+    before = find_person(database, asked.path["person_id"])
+    if asked.body.is_operator is True and not before.is_operator:
+        forget_password(database, before.person_id)  # a tenant's admin may have invited them, and have it
+    return update_person(database, before.person_id, asked.body)
 
 
 def _link(asked: Asked) -> Invited:
@@ -218,7 +222,7 @@ OPERATIONS: Final = (
         action="person.change", run=_invite, body=NewPerson, reply=Invited, status=201,
     ),
     Operation(
-        method="PATCH", path=_ONE, summary="Change a person; disabling one ends every session.",
+        method="PATCH", path=_ONE, summary="Change a person; who becomes an operator needs a new link.",
         action="person.change", run=_change_person, body=PersonChange, reply=Person,
     ),
     Operation(
