@@ -586,3 +586,17 @@ def test_reasoning_that_is_counted_beside_the_output_is_a_part_of_it(tmp_path: P
     assert not audited(tmp_path, [record]).findings
     again = {**record, "spend": 0.0045}
     assert only(audited(tmp_path, [again])).causes == ("reasoning_dropped",)
+
+
+def test_what_litellms_s3_logger_wrote_is_read_file_by_file(tmp_path: Path) -> None:
+    """One object a call, `response_cost` in the place of `spend`, times as seconds."""
+    for number in range(12):
+        record = spend_log(number, "gpt-4o", "openai", 0, input=10_000, output=500, read=8_000)
+        del record["spend"], record["request_id"]
+        record |= {"id": f"chatcmpl-{number}", "response_cost": 0.03, "startTime": 1_791_194_400.25 + number}
+        record |= {"endTime": 1_791_194_402.5 + number, "completionStartTime": 1_791_194_401.5 + number}
+        (tmp_path / f"{number}.json").write_text(json.dumps(record, indent=1))
+    found = audit(sorted(tmp_path.iterdir()))
+    assert {finding.causes for finding in found.findings} == {("cached_full_rate",)}
+    assert found.over_nano_usd == 12 * 10_000_000
+    assert found.files[-1] == "and 4 more files"

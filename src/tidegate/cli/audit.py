@@ -86,11 +86,11 @@ def audit(  # noqa: PLR0913 - one parameter an option
 
 
 def _files(logs: tuple[Path, ...]) -> list[Path]:
-    """The files named, and those of folders named; hidden ones are left out."""
+    """The files named, and those below folders named; hidden ones are left out."""
     found: list[Path] = []
     for path in logs:
         if path.is_dir():
-            found += sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+            found += sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
         else:
             found.append(path)
     if not found:

@@ -30,6 +30,7 @@ from tidegate.ledger.imports.values import Unusable
 
 Progress = Callable[[int, int], None]
 OPENROUTER: Final = "openrouter"
+FILES_TOLD_MAX: Final = 8
 NOT_KEPT: Final = " Nothing of this import was kept."
 _DRAFTS: Final = {
     "openrouter-generations": openrouter_generation.draft,
@@ -184,7 +185,7 @@ class _Run:
             raise LedgerError(f"{logs[0].file}: no call in it. " + "; ".join(worst + skipped or ["It is empty."]))
         self._findings.sort(key=lambda finding: (-abs(finding.over_nano_usd), finding.call.place))
         return Audit(
-            files=tuple(log.told() for log in logs),
+            files=_told(logs),
             sums=self._sum,
             findings=tuple(self._findings),
             models=tuple(sorted(self._models.values(), key=lambda part: (-part.misbilled_nano_usd, part.model))),
@@ -212,6 +213,12 @@ class _Run:
             yield f"not checked: {why} ({count} calls)"
         for guess, count in self._guesses.most_common(6):
             yield f"{guess} ({count} calls)"
+
+
+def _told(logs: Sequence[Log]) -> tuple[str, ...]:
+    """What the files were taken for; of a folder of thousands the first few."""
+    hidden = len(logs) - FILES_TOLD_MAX
+    return (*(log.told() for log in logs[:FILES_TOLD_MAX]), *([f"and {hidden} more files"] if hidden > 0 else []))
 
 
 def _reader(form: str, options: Options) -> _Reader:
