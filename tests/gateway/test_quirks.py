@@ -101,15 +101,20 @@ def test_what_a_provider_cannot_be_told_is_listed_or_refused(gateway: Gateway, p
 
 
 def test_fields_that_nothing_serves_are_never_lost_in_silence(gateway: Gateway, provider: FakeProvider) -> None:
-    """`models` and `plugins` are OpenRouter's: OpenAI would refuse them, and nobody here obeys them."""
-    members = {"models": ["a/b"], "plugins": [{"id": "web"}], "provider": {"sort": "price"}, "usage": {"include": True}}
+    """`plugins` and `transforms` are OpenRouter's: OpenAI would refuse them, and nobody here obeys them."""
+    members = {
+        "transforms": ["x"],
+        "plugins": [{"id": "web"}],
+        "provider": {"sort": "price"},
+        "usage": {"include": True},
+    }
     for path in ("/v1/chat/completions", "/api/v1/chat/completions"):
         reply = ask(gateway, "openai", path, **members)
         assert reply.status_code == 200, reply.text
-        assert reply.headers["x-tidegate-dropped-parameters"].replace(" ", "") == "models,plugins"
+        assert reply.headers["x-tidegate-dropped-parameters"].replace(" ", "") == "plugins,transforms"
         assert not members.keys() & arrived(provider, "openai").keys()
     refused = ask(gateway, "openai", **members | {"provider": {"require_parameters": True}})
-    assert refused.status_code == 400 and "models, plugins" in refused.json()["error"]["message"]
+    assert refused.status_code == 400 and "plugins, transforms" in refused.json()["error"]["message"]
     assert ask(gateway, "openrouter", **members).status_code == 200
     assert members.items() <= arrived(provider, "openrouter").items()
 

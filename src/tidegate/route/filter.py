@@ -190,8 +190,6 @@ def _by_needs(told: _Told, facts: EndpointFacts, wishes: Wishes, needs: Needs) -
         missing = needs.parameters - facts.parameters
         if missing and (wishes.require_parameters or "tools" in missing):
             told.add("require_parameters", "request: its parameters", f"does not take {', '.join(sorted(missing))}")
-    elif needs.parameters and wishes.require_parameters:
-        told.add("require_parameters", "request: require_parameters", "parameters unknown", is_unknown=True)
     if needs.modalities and facts.modalities is not None and (unread := needs.modalities - facts.modalities):
         told.add("require_parameters", "request: its content", f"does not read {', '.join(sorted(unread))}")
     whole = needs.input_tokens + needs.output_tokens
