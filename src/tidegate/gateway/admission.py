@@ -38,16 +38,21 @@ if TYPE_CHECKING:
 PLANS_MAX: Final = 20_000  # of keys, kept, about 1 kB each; then they are made anew
 WAITING_MAX: Final = 10_000  # calls of one worker that wait for a quota
 STORE_REST_S: Final = 1.0  # for so long after it failed no call waits for the store, which is asked all the same
+GRANT_S: Final = 5.0  # for so long a call waits for the store's word on what nobody holds, however short `quota_wait_s`
 FRESH_S: Final = 0.25  # for so long the store's word that nothing is left is believed without asking again
 
 
 class Waiting:
-    """A call that waits. `due`: the exchange, by its number, that asked for it; before its end nothing is decided."""
+    """A call that waits. `due`: the exchange, by its number, that asked for it; before its end nothing is decided.
 
-    __slots__ = ("call", "claim", "due", "until")
+    `until`: for what other calls have reserved. `answered_by`: for the store.
+    """
 
-    def __init__(self, call: "Choosing", claim: Claim, due: int, until: float) -> None:
-        self.call, self.claim, self.due, self.until = call, claim, due, until
+    __slots__ = ("answered_by", "call", "claim", "due", "until")
+
+    def __init__(self, call: "Choosing", claim: Claim, due: int, *, now: float, wait_s: float) -> None:
+        self.call, self.claim, self.due = call, claim, due
+        self.until, self.answered_by = now + wait_s, now + max(wait_s, GRANT_S)
 
 
 class Gate:
@@ -141,7 +146,7 @@ class Gate:
         for lease in claim.leases:
             lease.waiting += 1
             leasing.activate(lease)
-        self._waiting[call] = Waiting(call, claim, leasing.begun + 1, now + self._wait_s)
+        self._waiting[call] = Waiting(call, claim, leasing.begun + 1, now=now, wait_s=self._wait_s)
         leasing.hurry()
 
     def _ask_for_all(self) -> None:
@@ -197,16 +202,17 @@ class Gate:
 
     def _judge(self, waiting: Waiting, now: float) -> bool:
         """Whether a call goes now, with what it asks or with less. Raises what it is refused with."""
-        claim, leasing, is_late = waiting.claim, self.leasing, now >= waiting.until
+        claim, leasing = waiting.claim, self.leasing
+        is_late, is_over = now >= waiting.until, now >= waiting.answered_by
         if leasing.valid_until <= now:
-            if (leasing.failure and leasing.ended >= waiting.due) or is_late:
+            if (leasing.failure and leasing.ended >= waiting.due) or is_over:
                 raise store_silent(leasing.failure)
             return False
         short = [lease for lease in claim.leases if lease.free < claim.amounts[lease.kind]]
         if not short:
             claim.take()
             return True
-        if leasing.ended < waiting.due and not is_late:
+        if leasing.ended < waiting.due and not is_over:
             return False
         if leasing.failure or not all(lease.answers for lease in short):
             raise store_silent(leasing.failure)
@@ -217,7 +223,8 @@ class Gate:
         if is_enough and (is_late or not any(_is_worth_waiting(lease, claim) for lease in short)):
             claim.fit()
             return True
-        if is_late:
+        is_to_fetch = all(lease.left >= claim.least[lease.kind] for lease in short)  # nobody holds it
+        if is_over or (is_late and not is_to_fetch):
             raise self._refusal(claim, short[0])
         return False
 
