@@ -97,7 +97,7 @@ def render() -> str:
 def document() -> Json:
     paths: Json = {path: {"post": call(path, operation)} for path, operation in OPERATIONS.items()}
     paths |= {path: {"post": call(path, operation)} for path, operation in gemini_calls()}
-    paths |= dict(models_pages()) | dict(own_pages()) | dict(console_pages())
+    paths |= dict(models_pages()) | dict(shelf_pages()) | dict(own_pages()) | dict(console_pages())
     return {
         "openapi": "3.1.0",
         "info": {
@@ -217,6 +217,24 @@ def models_pages() -> Iterator[tuple[str, Json]]:
                 errors |= {status: reply(text, {"anyOf": ours}) for status, text in wrong.items()}
             found = page(shown, "Models that are served.", body, errors)
             yield shown, {"get": found | {"parameters": [*parameters, *headers, *queries], "security": SECURITY}}
+
+
+def shelf_pages() -> Iterator[tuple[str, Json]]:
+    """Who serves a model, who serves anything, and who keeps nothing."""
+    some = {"type": "array", "items": {"type": "object"}}
+    model = {"type": "object", "properties": {"id": TEXT, "endpoints": some}, "required": ["id", "endpoints"]}
+    named = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in ("author", "slug")]
+    shelf = (
+        ("models/{author}/{slug}/endpoints", "The endpoints of a model, with facts and live health.", model, named),
+        ("providers", "Providers that serve something here.", some, []),
+        ("endpoints/zdr", "Endpoints that are known to keep nothing.", some, []),
+    )
+    for root in ("/v1", "/api/v1"):
+        for below, text, schema, parameters in shelf:
+            path = f"{root}/{below}"
+            body = {"type": "object", "properties": {"data": schema}, "required": ["data"]}
+            found = page(path, text, body, local_errors(path))
+            yield path, {"get": found | {"parameters": parameters, "security": SECURITY}}
 
 
 def page_words(dialects: Iterable[str]) -> list[Json]:
