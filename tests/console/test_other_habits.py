@@ -84,6 +84,14 @@ def test_a_key_that_is_not_valid_learns_nothing(office: Office) -> None:
     assert office.client.get("/v1/dashboard/billing/usage").status_code == 401
 
 
+def test_refusals_speak_the_callers_language(office: Office) -> None:
+    """As the gateway's own do: a phone says what it wants to read."""
+    for language, said in (("zh-CN,zh;q=0.9,en;q=0.8", True), ("en", False), ("", False)):
+        reply = office.ask("GET", "/api/usage/token", "sk-tg-unknown", **{"accept-language": language})
+        assert reply.status_code == 401
+        assert any("\u4e00" <= letter <= "\u9fff" for letter in reply.json()["error"]["message"]) == said
+
+
 def test_where_keys_read_their_account_the_wallet_is_what_remains(switched: Office) -> None:
     """Of a prepaid tenant; a key's own limit comes first."""
     with switched.database.writing() as connection:

@@ -40,6 +40,7 @@ from tidegate.console.operations import routes_of
 from tidegate.console.status import Status, StatusReader, may_see_ledger, page
 from tidegate.console.topup_callbacks import callback_route
 from tidegate.core.error_types import openrouter_body
+from tidegate.core.error_words import language_of, speak
 from tidegate.core.errors import (
     GatewayError,
     InternalError,
@@ -219,6 +220,7 @@ def _json(
 
 def _on_gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
+    speak(error, language_of(request.headers.get("accept-language", "")))
     body = openrouter_body(error) if request.url.path.startswith("/api/v1/") else error_body(error)
     headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
     return _json(body, error.status, headers)
