@@ -49,6 +49,7 @@ class Fields:
         self._path = path
         self._members = {plain_name(name): (name, value) for name, value in members.items()}
         self._asked: set[str] = set()
+        self._inner: dict[tuple[str, ...], Fields] = {}
 
     def value(self, *names: str) -> Any:  # whatever the file held
         """The first of these members that is there and not empty."""
@@ -99,14 +100,19 @@ class Fields:
         return None if value is None else as_truth(self._path + names[0], value)
 
     def inner(self, *names: str) -> "Fields":
-        """A member that is an object, or the text of one; without members where there is none."""
+        """A member that is an object, or the text of one; without members where there is none. Decoded once."""
+        known = self._inner.get(names)
+        if known is not None:
+            return known
         value = self.value(*names)
         if isinstance(value, str):
             try:
                 value = _JSON.decode(value.strip())
             except ValueError:
                 value = None
-        return Fields(value if isinstance(value, dict) else {}, self._tally, f"{self._path}{names[0]}.")
+        found = Fields(value if isinstance(value, dict) else {}, self._tally, f"{self._path}{names[0]}.")
+        self._inner[names] = found
+        return found
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """(name, value) of all members; all count as asked for."""
