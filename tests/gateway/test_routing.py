@@ -417,3 +417,22 @@ def test_providers_and_endpoints_that_keep_nothing_are_listed(
     ]  # fmt: skip
     kept = CLIENTS[0].get(f"{found.url}/api/v1/endpoints/zdr", headers=found.headers).json()["data"]
     assert [(one["model_id"], one["tag"]) for one in kept] == [("acme/z", "de")]
+
+
+def test_pictures_and_vectors_obey_the_same_borders(run_gateway: Callable[..., Gateway], world: Borders) -> None:
+    """What is no conversation is sent somewhere too."""
+    found = run_gateway(world.configuration('[routing]\npolicies = ["eu-only"]\n'))
+    before = world.calls
+    for path, body in (
+        ("images/generations", {"prompt": "x"}),
+        ("embeddings", {"input": "x"}),
+        ("rerank", {"query": "x"}),
+    ):
+        for _ in range(3):
+            post(f"{found.url}/v1/{path}", json={"model": MODEL, **body}, headers=found.headers)
+        refused = post(f"{found.url}/v1/{path}", json={"model": MODEL, "provider": {"only": ["us"]}, **body},
+                       headers=found.headers)  # fmt: skip
+        assert refused.status_code == 404 and "request: only us" in refused.text, path
+    assert world.calls["de"] == before["de"] + 9
+    assert (world.calls["cn"], world.calls["us"]) == (before["cn"], before["us"])
+    assert not {"provider"} & world["de"].provider.calls[-1].body.keys()

@@ -21,6 +21,7 @@ from tidegate.wire.events import Event
 from tidegate.wire.multipart import FormReader, field_part
 from tidegate.wire.openai_chat_head import UNREADABLE, refuse_body
 from tidegate.wire.openai_chat_reply import DONE, stream_error
+from tidegate.wire.routing_ask import ABSENT, routing_of
 from tidegate.wire.sse import event_data
 from tidegate.wire.usage import TOKENS_MAX, decode_usage, reported_cost
 
@@ -66,10 +67,20 @@ class _Asked(Struct, frozen=True, gc=False):
     stream_format: str | None = None
     user: str | None = None
     session_id: str | None = None
+    provider: Raw = ABSENT
+    models: Raw = ABSENT
+    route: Raw = ABSENT
+    fallbacks: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
 
 
 class _Deciding(Struct, frozen=True, gc=False):
     model: str | None = None
+    provider: Raw = ABSENT
+    models: Raw = ABSENT
+    route: Raw = ABSENT
+    fallbacks: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
 
 
 class _Reply(Struct, frozen=True, gc=False):
@@ -104,11 +115,17 @@ class Media:
             try:
                 asked = _asked_decoder.decode(body)
             except msgspec.ValidationError:  # what only the row would have told is the provider's to judge
-                asked = _Asked(_deciding_decoder.decode(body).model)
+                least = _deciding_decoder.decode(body)
+                asked = _Asked(
+                    least.model, provider=least.provider, models=least.models, route=least.route,
+                    fallbacks=least.fallbacks, prompt_cache_key=least.prompt_cache_key,
+                )  # fmt: skip
         except UNREADABLE as error:
             refuse_body(error, self._request)
         is_stream = asked.stream is True or asked.stream_format == "sse"
-        return self._head(asked.model or "", is_stream, asked.user or "", asked.session_id or "")
+        head = self._head(asked.model or "", is_stream, asked.user or "", asked.session_id or "")
+        routing = routing_of(asked)
+        return head if routing is None else msgspec.structs.replace(head, routing=routing)
 
     def form_head(self, form: FormReader) -> Head:
         """Of a request that is a form."""
