@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 DATA_CLASS: Final = b"x-tidegate-data-class"
 POLICY: Final = b"x-tidegate-policy"
+OTHER_CLASS: Final = "(a class that no policy names)"
 SESSION: Final = b"x-session-id"
 NAME_CHARS_MAX: Final = 200
 WISHES_MAX: Final = 2048  # remembered; then they are read anew
@@ -66,6 +67,7 @@ class Router:
         self._wishes: dict[tuple[bytes, str, bytes, bytes], Wishes] = {}
         self._salts: dict[tuple[str, str], int] = {}
         every = [facts for group in planner.models.values() for facts in group]
+        self._classes = planner.book.data_classes
         self._knows_parameters = any(facts.parameters is not None for facts in every)
         self._knows_modalities = any(facts.modalities is not None for facts in every)
         self._knows_limits = any(facts.output_tokens_max for facts in every)
@@ -88,7 +90,7 @@ class Router:
         return Asking(
             models,
             book.scope(key.tenant_id, key.project_id, key.key_id),
-            data_class.decode("latin-1").strip()[:NAME_CHARS_MAX] if data_class else self.settings.data_class,
+            self._data_class(data_class.decode("latin-1").strip()) if data_class else self.settings.data_class,
             wishes,
             self._needs(said, wishes),
             Allowed(key.models, key.providers) if key.models or key.providers else ALL_ALLOWED,
@@ -109,6 +111,11 @@ class Router:
 
     def explain(self, asking: Asking, now_s: float) -> Explanation:
         return explain(self.planner, asking, now_s)
+
+    def _data_class(self, said: str) -> str:
+        """The class that a call states. Those that no policy names are one: callers must not fill our memory with
+        names of theirs."""
+        return said if said in self._classes or not said else OTHER_CLASS
 
     def _split(self, model: str) -> tuple[str, str]:
         """A name without the suffix that says how to rank, unless an endpoint is called just so."""

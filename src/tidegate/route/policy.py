@@ -137,6 +137,11 @@ class PolicyBook:
     def names(self) -> tuple[str, ...]:
         return tuple(self._policies)
 
+    @property
+    def data_classes(self) -> frozenset[str]:
+        """Those that any policy names; all others are treated alike."""
+        return frozenset(name for policy in self._policies.values() for name in policy.data_classes)
+
     def scope(self, tenant: str, project: str, key: str) -> Scope:
         bound = self._bindings
         return (
