@@ -72,7 +72,9 @@ class HostileProvider(ThreadedServer):
             await call.reply(500, {"error": {"message": "broken on purpose"}})
             return True
         if script == "busy":
-            await call.reply(429, {"error": {"message": "busy on purpose"}})
+            body = b'{"error":{"message":"busy on purpose"}}'  # without a rest, or nobody would ask it for seconds
+            head = b"HTTP/1.1 429 X\r\nretry-after: 0\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            await call.write(head % len(body) + body)
             return True
         if script == "hang_up":
             return False

@@ -41,6 +41,10 @@ quota_store = "{quota_store}"
 redis_url = "{redis_url}"
 lease_s = {lease_s}
 quota_wait_s = {quota_wait_s}
+[routing]
+failures_to_open = 1000000
+open_s = 0.05
+retries_per_call = 4
 [providers.mock]
 base_url = "http://127.0.0.1:{provider_port}/v1"
 [providers.spare]

@@ -40,6 +40,7 @@ class Ran(msgspec.Struct, kw_only=True):
     refused: int = 0
     broken: int = 0
     blows: dict[str, int] = {}
+    statuses: dict[str, int] = {}
     restarts: int = 0
     violations: list[str] = []
     seconds: float = 0.0
@@ -119,6 +120,7 @@ def run_round(
         yield f"{where}: {text}"
     replies = [reply for story in stories for reply in story.replies]
     ran.calls += len(replies)
+    ran.statuses = dict(Counter(ran.statuses) + Counter(f"{reply.status} {reply.error}".strip() for reply in replies))
     ran.answered += sum(reply.status == 200 for reply in replies)
     ran.refused += sum(reply.status in (402, 429) for reply in replies)
     ran.broken += sum(reply.status == 0 and not reply.has_left for reply in replies)
