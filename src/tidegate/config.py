@@ -209,6 +209,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class PriceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """USD per million units, as text: "0.15". A free model says "0"; an absent price is an error, never zero."""
 
+    currency: Annotated[str, _help("of these rates; others than USD are converted at the day's dated rate")] = "USD"
     input: Annotated[str, _help("per million input tokens")]
     output: Annotated[str, _help("per million output tokens")]
     cache_read: Annotated[str | None, _help("per million cached input tokens; default: as input")] = None

@@ -181,3 +181,36 @@ def test_policies_of_different_data_classes_do_not_conflict() -> None:
 def test_a_tenant_with_a_policy_against_everyones_is_refused() -> None:
     with pytest.raises(ConfigError, match="tenants acme"):
         book_of({}, Routing(policies=("eu-only",)), acme=("gulf-only",))
+
+
+def priced(currency: str, day: str) -> EndpointFacts:
+    price = PriceConfig(currency=currency, input="2", output="8", more={"web_search": "40"})
+    config = Config(
+        providers={"acme": ProviderConfig(base_url="http://x.example/v1")},
+        endpoints=(EndpointConfig(provider="acme", model="a", price=price),),
+    )
+    return installed(config, CATALOG, {}, day, providers_from_environment=False).endpoints[0]
+
+
+def test_a_price_in_another_currency_is_converted_at_the_dated_rate() -> None:
+    """2 yuan a million at 7.5833 CNY and 1.0389 USD a euro (31 December 2024) are 0.2740 dollars."""
+    found = priced("CNY", "2025-01-01").endpoint.price
+    assert found is not None
+    quotes = [
+        line.split(",") for line in (DATA / "fx.csv").read_text().splitlines() if line.startswith("2024-12-31,EUR,")
+    ]
+    of_euro = {line[2]: float(line[3]) for line in quotes}
+    dollars = of_euro["USD"] / of_euro["CNY"]
+    assert found.rates.input == pytest.approx(2e9 * dollars, abs=1) and found.rates.output == pytest.approx(
+        8e9 * dollars, abs=1
+    )
+    assert found.rates.web_search == pytest.approx(40e9 * dollars, abs=1)
+    assert found.price_id == "a@acme#config-CNY-2024-12-31", "a row names the rate that its price rests on"
+    assert priced("USD", "2025-01-01").endpoint.price.rates.input == 2 * 10**9  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("currency", "day", "said"), [("CNH", "2025-01-01", "CNY"), ("CNY", "2001-01-01", "USD")])
+def test_a_currency_that_is_unknown_or_has_no_rate_is_refused(currency: str, day: str, said: str) -> None:
+    with pytest.raises(CatalogError) as told:
+        priced(currency, day)
+    assert said in str(told.value) and "'a' at 'acme'" in str(told.value)

@@ -4,13 +4,15 @@ Pure: the caller passes configuration, environment and day. The protocols below 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from tidegate.catalog.addresses import is_addressable
 from tidegate.catalog.catalog import Catalog
+from tidegate.catalog.currencies import USD, in_usd, rate_on
 from tidegate.catalog.tables import MORE_RATES, members_of_more
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Endpoint
+from tidegate.core.fx import Rate as FxRate
 from tidegate.core.ids import KEY_PREFIX
 from tidegate.core.money import InvalidMoney, parse_rate
 from tidegate.core.price import Price, Rates
@@ -19,8 +21,10 @@ CONFIG_SOURCE = "configuration"
 
 
 class PriceTexts(Protocol):
-    """Rates in USD per million units, as text."""
+    """Rates per million units, as text, in a currency."""
 
+    @property
+    def currency(self) -> str: ...
     @property
     def input(self) -> str: ...
     @property
@@ -158,37 +162,48 @@ def _configured(
 def _price(entry: ConfiguredEndpoint, catalog: Catalog, day: str) -> Price | None:
     if (texts := entry.price) is None:
         return catalog.price_on(entry.provider, entry.model, day)
+    where = f"[[endpoints]] {entry.model!r} at {entry.provider!r}: price"
     try:
-        rates = Rates(
-            input=_rate(texts.input),
-            output=_rate(texts.output),
-            cache_read=_optional(texts.cache_read),
-            cache_creation=_optional(texts.cache_creation),
-            reasoning=_optional(texts.reasoning),
-            request=_optional(texts.request),
-            **_more(texts.more),
-        )
+        if texts.currency == USD:
+            return Price(
+                price_id=f"{entry.model}@{entry.provider}#config", rates=_rates(texts, None), source=CONFIG_SOURCE
+            )
+        fx = rate_on(texts.currency, day, where)
+        price_id = f"{entry.model}@{entry.provider}#config-{fx.currency}-{fx.day}"
+        return Price(price_id=price_id, rates=_rates(texts, fx), source=f"{CONFIG_SOURCE}; {fx.source} of {fx.day}")
     except InvalidMoney as error:
-        raise CatalogError(f"[[endpoints]] {entry.model!r} at {entry.provider!r}: price: {error}") from error
-    return Price(price_id=f"{entry.model}@{entry.provider}#config", rates=rates, source=CONFIG_SOURCE)
+        raise CatalogError(f"{where}: {error}") from error
 
 
-def _rate(text: str) -> int:
+def _rates(texts: PriceTexts, fx: FxRate | None) -> Rates:
+    """fx: what the texts are converted by; None: they are USD."""
+    more = {name: _rate(text, fx) for name, text in _known_more(texts.more).items()}
+    return Rates(
+        input=_rate(texts.input, fx),
+        output=_rate(texts.output, fx),
+        cache_read=_optional(texts.cache_read, fx),
+        cache_creation=_optional(texts.cache_creation, fx),
+        reasoning=_optional(texts.reasoning, fx),
+        request=_optional(texts.request, fx),
+        **members_of_more(more),
+    )
+
+
+def _rate(text: str, fx: FxRate | None) -> int:
     rate = parse_rate(text)
     if rate < 0:
         raise InvalidMoney(f"{text!r} is negative; a price is zero or more")
-    return rate
+    return rate if fx is None else in_usd(rate, fx)
 
 
-def _optional(text: str | None) -> int | None:
-    return None if text is None else _rate(text)
+def _optional(text: str | None, fx: FxRate | None) -> int | None:
+    return None if text is None else _rate(text, fx)
 
 
-def _more(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Rates by name, as members of `Rates`."""
+def _known_more(texts: Mapping[str, str]) -> Mapping[str, str]:
     if unknown := sorted(set(texts) - MORE_RATES):
         raise InvalidMoney(f"no rate is called {unknown[0]!r}; `more` takes {', '.join(sorted(MORE_RATES))}")
-    return members_of_more({name: _rate(text) for name, text in texts.items()})
+    return texts
 
 
 def _in_region(endpoint: Endpoint, region: str) -> Endpoint:
