@@ -67,16 +67,28 @@ class Choosing(Call):
 
     def _enter(self) -> None:
         self._read()
-        self.asking = asking_of(self)
-        if is_asked_to_explain(self):
-            self._explain()
+        router = self.server.router
+        lane = None if self.operation.explains else router.lanes.find(self)
+        if lane is not None:
+            self.asking, self.course = lane.asking, router.course(lane.plan, lane.asking, time.monotonic())
+        elif not self._plan():
             return
-        self.course = self._begun(self.server.router.planner.plan(self.asking, time.monotonic()), self.asking)
         self.server.check_open()
-        self.request.body = unrouted(self, self.request.body)
         self._decide()
         if self.claim is None or self.server.gate.admit(self, self.claim):
             self._go()
+
+    def _plan(self) -> bool:
+        """Make the plan of a call like no other before it. False: that was all that the caller wanted."""
+        self.asking = asking_of(self)
+        if is_asked_to_explain(self):
+            self._explain()
+            return False
+        router = self.server.router
+        self.course = self._begun(router.planner.plan(self.asking, time.monotonic()), self.asking)
+        router.lanes.remember(self, self.course.plan)
+        self.request.body = unrouted(self, self.request.body)
+        return True
 
     def _go(self) -> None:
         is_last = self.course is None or not self.course.has_next

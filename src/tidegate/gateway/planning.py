@@ -79,22 +79,21 @@ def is_worth_holding(out: bytes, seen: Seen) -> bool:
 
 def served(call: "Call", settlement: "Settlement") -> None:
     """The endpoint of the last attempt has answered: its health, and where this conversation's prompt now is cached."""
-    if call.course is None or call.asking is None:
+    course, asking = call.course, call.asking
+    if course is None or asking is None:
         return
     now, started = time.monotonic(), call.attempt_started[1]
     first = call.first_chunk or now
-    usage, speed = settlement.usage, 0
-    if usage is None:
-        spent = Spent(latency_us=int((first - started) * 1e6))
-    else:
+    latency_us, usage, speed = int((first - started) * 1e6), settlement.usage, 0
+    if usage is not None and call.relay is not None:
         took = (call.upstream_ended or now) - first
-        if call.relay is not None and took > 0 and usage.output_tokens > 1:
+        if took > 0 and usage.output_tokens > 1:
             speed = int(usage.output_tokens / took)
-        spent = Spent(
-            usage.input_tokens,
-            usage.cache_read_input_tokens,
-            usage.output_tokens,
-            int((first - started) * 1e6),
-            speed,
-        )
-    call.server.router.served(call.course, call.asking, spent, now)
+    router = call.server.router
+    if not asking.keys:
+        router.planner.health.succeed(course.current.endpoint_id, now, latency_us=latency_us, tokens_per_s=speed)
+    elif usage is None:
+        router.served(course, asking, Spent(latency_us=latency_us), now)
+    else:
+        tokens = usage.input_tokens, usage.cache_read_input_tokens, usage.output_tokens
+        router.served(course, asking, Spent(*tokens, latency_us, speed), now)

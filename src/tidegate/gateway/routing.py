@@ -12,13 +12,14 @@ import msgspec
 from tidegate.core.errors import GatewayError, InvalidRequest, ModelNotFound, PriceUnknown
 from tidegate.core.routing_settings import Routing
 from tidegate.gateway.bounds import asked_of
+from tidegate.gateway.lanes import Lanes
 from tidegate.route.affinity import BLOCK_BYTES, key_of, prefix_keys, work_of
 from tidegate.route.course import Bounds, Course, RetryBudget
 from tidegate.route.explain import Explanation, explain, refusal
 from tidegate.route.filter import ALL_ALLOWED, NO_NEEDS, Allowed, Needs
 from tidegate.route.health import Fault
+from tidegate.route.planner import BYTES_PER_TOKEN, Planner, RoutePlan
 from tidegate.route.planner import Call as Asking
-from tidegate.route.planner import Planner, RoutePlan
 from tidegate.route.policy import near_names
 from tidegate.route.wishes import NO_WISHES, Wishes, read_wishes, split_suffix
 from tidegate.wire.routing_ask import RoutingAsk, models_of, parameters_of, text_of
@@ -34,7 +35,6 @@ OTHER_CLASS: Final = "(a class that no policy names)"
 SESSION: Final = b"x-session-id"
 NAME_CHARS_MAX: Final = 200
 WISHES_MAX: Final = 2048  # remembered; then they are read anew
-BYTES_PER_TOKEN: Final = 4
 LIMIT_BODY_BYTES_MAX: Final = 16 * 1024  # above it, the limit of an answer is looked for only where the head has it
 TOOLS: Final = Needs(parameters=frozenset(("tools",)))
 _BULK: Final = (b'"messages"', b'"input"', b'"contents"', b'"prompt"')
@@ -69,8 +69,9 @@ class Router:
         every = [facts for group in planner.models.values() for facts in group]
         self._classes = planner.book.data_classes
         self._knows_parameters = any(facts.parameters is not None for facts in every)
-        self._knows_modalities = any(facts.modalities is not None for facts in every)
+        self.knows_modalities = any(facts.modalities is not None for facts in every)
         self._knows_limits = any(facts.output_tokens_max for facts in every)
+        self.lanes = Lanes(self)
 
     # -- before a call ------------------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ class Router:
             self._needs(said, wishes),
             Allowed(key.models, key.providers) if key.models or key.providers else ALL_ALLOWED,
             len(said.body) // BYTES_PER_TOKEN,
-            self._output_tokens(said),
+            self.output_tokens(said.dialect, head, said.body),
             self._random.getrandbits(32),
             self._keys(said, key, models[0]) if self.planner.affinity is not None else (),
         )
@@ -156,14 +157,20 @@ class Router:
             needs = Needs(parameters=parameters_of(said.body))
         else:
             needs = TOOLS if said.head.tools_offered and self._knows_parameters else NO_NEEDS
-        if self._knows_modalities and any(word in said.body for word in _PICTURES):
+        if self.knows_modalities and self.has_pictures(said.body):
             needs = Needs(needs.parameters, frozenset(("image",)))
         return needs
 
-    def _output_tokens(self, said: Said) -> int:
-        if said.dialect != "openai-chat" and (not self._knows_limits or len(said.body) > LIMIT_BODY_BYTES_MAX):
+    @staticmethod
+    def has_pictures(body: bytes) -> bool:
+        """Whether a request speaks of a picture."""
+        return any(word in body for word in _PICTURES)
+
+    def output_tokens(self, dialect: str, head: "Head", body: bytes) -> int:
+        """The limit of its answer that a request sets; 0 where it sets none, or nobody need look."""
+        if dialect != "openai-chat" and (not self._knows_limits or len(body) > LIMIT_BODY_BYTES_MAX):
             return 0
-        return asked_of(said.dialect, said.head, said.body).output_tokens or 0
+        return asked_of(dialect, head, body).output_tokens or 0
 
     def _keys(self, said: Said, key: "Key", model: str) -> tuple[int, ...]:
         """The keys of the call's conversation; none where its model has but one endpoint, or it is short."""

@@ -118,7 +118,5 @@ class Course:
 
         `price 3/5 eu-only` or, with a fallback, `price 3/5 eu-only; timeout > rate_limited`.
         """
-        shelf = self.plan.shelf
-        names = ",".join(policy.name for policy in shelf.terms.policies)
-        head = f"{self.plan.reason} {shelf.permitted}/{shelf.asked}{' ' if names else ''}{names}"
+        head = f"{self.plan.reason} {self.plan.shelf.told}"
         return f"{head}; {' > '.join(self.faults)}" if self.faults else head

@@ -29,6 +29,7 @@ from tidegate.route.rank import (
 )
 from tidegate.route.wishes import NO_WISHES, Wishes
 
+BYTES_PER_TOKEN: Final = 4  # of a request, to estimate its length
 SHELVES_MAX: Final = 4096  # kept; callers' wishes make them, so their number is bounded
 RANKINGS_MAX: Final = 256  # kept of one shelf
 PROBE_ONE_IN: Final = 8  # calls that may try an endpoint whose breaker is half open, until one does
@@ -117,6 +118,8 @@ class Shelf:
         self.rankings: dict[tuple[Shape, frozenset[str]], tuple[Ranking, ...]] = {}
         self.ids = frozenset(one.endpoint_id for one in every)
         self.permitted = len(every)  # how many endpoints may serve
+        names = ",".join(policy.name for policy in terms.policies)
+        self.told = f"{self.permitted}/{self.asked}{' ' if names else ''}{names}"
         self.homes: dict[frozenset[str], Homes] = {}
 
 
@@ -130,6 +133,11 @@ def needs_of(call: Call) -> Needs:
 def needed_tokens(call: Call) -> tuple[int, int]:
     """Tokens that are certain to be needed: in all, and of output."""
     return call.input_tokens * 2 // 3 + call.output_tokens, call.output_tokens
+
+
+def certain_tokens(body_bytes: int, output_tokens: int) -> int:
+    """The first of `needed_tokens`, of a request of so many bytes."""
+    return body_bytes // BYTES_PER_TOKEN * 2 // 3 + output_tokens
 
 
 class Planner:

@@ -1,0 +1,104 @@
+"""Calls that need no planning: they ask nothing of routing, and but one endpoint may serve them and all their like.
+
+The fast twin of `Router.asking` and `Planner.plan`. A lane is what those two gave for the first of such calls: it holds
+while everybody is well, for one key, model, operation and dialect, and for calls that fit the endpoint's limits.
+"""
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tidegate.route.planner import certain_tokens
+
+if TYPE_CHECKING:
+    from tidegate.accounts.keys import Key
+    from tidegate.gateway.call import Call
+    from tidegate.gateway.routing import Router
+    from tidegate.route.planner import Call as Asking
+    from tidegate.route.planner import RoutePlan
+
+LANES_MAX: Final = 10_000  # remembered; then they are found anew
+STEERING: Final = frozenset((b"x-tidegate-route", b"x-tidegate-policy", b"x-tidegate-data-class"))
+"""Headers that ask something of routing."""
+
+NO_LIMIT: Final = 1 << 62
+
+Name = tuple[str, str, str, str, bool]
+
+
+class Lane(NamedTuple):
+    """`asking`, `plan`: of the first call, and of all others like it.
+
+    tokens_max, output_tokens_max: above them a call might not fit; NO_LIMIT where the endpoint states none.
+    takes_pictures: whether a request with pictures may go this way, too.
+    """
+
+    key: "Key"
+    asking: "Asking"
+    plan: "RoutePlan"
+    tokens_max: int
+    output_tokens_max: int
+    takes_pictures: bool
+
+    @property
+    def is_limited(self) -> bool:
+        return self.tokens_max != NO_LIMIT or self.output_tokens_max != NO_LIMIT
+
+
+class Lanes:
+    """Of one router: a new table of endpoints, prices or policies begins with none."""
+
+    def __init__(self, router: "Router") -> None:
+        self._router = router
+        self._unwell = router.planner.health.unwell
+        self._known: dict[Name, tuple[Lane, bool]] = {}
+
+    def find(self, call: "Call") -> Lane | None:
+        """The lane of a call whose head is read; None where it must be planned."""
+        head, request = call.head, call.request
+        assert head is not None
+        if head.routing is not None or self._unwell or not STEERING.isdisjoint(request.headers):
+            return None
+        lane, is_plain = self._known.get(_name(call), NONE)
+        if lane is None or lane.key is not call.key:
+            return None
+        return lane if is_plain or self._fits(lane, call) else None
+
+    def _fits(self, lane: Lane, call: "Call") -> bool:
+        head, body, router = call.head, call.request.body, self._router
+        assert head is not None
+        if not lane.takes_pictures and router.has_pictures(body):
+            return False
+        if not lane.is_limited:
+            return True
+        output = router.output_tokens(call.operation.dialect.name, head, body)
+        return output <= lane.output_tokens_max and certain_tokens(len(body), output) <= lane.tokens_max
+
+    def remember(self, call: "Call", plan: "RoutePlan") -> None:
+        """A call was planned: all its like need not be, where its plan is all that can come of them."""
+        asking, shelf, head = call.asking, plan.shelf, call.head
+        if asking is None or head is None or head.routing is not None or self._unwell:
+            return
+        is_narrowed = shelf.terms.needs is not asking.needs  # by this call's own length
+        if is_narrowed or shelf.permitted != 1 or asking.keys or not STEERING.isdisjoint(call.request.headers):
+            return
+        only = plan.order[0].facts
+        takes_pictures = only.modalities is None or "image" in only.modalities
+        lane = Lane(
+            call.key,
+            asking,
+            plan,
+            shelf.context_bounds[0] if shelf.context_bounds else NO_LIMIT,
+            shelf.output_bounds[0] if shelf.output_bounds else NO_LIMIT,
+            takes_pictures or not self._router.knows_modalities,
+        )
+        if len(self._known) >= LANES_MAX:
+            self._known.clear()
+        self._known[_name(call)] = (lane, lane.takes_pictures and not lane.is_limited)
+
+
+NONE: Final[tuple[Lane | None, bool]] = (None, False)
+
+
+def _name(call: "Call") -> Name:
+    head, operation = call.head, call.operation
+    assert head is not None
+    return call.key.key_id, head.model, operation.name, operation.dialect.name, bool(head.tools_offered)
