@@ -18,7 +18,7 @@ KINDS: Final = {"requests": REQUESTS, "calls_open": OPEN, "tokens": TOKENS, "nan
 Amounts = tuple[int, int, int, int]
 """By kind: requests, calls open, tokens, nano-USD."""
 
-IDLE_S: Final = 2.0  # after so long without a call a lease gives back what is free of it
+IDLE_S: Final = 1.0  # after so long without a call a lease gives back what is free of it
 AHEAD_S: Final = 1.0  # a slice should last so long at the pace of the last exchange
 SINCE_MIN_S: Final = 0.01  # a pace is not told by less time
 TELL_S: Final = 0.4  # so long what was spent may wait to be told, where nothing is asked or given back
@@ -97,6 +97,18 @@ class Lease:
         self.wanted += amount
         self.wanted_min = least if not self.wanted_min else min(self.wanted_min, least)
 
+    def is_due(self, now: float) -> bool:
+        """Whether the store should hear of this window now; with one that is, all others are told too."""
+        if self.wanted or self.is_contended:
+            return True
+        if self.high > self.low:
+            self.used_at = now
+            if 2 * self.free < self._target(now)[0]:
+                return True
+        elif self.free > 0 and now - self.used_at > IDLE_S:
+            return True
+        return self.told_spent != self.spent and now >= self.tell_at
+
     def ask(self, now: float) -> LeaseAsk | None:
         """The next word to the store; None where there is nothing to say.
 
@@ -109,7 +121,7 @@ class Lease:
             self.returning += back
             self.free -= back
         self.high = self.low = self.free
-        if not want and back <= 0 and not self.is_contended and (self.told_spent == self.spent or now < self.tell_at):
+        if not want and back <= 0 and not self.is_contended and self.told_spent == self.spent:
             return None
         self.told_spent, self.asked_at, self.tell_at = self.spent, now, now + TELL_S
         return LeaseAsk(
@@ -123,8 +135,9 @@ class Lease:
 
     def _wish(self, now: float) -> tuple[int, int, int]:
         """What to ask for, the least of it that helps, and what to give back."""
-        drawn, target = self.high - self.low, self._target(now)
-        if drawn > 0:
+        is_used = self.high > self.low
+        target, self.rate = self._target(now)
+        if is_used:
             self.used_at = now
         if self.wanted:
             want = WANT_CALLS * self.wanted + target
@@ -135,14 +148,13 @@ class Lease:
             return 0, 0, min(self.low, self.free)
         if now - self.used_at > IDLE_S:
             return 0, 0, self.free
-        return (target - self.free if drawn > 0 and 2 * self.free < target else 0), 0, 0
+        return (max(0, target - self.free) if is_used else 0), 0, 0
 
-    def _target(self, now: float) -> int:
-        """What should be free: what calls spend in AHEAD_S, and twice what they had reserved at most."""
+    def _target(self, now: float) -> tuple[int, float]:
+        """What should be free, and the pace: what calls spend in AHEAD_S, and twice what they had reserved at most."""
         used = self.spent - self.told_spent if self.told_spent >= 0 else 0
-        since = max(now - self.asked_at, SINCE_MIN_S)
-        self.rate = max(used / since, self.rate / 2)
-        return int(self.rate * AHEAD_S) + 2 * max(self.high - self.low - used, self.reserved)
+        rate = max(used / max(now - self.asked_at, SINCE_MIN_S), self.rate / 2)
+        return int(rate * AHEAD_S) + 2 * max(self.high - self.low - used, self.reserved), rate
 
     def last_word(self) -> LeaseAsk:
         """The worker ends: all that is not spent goes back."""

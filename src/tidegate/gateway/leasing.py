@@ -95,8 +95,10 @@ class Leasing:
         for lease in self._active.values():
             lease.wanted = lease.wanted_min = 0
         self._before()
-        for lease in self._in_turn():
-            ask = lease.ask(now)
+        leases = self._in_turn()
+        is_due = any(lease.is_due(now) for lease in leases)
+        for lease in leases:
+            ask = lease.ask(now) if is_due else None
             if ask is not None:
                 asked.append(lease)
                 asks.append(ask)
