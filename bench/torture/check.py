@@ -235,7 +235,8 @@ def _check_rates(
     """At most one slice a worker above the limit, where leases ended; tokens: and what calls took beyond estimate."""
     program = story.program
     lives = place.setting.workers * len(blows)
-    admitted = [row for row in rows if row.request_id in provider.attempts]  # others were left before they were sent
+    # others were left before they were sent, or refused when their first attempt had failed: neither counts as a call
+    admitted = [row for row in rows if row.request_id in provider.attempts and row.status_code not in REFUSED | {503}]
     length_us = MINUTE_US * (1 << 30 if program.is_rolling else 1)  # a round is over before a minute has rolled by
     minutes: Counter[tuple[int, str | None]] = Counter((row.ts // length_us, row.key_id) for row in admitted)
     if program.requests_a_minute is not None:
@@ -253,7 +254,7 @@ def _check_rates(
         for minute, count in tokens.items():
             if count > limit + lives * _slice(limit, 8000) + at_once * beyond:
                 yield f"{limit} tokens a minute, and {count} were used (minute {minute}, {len(blows)} blows)"
-    if program.calls_open is not None:
+    if program.calls_open is not None and program.revoke_s is None:  # a cut stream is not over for a slow provider
         most = provider.open_most[program.tenant_id]
         if most > program.calls_open + lives * _slice(program.calls_open, 8):
             yield f"{program.calls_open} calls at one time, and the provider saw {most} ({len(blows)} blows)"

@@ -136,7 +136,7 @@ def run_mistakes(only: str | None) -> int:
     missed = 0
     for mistake in [only] if only else MISTAKES:
         with HostileProvider() as provider, Place(SETTINGS["sqlite-1"], provider.port, mistake=mistake) as place:
-            violations = list(run_round(place, provider, Ran(next_seed=MISTAKE_SEED), 6, []))
+            violations = list(run_round(place, provider, Ran(next_seed=MISTAKE_SEED), ROUND, []))
         known[mistake] = violations[0] if violations else "NOT FOUND"
         missed += not violations
         print(f"{mistake}: {known[mistake]}")

@@ -184,7 +184,8 @@ class PoolStore:
             if now_s - self._told_s < self.lease_s / 10:
                 return
             self._told_s = now_s
-        seconds, _ = self._redis.time()
+        whole_s, part_us = self._redis.time()
+        seconds = whole_s + part_us / 1_000_000
         alive = f"{PREFIX}:alive"
         self._redis.zadd(alive, {lessee.worker_id: seconds})
         for worker in self._redis.zrangebyscore(alive, 0, seconds - self.lease_s):
