@@ -65,6 +65,7 @@ class Router:
         self._bounds = Bounds(settings.attempts_max, settings.attempts_s)
         self._budget = RetryBudget(settings.retries_per_call)
         self._wishes: dict[tuple[bytes, str, bytes, bytes], Wishes] = {}
+        self._plain: dict[str, tuple[str, ...]] = {name: (model,) for name, model in names.items()}
         self._salts: dict[tuple[str, str], int] = {}
         every = [facts for group in planner.models.values() for facts in group]
         self._classes = planner.book.data_classes
@@ -78,12 +79,16 @@ class Router:
     def asking(self, said: Said, key: "Key") -> Asking:
         """What a call's plan depends on. Raises InvalidRequest, ModelNotFound or PriceUnknown."""
         head, ask = said.head, said.head.routing
-        name, suffix = self._split(head.model)
-        wishes = self._wishes_of(ask, suffix, said.headers) if ask or suffix or POLICY in said.headers else NO_WISHES
-        model = self._model(name)
-        if ask is None or not (ask.models or ask.fallbacks):
-            models: tuple[str, ...] = (model,)
+        models = self._plain.get(head.model) if ask is None and POLICY not in said.headers else None
+        if models is not None:
+            wishes = NO_WISHES
         else:
+            name, suffix = self._split(head.model)
+            has_wishes = ask is not None or suffix or POLICY in said.headers
+            wishes = self._wishes_of(ask, suffix, said.headers) if has_wishes else NO_WISHES
+            model = self._model(name)
+            models = (model,)
+        if ask is not None and (ask.models or ask.fallbacks):
             further = models_of(ask, head.model)[1:]
             models = tuple(dict.fromkeys((model, *(self._model(self._split(other)[0]) for other in further))))
         data_class = said.headers.get(DATA_CLASS)

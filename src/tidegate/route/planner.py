@@ -118,6 +118,9 @@ class Shelf:
         self.rankings: dict[tuple[Shape, frozenset[str]], tuple[Ranking, ...]] = {}
         self.ids = frozenset(one.endpoint_id for one in every)
         self.permitted = len(every)  # how many endpoints may serve
+        ordered = "order" if wishes.order else f"sort_{wishes.sort}" if wishes.sort else "only"
+        # the plan, where there is no choice
+        self.sole = RoutePlan((every[0],), ordered, self) if len(every) == 1 else None
         names = ",".join(policy.name for policy in terms.policies)
         self.told = f"{self.permitted}/{self.asked}{' ' if names else ''}{names}"
         self.homes: dict[frozenset[str], Homes] = {}
@@ -159,6 +162,8 @@ class Planner:
     def plan(self, call: Call, now_s: float) -> RoutePlan:
         """The endpoints that may serve a call, best first. Raises KeyError for a policy that the wishes misname."""
         shelf = self.shelf(call)
+        if shelf.sole is not None:
+            return shelf.sole
         if not shelf.groups:
             return RoutePlan((), "none", shelf)
         rankings = self.rankings(shelf, call, now_s)

@@ -120,6 +120,8 @@ class Bindings(msgspec.Struct, frozen=True, kw_only=True):
 Scope = tuple[str, str, str]
 """Tenant, project and key of a caller, each empty where no policy names it: callers with one scope share a plan."""
 
+NO_SCOPE: Final[Scope] = ("", "", "")
+
 
 class PolicyBook:
     """All policies of an installation, and whom they bind."""
@@ -127,6 +129,7 @@ class PolicyBook:
     def __init__(self, policies: Mapping[str, Policy], bindings: Bindings) -> None:
         """Raises ConfigError for a name that is no policy, and for policies that leave nothing together."""
         self._policies, self._bindings = policies, bindings
+        self._binds_all_alike = not (bindings.tenants or bindings.projects or bindings.keys)
         for where, names in _all_names(bindings):
             for name in names:
                 if name not in policies:
@@ -144,6 +147,8 @@ class PolicyBook:
 
     def scope(self, tenant: str, project: str, key: str) -> Scope:
         bound = self._bindings
+        if self._binds_all_alike:
+            return NO_SCOPE
         return (
             tenant if tenant in bound.tenants else "",
             project if project in bound.projects else "",
