@@ -11,6 +11,7 @@ from random import SystemRandom
 from torture.check import calm_down, check_round
 from torture.dollar import crowd, judge, open_wallet
 from torture.hostile import HostileProvider
+from torture.page import PAGE, page
 from torture.place import NEWS_S, Place, Setting
 from torture.play import play, provision
 from torture.program import make_program
@@ -46,3 +47,8 @@ def test_whatever_happens_nobody_overspends_a_dollar_can_be_used_and_the_books_b
 def test_a_program_follows_from_its_seed() -> None:
     """So that what failed can be run again."""
     assert make_program(4711) == make_program(4711) != make_program(4712)
+
+
+def test_the_page_of_what_was_run_is_rendered_from_the_results() -> None:
+    """Nothing in it is typed: `python bench/torture table` writes it."""
+    assert page() == PAGE.read_text()
