@@ -7,6 +7,8 @@ while everybody is well, for one key, model, operation and dialect, and for call
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tidegate.route.planner import certain_tokens
+from tidegate.wire.openai_chat import OpenAIHead
+from tidegate.wire.routing_ask import ABSENT
 
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
@@ -14,12 +16,14 @@ if TYPE_CHECKING:
     from tidegate.gateway.routing import Router
     from tidegate.route.planner import Call as Asking
     from tidegate.route.planner import RoutePlan
+    from tidegate.wire.openai_chat_head import RequestHead
 
 LANES_MAX: Final = 10_000  # remembered; then they are found anew
 STEERING: Final = frozenset((b"x-tidegate-route", b"x-tidegate-policy", b"x-tidegate-data-class"))
 """Headers that ask something of routing."""
 
 NO_LIMIT: Final = 1 << 62
+DIGITS_MAX: Final = 9  # of a limit that is glanced at
 
 Name = tuple[str, str, str, str, bool]
 
@@ -67,7 +71,11 @@ class Lanes:
         assert head is not None
         if not lane.takes_pictures and router.has_pictures(body):
             return False
-        if not lane.is_limited:
+        room = min(lane.tokens_max - certain_tokens(len(body), 0), lane.output_tokens_max)
+        if room < 0:
+            return False
+        request = head.request if type(head) is OpenAIHead else None
+        if request is not None and request.messages is not ABSENT and _is_below(request, room):
             return True
         output = router.output_tokens(call.operation.dialect.name, head, body)
         return output <= lane.output_tokens_max and certain_tokens(len(body), output) <= lane.tokens_max
@@ -77,7 +85,8 @@ class Lanes:
         asking, shelf, head = call.asking, plan.shelf, call.head
         if asking is None or head is None or head.routing is not None or self._unwell:
             return
-        is_narrowed = shelf.terms.needs is not asking.needs  # by this call's own length
+        # by this call's own length, or its pictures
+        is_narrowed = shelf.terms.needs is not asking.needs or bool(asking.needs.modalities)
         if is_narrowed or shelf.permitted != 1 or asking.keys or not STEERING.isdisjoint(call.request.headers):
             return
         only = plan.order[0].facts
@@ -93,6 +102,16 @@ class Lanes:
         if len(self._known) >= LANES_MAX:
             self._known.clear()
         self._known[_name(call)] = (lane, lane.takes_pictures and not lane.is_limited)
+
+
+def _is_below(request: "RequestHead", room: int) -> bool:
+    """A glance at the limits of an answer: so many digits are less than ten to that power. False: it takes a look."""
+    for raw in (request.max_completion_tokens, request.max_tokens):
+        if raw is not ABSENT:
+            text = bytes(raw)
+            if len(text) > DIGITS_MAX or not text.isdigit() or 10 ** len(text) > room:
+                return False
+    return True
 
 
 NONE: Final[tuple[Lane | None, bool]] = (None, False)

@@ -45,7 +45,8 @@ class RetryBudget:
 
     def call(self) -> None:
         """A call begins: it brings its part."""
-        self.left = min(self.left + self._per_call, self._burst)
+        if self.left < self._burst:
+            self.left = min(self.left + self._per_call, self._burst)
 
     def take(self) -> bool:
         """One more attempt, if there is one left."""
@@ -82,7 +83,7 @@ class Course:
     @property
     def has_next(self) -> bool:
         """Whether another endpoint of the plan could still be asked."""
-        return len(self.tried) < min(len(self.plan.order), self._bounds.attempts_max)
+        return len(self.tried) < len(self.plan.order) and len(self.tried) < self._bounds.attempts_max
 
     def fail(self, fault: Fault | None, now_s: float, *, is_begun: bool) -> Candidate | None:
         """The attempt failed. The endpoint to ask next, or None: the call has failed, and `stopped` says why not on.

@@ -37,7 +37,8 @@ def bucket_of(value: int) -> int:
     if value < _LINEAR:
         return max(value, 0)
     power = value.bit_length() - 4
-    return min((power + 1) * STEPS + ((value >> power) & (STEPS - 1)), BUCKETS - 1)
+    bucket = (power + 1) * STEPS + ((value >> power) & (STEPS - 1))
+    return bucket if bucket < BUCKETS else BUCKETS - 1
 
 
 def floor_of(bucket: int) -> int:
@@ -61,8 +62,11 @@ class Histogram:
     def add(self, value: int, now_s: float) -> None:
         if now_s - self._halved_s >= HISTOGRAM_HALF_LIFE_S:
             self._halve(now_s)
-        bucket = bucket_of(value)
-        self._counts[bucket] = self._counts.get(bucket, 0) + SCALE
+        bucket, counts = bucket_of(value), self._counts
+        if bucket in counts:
+            counts[bucket] += SCALE
+        else:
+            counts[bucket] = SCALE
         self.total += SCALE
 
     def _halve(self, now_s: float) -> None:
@@ -158,17 +162,21 @@ class EndpointHealth:
 
     def succeed(self, now_s: float, *, latency_us: int = 0, tokens_per_s: int = 0) -> None:
         """A call was answered."""
-        self._decay(now_s)
+        if now_s - self._counted_s >= HALF_LIFE_S:
+            self._decay(now_s)
         self._ok += SCALE
         if latency_us:
             self.latency_us.add(latency_us, now_s)
         if tokens_per_s:
             self.throughput.add(tokens_per_s, now_s)
-        was_open = self._opened > 0
+        if self.failures or self._opened or self.rests_s or self._probe_until_s:
+            self._recover()
+
+    def _recover(self) -> None:
+        if self._opened:
+            self._failed = 0  # what it did before it was opened is paid for
         self.failures = self._opened = 0
         self.rests_s = self._probe_until_s = 0.0
-        if was_open:
-            self._failed = 0  # what it did before it was opened is paid for
 
     def fail(self, now_s: float, fault: Fault, *, retry_after_s: float | None = None) -> None:
         """A call failed."""
@@ -225,7 +233,7 @@ class Health:
 
     def succeed(self, endpoint_id: str, now_s: float, *, latency_us: int = 0, tokens_per_s: int = 0) -> None:
         self._moved = True
-        one = self.of(endpoint_id)
+        one = self._endpoints.get(endpoint_id) or self.of(endpoint_id)
         one.succeed(now_s, latency_us=latency_us, tokens_per_s=tokens_per_s)
         if endpoint_id in self.unwell and one.is_well(now_s):
             self.unwell.discard(endpoint_id)
