@@ -1,5 +1,6 @@
 """Quotas in a database: many at once, the dead settled by the ledger, a database that goes away."""
 
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -205,3 +206,4 @@ def test_nothing_is_lost_when_the_database_goes_away() -> None:
         database.close()
     finally:
         server.stop(signal.SIGQUIT)
+        shutil.rmtree(server.folder, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Rates from Redis or Valkey: one worker to the database, however many it serves; lost without overspending."""
 
 import contextlib
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -70,6 +71,7 @@ def own_valkey() -> Iterator[Valkey]:
         pytest.skip(f"Valkey cannot be started here: {error}")
     yield server
     server.stop(signal.SIGKILL)
+    shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def test_many_workers_get_the_limit_and_cost_the_database_one(workers: Callable[..., Worker], valkey: Valkey) -> None:
