@@ -147,3 +147,16 @@ def test_the_reason_of_a_row_is_short_and_says_what_failed() -> None:
     assert course.reason == "price 2/2"
     course.fail("timeout", 2.0, is_begun=False)
     assert course.reason == "price 2/2; timeout"
+
+
+def test_successes_that_are_passed_over_still_count_against_failures() -> None:
+    """Of an endpoint that is much used one success in eight is looked at; its share of failures is of all calls."""
+    health = Health()
+    for number in range(1000):
+        if not health.passes_over("e"):
+            health.succeed("e", number / 1000, latency_us=1000)
+    for _ in range(4):
+        health.fail("e", 1.0, "timeout")
+    share = health.of("e").error_ppm(1.0)
+    assert share is not None and abs(share - 4_000_000_000 // 1_004_000) <= 40
+    assert not health.passes_over("e"), "after a failure every success is news"

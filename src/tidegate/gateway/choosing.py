@@ -67,13 +67,14 @@ class Choosing(Call):
 
     def _enter(self) -> None:
         self._read()
-        router = self.server.router
+        server, router = self.server, self.server.router
         lane = None if self.operation.explains else router.lanes.find(self)
         if lane is not None:
             self.asking, self.course = lane.asking, router.course(lane.plan, lane.asking, time.monotonic())
         elif not self._plan():
             return
-        self.server.check_open()
+        if server.is_draining:
+            server.check_open()
         self._decide()
         if self.claim is None or self.server.gate.admit(self, self.claim):
             self._go()
@@ -175,7 +176,8 @@ class Choosing(Call):
 
     def _find_way(self, head: "Head", serving: "Serving") -> None:
         stamp = Stamp(self.generation_id, self.request.arrived_us // 1_000_000)
-        self.way = way_of(self.operation, head, self.request.body, serving, self.tariff(), stamp)
+        tariff = self.tariff() if self.operation.is_openrouter else None
+        self.way = way_of(self.operation, head, self.request.body, serving, tariff, stamp)
         self.head = self.way.head
 
     def _forward(self) -> None:

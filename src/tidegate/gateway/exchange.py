@@ -63,7 +63,7 @@ class Exchange(Choosing):
         now, target = time.monotonic(), self.serving.target
         self.dispatched = self.dispatched or now
         self.patience.dispatch(target, now)
-        self._dialling = self.server.pool.acquire(target, self, fresh=self._tries() > 0)
+        self._dialling = self.server.pool.acquire(target, self, fresh=bool(self.attempts) and self._tries() > 0)
 
     def on_connected(self, connection: "UpstreamConnection") -> None:
         if self.settlement is not None:  # the caller left while we dialled

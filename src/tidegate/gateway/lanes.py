@@ -13,6 +13,7 @@ from tidegate.wire.routing_ask import ABSENT
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
     from tidegate.gateway.call import Call
+    from tidegate.gateway.operation import Operation
     from tidegate.gateway.routing import Router
     from tidegate.route.planner import Call as Asking
     from tidegate.route.planner import RoutePlan
@@ -25,17 +26,19 @@ STEERING: Final = frozenset((b"x-tidegate-route", b"x-tidegate-policy", b"x-tide
 NO_LIMIT: Final = 1 << 62
 DIGITS_MAX: Final = 9  # of a limit that is glanced at
 
-Name = tuple[str, str, str, str, bool]
+Name = tuple[int, str, int, bool]
+"""Of key and operation their `id`, which is theirs while a lane keeps them."""
 
 
 class Lane(NamedTuple):
-    """`asking`, `plan`: of the first call, and of all others like it.
+    """`asking`, `plan`: of the first call, and of all others like it. `key`, `operation`: whose they are.
 
     tokens_max, output_tokens_max: above them a call might not fit; NO_LIMIT where the endpoint states none.
     takes_pictures: whether a request with pictures may go this way, too.
     """
 
     key: "Key"
+    operation: "Operation"
     asking: "Asking"
     plan: "RoutePlan"
     tokens_max: int
@@ -61,10 +64,9 @@ class Lanes:
         assert head is not None
         if head.routing is not None or self._unwell or not STEERING.isdisjoint(request.headers):
             return None
-        lane, is_plain = self._known.get(_name(call), NONE)
-        if lane is None or lane.key is not call.key:
-            return None
-        return lane if is_plain or self._fits(lane, call) else None
+        name = (id(call.key), head.model, id(call.operation), head.tools_offered > 0)
+        lane, is_plain = self._known.get(name, NONE)
+        return lane if lane is None or is_plain or self._fits(lane, call) else None
 
     def _fits(self, lane: Lane, call: "Call") -> bool:
         head, body, router = call.head, call.request.body, self._router
@@ -93,6 +95,7 @@ class Lanes:
         takes_pictures = only.modalities is None or "image" in only.modalities
         lane = Lane(
             call.key,
+            call.operation,
             asking,
             plan,
             shelf.context_bounds[0] if shelf.context_bounds else NO_LIMIT,
@@ -101,7 +104,8 @@ class Lanes:
         )
         if len(self._known) >= LANES_MAX:
             self._known.clear()
-        self._known[_name(call)] = (lane, lane.takes_pictures and not lane.is_limited)
+        name = (id(call.key), head.model, id(call.operation), head.tools_offered > 0)
+        self._known[name] = (lane, lane.takes_pictures and not lane.is_limited)
 
 
 def _is_below(request: "RequestHead", room: int) -> bool:
@@ -115,9 +119,3 @@ def _is_below(request: "RequestHead", room: int) -> bool:
 
 
 NONE: Final[tuple[Lane | None, bool]] = (None, False)
-
-
-def _name(call: "Call") -> Name:
-    head, operation = call.head, call.operation
-    assert head is not None
-    return call.key.key_id, head.model, operation.name, operation.dialect.name, bool(head.tools_offered)

@@ -82,6 +82,9 @@ def served(call: "Call", settlement: "Settlement") -> None:
     course, asking = call.course, call.asking
     if course is None or asking is None:
         return
+    health = call.server.router.planner.health
+    if not asking.keys and health.passes_over(course.current.endpoint_id):
+        return
     now, started = time.monotonic(), call.attempt_started[1]
     first = call.first_chunk or now
     latency_us, usage, speed = int((first - started) * 1e6), settlement.usage, 0
@@ -91,7 +94,7 @@ def served(call: "Call", settlement: "Settlement") -> None:
             speed = int(usage.output_tokens / took)
     router = call.server.router
     if not asking.keys:
-        router.planner.health.succeed(course.current.endpoint_id, now, latency_us=latency_us, tokens_per_s=speed)
+        health.succeed(course.current.endpoint_id, now, latency_us=latency_us, tokens_per_s=speed)
     elif usage is None:
         router.served(course, asking, Spent(latency_us=latency_us), now)
     else:

@@ -23,6 +23,8 @@ OPEN_DOUBLINGS_MAX: Final = 4
 SAMPLES_MIN: Final = 5  # of a histogram, before its percentiles say anything
 REST_S_MAX: Final = 3600.0
 REST_S_DEFAULT: Final = 5.0  # of a 429 that says nothing of when
+NOTED_ONE_IN: Final = 8  # successes of an endpoint that is well and much used: the others are only counted
+MUCH_USED: Final = 64 * SCALE  # samples of its latency
 STEPS: Final = 8  # buckets between one power of two and the next
 BUCKETS: Final = 256
 _LINEAR: Final = STEPS  # below it, each value has a bucket of its own
@@ -112,7 +114,7 @@ class EndpointHealth:
     """One endpoint's health. `latency_us`: to the first byte of an answer; `throughput`: output tokens a second."""
 
     __slots__ = (
-        "_counted_s", "_failed", "_ok", "_opened", "_patience", "_probe_until_s", "closes_s", "failures",
+        "_counted_s", "_failed", "_ok", "_opened", "_patience", "_probe_until_s", "_uncounted", "closes_s", "failures",
         "latency_us", "load", "rests_s", "throughput",
     )  # fmt: skip
 
@@ -120,6 +122,7 @@ class EndpointHealth:
         self._patience = patience
         self.latency_us, self.throughput = Histogram(), Histogram()
         self._ok = self._failed = 0
+        self._uncounted = 0  # successes that are still to be added to `_ok`
         self._counted_s = 0.0
         self.failures = 0  # in a row
         self._opened = 0  # times in a row
@@ -164,13 +167,23 @@ class EndpointHealth:
         """A call was answered."""
         if now_s - self._counted_s >= HALF_LIFE_S:
             self._decay(now_s)
-        self._ok += SCALE
+        self._ok += SCALE * (1 + self._uncounted)
+        self._uncounted = 0
         if latency_us:
             self.latency_us.add(latency_us, now_s)
         if tokens_per_s:
             self.throughput.add(tokens_per_s, now_s)
         if self.failures or self._opened or self.rests_s or self._probe_until_s:
             self._recover()
+
+    def passes_over(self) -> bool:
+        """One more success says nothing new, and is but counted."""
+        if self.failures or self._opened or self.rests_s or self.latency_us.total < MUCH_USED:
+            return False
+        if self._uncounted + 1 >= NOTED_ONE_IN:
+            return False
+        self._uncounted += 1
+        return True
 
     def _recover(self) -> None:
         if self._opened:
@@ -181,6 +194,8 @@ class EndpointHealth:
     def fail(self, now_s: float, fault: Fault, *, retry_after_s: float | None = None) -> None:
         """A call failed."""
         self._decay(now_s)
+        self._ok += SCALE * self._uncounted
+        self._uncounted = 0
         if fault == "rate_limited":  # OpenRouter counts no 429 as an outage: the endpoint is well, and full
             self.rests_s = max(self.rests_s, now_s + min(retry_after_s or REST_S_DEFAULT, REST_S_MAX))
             self._probe_until_s = 0.0
@@ -230,6 +245,11 @@ class Health:
         if found is None:
             found = self._endpoints[endpoint_id] = EndpointHealth(self._patience)
         return found
+
+    def passes_over(self, endpoint_id: str) -> bool:
+        """One more success there need not be told (`succeed`): it is one of many alike, and was counted here."""
+        one = self._endpoints.get(endpoint_id)
+        return one is not None and one.passes_over()
 
     def succeed(self, endpoint_id: str, now_s: float, *, latency_us: int = 0, tokens_per_s: int = 0) -> None:
         self._moved = True
