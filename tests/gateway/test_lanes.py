@@ -82,7 +82,7 @@ def test_a_lane_leads_where_a_plan_would_have_led() -> None:
                 assert [one.endpoint_id for one in lane.plan.order] == [one.endpoint_id for one in plan.order]
                 assert (lane.plan.reason, lane.plan.shelf.told) == (plan.reason, plan.shelf.told)
             if plan.order:
-                router.lanes.remember(call, plan)
+                router.lanes.remember(call, call.asking, plan)
     assert taken > CATALOGS * CALLS_EACH / 10, "most calls like others take one, or nothing is shown"
 
 
@@ -94,7 +94,7 @@ def test_nobody_takes_a_lane_while_somebody_is_unwell() -> None:
     call = call_of(random.Random(1), key_of("a"))
     call.request.headers, call.head = {}, CHAT.head(b'{"model":"m","messages":[]}') if CHAT else None
     call.asking = router.asking(Said(call.head, call.request.body, {}, "openai-chat"), call.key)
-    router.lanes.remember(call, plans.plan(call.asking, 0.0))
+    router.lanes.remember(call, call.asking, plans.plan(call.asking, 0.0))
     assert router.lanes.find(call) is not None
     for _ in range(9):
         plans.health.fail("m@p0", rng.random(), "server_error")
@@ -108,6 +108,6 @@ def test_a_key_that_changed_takes_no_lane_of_the_one_before() -> None:
     call = call_of(random.Random(2), key_of("a"))
     call.request.headers, call.head = {}, CHAT.head(b'{"model":"m","messages":[]}') if CHAT else None
     call.asking = router.asking(Said(call.head, call.request.body, {}, "openai-chat"), call.key)
-    router.lanes.remember(call, plans.plan(call.asking, 0.0))
+    router.lanes.remember(call, call.asking, plans.plan(call.asking, 0.0))
     call.key = key_of("a", "other/*")
     assert router.lanes.find(call) is None

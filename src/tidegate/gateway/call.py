@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from tidegate.gateway.table import Serving
     from tidegate.gateway.upstream import UpstreamConnection
     from tidegate.route.course import Course
-    from tidegate.route.planner import Call as Asking
     from tidegate.wire.dialect import Head, Pieces, Seen
 
 
 class Call:
     """One call of one caller."""
 
-    # What a call begins with stands on the class: one object per call, and most of this never changes in it.
+    # What a call begins with stands on the class: one object per call, and most of this never changes in it. What does
+    # not change is not set either: beyond thirty attributes of its own, CPython keeps an object in a slower form.
     head: "Head | None" = None
     endpoint: Endpoint | None = None
     serving: "Serving | None" = None
@@ -48,7 +48,6 @@ class Call:
     settlement: Settlement | None = None
     error: GatewayError | None = None
     claim: "Claim | None" = None  # on quotas; None where no quota and no price of its own concerns the caller
-    asking: "Asking | None" = None  # what its plan depends on
     course: "Course | None" = None  # its way through the plan; None before there is one
     identity: Any = None  # what was known at dispatch: a `rows.Draft`
     prompt: bytes | int | None = None  # what is kept of a stream's request
@@ -78,6 +77,13 @@ class Call:
     @property
     def deadline(self) -> float:
         return self.patience.deadline
+
+    def note_head(self, content_type: bytes, retry_after: bytes) -> None:
+        """What the head of a provider's reply says of it."""
+        if content_type != self.content_type:
+            self.content_type = content_type
+        if retry_after != self.retry_after:
+            self.retry_after = retry_after
 
     # -- ends -------------------------------------------------------------------------------------------------------
 

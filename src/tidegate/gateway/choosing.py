@@ -70,7 +70,7 @@ class Choosing(Call):
         server, router = self.server, self.server.router
         lane = None if self.operation.explains else router.lanes.find(self)
         if lane is not None:
-            self.asking, self.course = lane.asking, router.course(lane.plan, lane.asking, time.monotonic())
+            self.course = router.course(lane.plan, lane.asking, time.monotonic())
         elif not self._plan():
             return
         if server.is_draining:
@@ -81,19 +81,20 @@ class Choosing(Call):
 
     def _plan(self) -> bool:
         """Make the plan of a call like no other before it. False: that was all that the caller wanted."""
-        self.asking = asking_of(self)
+        asking = asking_of(self)
         if is_asked_to_explain(self):
-            self._explain()
+            self._explain(asking)
             return False
         router = self.server.router
-        self.course = self._begun(router.planner.plan(self.asking, time.monotonic()), self.asking)
-        router.lanes.remember(self, self.course.plan)
+        self.course = self._begun(router.planner.plan(asking, time.monotonic()), asking)
+        router.lanes.remember(self, asking, self.course.plan)
         self.request.body = unrouted(self, self.request.body)
         return True
 
     def _go(self) -> None:
         is_last = self.course is None or not self.course.has_next
-        self._kept = None if is_last else self.request.body  # for the next endpoint, should this one fail
+        if not is_last:
+            self._kept = self.request.body  # for the next endpoint, should this one fail
         if self.claim is not None and self.claim.clamp:
             self._clamp(self.claim.clamp)
         self.request.body = b""  # the way's pieces hold it from here on
@@ -144,19 +145,23 @@ class Choosing(Call):
         assert self.head is not None
         self.endpoint, self.price = route.endpoint, route.price
         self.serving = self.serving_at(route)
-        self.claim = self.server.gate.claim(self)
+        claim = self.server.gate.claim(self)
+        if claim is not self.claim:
+            self.claim = claim
         self._find_way(self.head, self.serving)
-        if self.way is not None and self.way.dropped and self.asking and self.asking.wishes.require_parameters:
-            refuse_dropped(self.way.dropped)
+        if self.way is not None and self.way.dropped and self.course is not None:
+            asking = self.course.asking
+            if asking is not None and asking.wishes.require_parameters:
+                refuse_dropped(self.way.dropped)
 
     def serving_at(self, route: "Route") -> "Serving":
         """How an endpoint serves this call. Raises InvalidRequest where it cannot."""
         return route.serving(self.operation.dialect.name)
 
-    def _explain(self) -> None:
+    def _explain(self, asking: "Asking") -> None:
         """Answer with the plan of the call, in place of making it."""
         self.content_type, self.status = JSON, 200
-        self.body = [explanation(self)]
+        self.body = [explanation(self, asking)]
         self._settle(NOTHING_SPENT)
 
     def bound(self, ceiling: "Ceiling", charge: "Charge") -> "Bound":

@@ -63,7 +63,9 @@ class Exchange(Choosing):
         now, target = time.monotonic(), self.serving.target
         self.dispatched = self.dispatched or now
         self.patience.dispatch(target, now)
-        self._dialling = self.server.pool.acquire(target, self, fresh=bool(self.attempts) and self._tries() > 0)
+        dialling = self.server.pool.acquire(target, self, fresh=bool(self.attempts) and self._tries() > 0)
+        if dialling is not self._dialling:
+            self._dialling = dialling
 
     def on_connected(self, connection: "UpstreamConnection") -> None:
         if self.settlement is not None:  # the caller left while we dialled
@@ -101,7 +103,7 @@ class Exchange(Choosing):
         if status == 200 and self.head.is_stream and self.serving.is_stream(content_type):
             self._start_stream()
             return
-        self.content_type, self.retry_after = content_type or JSON, headers.get(b"retry-after", b"")
+        self.note_head(content_type or JSON, headers.get(b"retry-after", b""))
 
     def _start_stream(self) -> None:
         assert self.way is not None
@@ -256,7 +258,8 @@ class Exchange(Choosing):
         if error is not None and not has_error:
             self.fail(error, settlement)
             return
-        self.error = error
+        if error is not None:
+            self.error = error
         self._settle(settlement)
 
     def _let_out(self) -> None:
@@ -269,7 +272,11 @@ class Exchange(Choosing):
     def _end_of_reply(self, body: bytes) -> None:  # of one that was no stream
         assert self.endpoint is not None and self.way is not None
         if 200 <= self.upstream_status < 300:
-            told, self.seen, self.content_type, self.error = whole_reply(self, body := as_whole(self, body))
+            told, self.seen, content_type, error = whole_reply(self, body := as_whole(self, body))
+            if content_type != self.content_type:
+                self.content_type = content_type
+            if error is not self.error:
+                self.error = error
             settlement = settled(self, body)
             self._end_attempt(self.error, settlement)
             if self.error is None:

@@ -82,10 +82,10 @@ class Lanes:
         output = router.output_tokens(call.operation.dialect.name, head, body)
         return output <= lane.output_tokens_max and certain_tokens(len(body), output) <= lane.tokens_max
 
-    def remember(self, call: "Call", plan: "RoutePlan") -> None:
+    def remember(self, call: "Call", asking: "Asking", plan: "RoutePlan") -> None:
         """A call was planned: all its like need not be, where its plan is all that can come of them."""
-        asking, shelf, head = call.asking, plan.shelf, call.head
-        if asking is None or head is None or head.routing is not None or self._unwell:
+        shelf, head = plan.shelf, call.head
+        if head is None or head.routing is not None or self._unwell:
             return
         # by this call's own length, or its pictures
         is_narrowed = shelf.terms.needs is not asking.needs or bool(asking.needs.modalities)

@@ -63,10 +63,9 @@ def is_asked_to_explain(call: "Call") -> bool:
     return call.operation.explains or call.request.headers.get(EXPLAIN, b"").strip().lower() == b"explain"
 
 
-def explanation(call: "Call") -> bytes:
+def explanation(call: "Call", asking: Asking) -> bytes:
     """The plan in words, as JSON."""
-    assert call.asking is not None
-    return _encoder.encode(call.server.router.explain(call.asking, time.monotonic()))
+    return _encoder.encode(call.server.router.explain(asking, time.monotonic()))
 
 
 def is_worth_holding(out: bytes, seen: Seen) -> bool:
@@ -79,9 +78,10 @@ def is_worth_holding(out: bytes, seen: Seen) -> bool:
 
 def served(call: "Call", settlement: "Settlement") -> None:
     """The endpoint of the last attempt has answered: its health, and where this conversation's prompt now is cached."""
-    course, asking = call.course, call.asking
-    if course is None or asking is None:
+    course = call.course
+    if course is None or course.asking is None:
         return
+    asking = course.asking
     health = call.server.router.planner.health
     if not asking.keys and health.passes_over(course.current.endpoint_id):
         return

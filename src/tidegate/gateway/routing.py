@@ -113,7 +113,7 @@ class Router:
     def course(self, plan: RoutePlan, asking: Asking, now_s: float) -> Course:
         if not plan.order:
             raise refusal(plan, asking)
-        return Course(plan, self._bounds, self._budget, now_s)
+        return Course(plan, self._bounds, self._budget, now_s, asking)
 
     def explain(self, asking: Asking, now_s: float) -> Explanation:
         return explain(self.planner, asking, now_s)

@@ -37,8 +37,7 @@ def take_whole(exchange: "Call", reply: "WholeReply") -> bool:
     if len(reply.body) > exchange.server.limits.response_bytes_max:
         return False
     exchange.upstream_status, exchange.upstream_ended = reply.status, time.monotonic()
-    exchange.content_type = headers.get(b"content-type") or JSON
-    exchange.retry_after = headers.get(b"retry-after", b"")
+    exchange.note_head(headers.get(b"content-type") or JSON, headers.get(b"retry-after", b""))
     if reply.body:
         exchange.first_chunk, exchange.body = exchange.upstream_ended, [reply.body]
     return True

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from tidegate.route.health import Fault
-from tidegate.route.planner import RoutePlan
+from tidegate.route.planner import Call, RoutePlan
 from tidegate.route.rank import Candidate
 
 BURST: Final = 100.0  # retries that are always allowed at once
@@ -66,11 +66,13 @@ class Bounds(msgspec.Struct, frozen=True):
 class Course:
     """One call on its way. `tried`: what was attempted, in order; the last one is under way or has served."""
 
-    __slots__ = ("_bounds", "_budget", "_started_s", "faults", "plan", "stopped", "tried")
+    __slots__ = ("_bounds", "_budget", "_started_s", "asking", "faults", "plan", "stopped", "tried")
 
-    def __init__(self, plan: RoutePlan, bounds: Bounds, budget: RetryBudget, now_s: float) -> None:
-        """plan: not empty; its first endpoint is the first attempt."""
+    def __init__(self, plan: RoutePlan, bounds: Bounds, budget: RetryBudget, now_s: float,
+                 asking: Call | None = None) -> None:  # fmt: skip
+        """plan: not empty; its first endpoint is the first attempt. asking: what it was made of."""
         budget.call()
+        self.asking = asking
         self.plan, self._bounds, self._budget, self._started_s = plan, bounds, budget, now_s
         self.tried: list[Candidate] = [plan.order[0]]
         self.faults: list[Fault] = []
