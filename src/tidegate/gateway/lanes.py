@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tidegate.gateway.routing import Router
     from tidegate.route.planner import Call as Asking
     from tidegate.route.planner import RoutePlan
-    from tidegate.wire.openai_chat_head import RequestHead
 
 LANES_MAX: Final = 10_000  # remembered; then they are found anew
 STEERING: Final = frozenset((b"x-tidegate-route", b"x-tidegate-policy", b"x-tidegate-data-class"))
@@ -77,8 +76,10 @@ class Lanes:
         if room < 0:
             return False
         request = head.request if type(head) is OpenAIHead else None
-        if request is not None and request.messages is not ABSENT and _is_below(request, room):
-            return True
+        if request is not None and request.messages is not ABSENT:
+            limit, older = request.max_completion_tokens, request.max_tokens
+            if limit is ABSENT is older or (_is_below(limit, room) and _is_below(older, room)):
+                return True
         output = router.output_tokens(call.operation.dialect.name, head, body)
         return output <= lane.output_tokens_max and certain_tokens(len(body), output) <= lane.tokens_max
 
@@ -108,14 +109,10 @@ class Lanes:
         self._known[name] = (lane, lane.takes_pictures and not lane.is_limited)
 
 
-def _is_below(request: "RequestHead", room: int) -> bool:
-    """A glance at the limits of an answer: so many digits are less than ten to that power. False: it takes a look."""
-    for raw in (request.max_completion_tokens, request.max_tokens):
-        if raw is not ABSENT:
-            text = bytes(raw)
-            if len(text) > DIGITS_MAX or not text.isdigit() or 10 ** len(text) > room:
-                return False
-    return True
+def _is_below(limit: bytes, room: int) -> bool:
+    """A glance at the limit of an answer: so many digits are less than ten to that power. False: it takes a look."""
+    text = bytes(limit)
+    return not text or (len(text) <= DIGITS_MAX and text.isdigit() and 10 ** len(text) <= room)
 
 
 NONE: Final[tuple[Lane | None, bool]] = (None, False)
