@@ -83,7 +83,7 @@ class Nothing:
     def trusts(self, _: str) -> bool:
         return False
 
-    def needs_key(self, path: str) -> bool:
+    def needs_key(self, path: str, _: object) -> bool:
         return path.startswith("/v1")
 
     def find(self, _: bytes) -> AnyKey:
