@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import call_1k
+import call_1k_accounts
 import call_1k_tls
 import call_64k
 import call_256k
@@ -45,7 +46,7 @@ from harness.wrk import wrk_binary
 CLAIMS = {
     claim.NAME: claim.measure
     for claim in (
-        *(idle_memory, call_1k, call_1k_tls, call_64k, call_256k, call_across),
+        *(idle_memory, call_1k, call_1k_accounts, call_1k_tls, call_64k, call_256k, call_across),
         *(sse_event, sse_1000, sse_across, first_chunk, streams_memory, streams_memory_tls),
     )
 }

@@ -22,7 +22,7 @@ APART_S = 0.001
 UNDER_WAY_S, CLOSE_S = 90.0, 90.0
 REST_S = 1.0  # between the last stream's first event and the look at memory
 SWEEP_S = 0.1
-EVENTS_MAX = 1_000_000
+EVENTS_MAX = 16_000  # hours; no more than the model can answer, or no endpoint may serve the call
 
 
 class Job(msgspec.Struct, frozen=True):

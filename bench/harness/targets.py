@@ -5,6 +5,7 @@ import msgspec
 from harness.record import Result, Spread, ratio
 
 SUBJECT = "tidegate"
+ACCOUNTS = "tidegate_accounts"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -15,6 +16,7 @@ class Target(msgspec.Struct, frozen=True):
     limit: float
     words: str
     against: str = ""
+    subject: str = SUBJECT
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -27,6 +29,9 @@ TARGETS = (
     Target("call_1k", "cpu_us", 80, "CPU µs a 1 kB call"),
     Target("call_1k", "cpu_us", 4, "CPU of a 1 kB call, times nginx", "nginx"),
     Target("call_1k", "cpu_us", 0.6, "CPU of a 1 kB call, times rolter", "rolter"),
+    Target("call_1k_accounts", "added_cpu_us", 8, "CPU µs that accounts add to a 1 kB call", subject=ACCOUNTS),
+    Target("call_1k_accounts", "cpu_us", 80, "CPU µs a 1 kB call under quotas", subject=ACCOUNTS),
+    Target("call_1k_accounts", "cpu_us", 4, "CPU of a 1 kB call under quotas, times nginx", "nginx", ACCOUNTS),
     Target("call_1k_tls", "cpu_us", 140, "CPU µs a 1 kB call, TLS to the provider"),
     Target("call_1k_tls", "cpu_us", 5, "CPU of a 1 kB call with TLS, times nginx with TLS", "nginx"),
     Target("call_256k", "cpu_us", 3, "CPU of a 256 kB call, times nginx", "nginx"),
@@ -59,6 +64,6 @@ def judge(result: Result) -> list[Verdict]:
     """Every target with the median it is judged by; what was not measured is not met."""
     verdicts = []
     for target in TARGETS:
-        value = measured(result, target.claim, target.metric, against=target.against)
+        value = measured(result, target.claim, target.metric, target.subject, target.against)
         verdicts.append(Verdict(target, value, value is not None and value.median <= target.limit))
     return verdicts

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness import targets
 from harness.bodies import MODEL
 from harness.place import Place
 from harness.process import START_S, Child, free_port
@@ -68,6 +69,7 @@ class Tidegate:
         ca_file = provider.ca_file or ""
         config.write_text(CONFIG.format(home=home, port=port, origin=provider.origin, ca_file=ca_file, model=MODEL))
         key = prepare_home(home)
+        self.furnish(config)
         ready_read, ready_write = os.pipe()
         try:
             child = Child(
@@ -82,6 +84,35 @@ class Tidegate:
         finally:
             os.close(ready_read)
         return Running(child, port, key)
+
+    def furnish(self, config: Path) -> None:
+        """What else the installation has, made before it starts."""
+
+
+class WithAccounts(Tidegate):
+    """The same with everything that limits a call: a wallet, a monthly budget, requests and tokens a minute.
+
+    The limits are never met: what is measured is keeping them.
+    """
+
+    name = targets.ACCOUNTS
+
+    def furnish(self, config: Path) -> None:
+        for words in ACCOUNTS:
+            command = [sys.executable, "-m", "tidegate", "accounts", *words.split()]
+            done = subprocess.run(
+                command, env={**os.environ, "TIDEGATE_CONFIG": str(config)}, capture_output=True, text=True
+            )
+            if done.returncode != 0:
+                raise BenchError(f"`tidegate accounts {words}` failed: {done.stderr.strip()[-300:]}")
+
+
+ACCOUNTS = (
+    "wallet credit default 100000",
+    "quota set default --unit usd --window month --limit 50000",
+    "quota set default --scope key --unit requests --window minute --limit 100000000",
+    "quota set default --scope key --unit tokens --window minute --limit 100000000000",
+)
 
 
 def prepare_home(home: Path) -> str:

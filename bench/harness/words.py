@@ -4,6 +4,7 @@ SUBJECTS = {
     "direct": "no gateway",
     "nginx": "nginx `proxy_pass`",
     "tidegate": "**Tidegate**",
+    "tidegate_accounts": "**Tidegate**, wallet and three quotas",
     "rolter": "rolter",
     "ferrogw": "ferrogw",
     "portkey": "Portkey",
@@ -12,6 +13,7 @@ SUBJECTS = {
 METRICS = {  # in the order of columns; the first that a claim has is its main one
     "cpu_us": "CPU µs",
     "stream_kb": "kB a stream",
+    "added_cpu_us": "added CPU µs",
     "added_p50_us": "added p50 µs",
     "added_p99_us": "added p99 µs",
     "per_second": "per second",
@@ -25,7 +27,7 @@ METRICS = {  # in the order of columns; the first that a claim has is its main o
     "rss_ended_mb": "MB when ended",
 }
 COMPARED = ("cpu_us", "stream_kb", "rss_mb")  # differences such as the added time have no ratio
-UNITS = {"cpu_us": " µs", "rss_mb": " MB", "stream_kb": " kB", "added_p50_us": " µs"}
+UNITS = {"cpu_us": " µs", "added_cpu_us": " µs", "rss_mb": " MB", "stream_kb": " kB", "added_p50_us": " µs"}
 WORDS = {
     "en": {
         "head": ("what it costs", "target", "measured (range)", ""),
@@ -35,6 +37,9 @@ WORDS = {
         "call_1k cpu_us": "CPU of a 1 kB call, everything on",
         "call_1k cpu_us nginx": "the same, times nginx `proxy_pass`",
         "call_1k cpu_us rolter": "the same, times rolter (a gateway in Rust)",
+        "call_1k_accounts added_cpu_us": "CPU that a wallet and three quotas add to it",
+        "call_1k_accounts cpu_us": "CPU of a 1 kB call with these",
+        "call_1k_accounts cpu_us nginx": "the same, times nginx `proxy_pass`",
         "call_1k_tls cpu_us": "CPU of a 1 kB call, TLS to the provider",
         "call_1k_tls cpu_us nginx": "the same, times nginx with TLS to the provider",
         "call_256k cpu_us nginx": "CPU of a 256 kB call, times nginx",
@@ -59,6 +64,9 @@ WORDS = {
         "call_1k cpu_us": "一次 1 kB 调用的 CPU 时间，全部功能开启",
         "call_1k cpu_us nginx": "同上，相对 nginx `proxy_pass` 的倍数",
         "call_1k cpu_us rolter": "同上，相对 rolter（Rust 网关）的倍数",
+        "call_1k_accounts added_cpu_us": "钱包和三个配额为其增加的 CPU 时间",
+        "call_1k_accounts cpu_us": "带钱包和配额的 1 kB 调用的 CPU 时间",
+        "call_1k_accounts cpu_us nginx": "同上，相对 nginx `proxy_pass` 的倍数",
         "call_1k_tls cpu_us": "一次 1 kB 调用的 CPU 时间，以 TLS 连接供应商",
         "call_1k_tls cpu_us nginx": "同上，相对以 TLS 连接供应商的 nginx 的倍数",
         "call_256k cpu_us nginx": "一次 256 kB 调用的 CPU 时间，相对 nginx 的倍数",
