@@ -77,11 +77,12 @@ def explain(  # noqa: PLR0913 - one option each
     from tidegate.gateway.planning import read_head
     from tidegate.gateway.routing import Said
     from tidegate.wire.dialects import DIALECTS as SPOKEN
+    from tidegate.wire.routing_ask import DATA_CLASS, POLICY
 
     read = sys.stdin.buffer.read() if str(body) == "-" else body.read_bytes()
-    headers = {b"x-tidegate-data-class": data_class.encode()} if data_class else {}
+    headers = {DATA_CLASS: data_class.encode()} if data_class else {}
     if policies:
-        headers[b"x-tidegate-policy"] = ",".join(policies).encode()
+        headers[POLICY] = ",".join(policies).encode()
     router = _router()[0]
     try:
         head, read = read_head(Operation("chat", SPOKEN[dialect]), read)

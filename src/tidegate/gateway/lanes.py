@@ -6,9 +6,9 @@ while everybody is well, for one key, model, operation and dialect, and for call
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tidegate.route.planner import certain_tokens
+from tidegate.route.planner import BYTES_PER_TOKEN, certain_tokens
 from tidegate.wire.openai_chat import OpenAIHead
-from tidegate.wire.routing_ask import ABSENT
+from tidegate.wire.routing_ask import ABSENT, STEERING
 
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from tidegate.route.planner import RoutePlan
 
 LANES_MAX: Final = 10_000  # remembered; then they are found anew
-STEERING: Final = frozenset((b"x-tidegate-route", b"x-tidegate-policy", b"x-tidegate-data-class"))
-"""Headers that ask something of routing."""
-
 NO_LIMIT: Final = 1 << 62
 DIGITS_MAX: Final = 9  # of a limit that is glanced at
 
@@ -72,7 +69,7 @@ class Lanes:
         assert head is not None
         if not lane.takes_pictures and router.has_pictures(body):
             return False
-        room = min(lane.tokens_max - certain_tokens(len(body), 0), lane.output_tokens_max)
+        room = min(lane.tokens_max - certain_tokens(len(body) // BYTES_PER_TOKEN, 0), lane.output_tokens_max)
         if room < 0:
             return False
         request = head.request if type(head) is OpenAIHead else None
@@ -81,7 +78,9 @@ class Lanes:
             if limit is ABSENT is older or (_is_below(limit, room) and _is_below(older, room)):
                 return True
         output = router.output_tokens(call.operation.dialect.name, head, body)
-        return output <= lane.output_tokens_max and certain_tokens(len(body), output) <= lane.tokens_max
+        return (
+            output <= lane.output_tokens_max and certain_tokens(len(body) // BYTES_PER_TOKEN, output) <= lane.tokens_max
+        )
 
     def remember(self, call: "Call", asking: "Asking", plan: "RoutePlan") -> None:
         """A call was planned: all its like need not be, where its plan is all that can come of them."""

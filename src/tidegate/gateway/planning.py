@@ -10,13 +10,12 @@ from tidegate.gateway.operation import Operation
 from tidegate.gateway.routing import Said, Spent
 from tidegate.route.planner import Call as Asking
 from tidegate.wire.dialect import Head, Seen
-from tidegate.wire.routing_ask import with_first_model, without_members
+from tidegate.wire.routing_ask import EXPLAIN, with_first_model, without_members
 
 if TYPE_CHECKING:
     from tidegate.gateway.call import Call
     from tidegate.gateway.meter import Settlement
 
-EXPLAIN: Final = b"x-tidegate-route"
 HELD_BYTES_MAX: Final = 4096
 """Of a stream that has said nothing yet (a role, an id): so much is held while another endpoint could still answer."""
 

@@ -22,15 +22,13 @@ from tidegate.route.planner import BYTES_PER_TOKEN, Planner, RoutePlan
 from tidegate.route.planner import Call as Asking
 from tidegate.route.policy import near_names
 from tidegate.route.wishes import NO_WISHES, Wishes, read_wishes, split_suffix
-from tidegate.wire.routing_ask import RoutingAsk, models_of, parameters_of, text_of
+from tidegate.wire.routing_ask import DATA_CLASS, POLICY, RoutingAsk, models_of, parameters_of, text_of
 
 if TYPE_CHECKING:
     from tidegate.accounts.keys import Key
     from tidegate.gateway.http import Headers
     from tidegate.wire.dialect import Head
 
-DATA_CLASS: Final = b"x-tidegate-data-class"
-POLICY: Final = b"x-tidegate-policy"
 OTHER_CLASS: Final = "(a class that no policy names)"
 SESSION: Final = b"x-session-id"
 NAME_CHARS_MAX: Final = 200
@@ -106,11 +104,8 @@ class Router:
             self._keys(said, key, models[0]) if self.planner.affinity is not None else (),
         )
 
-    def begin(self, asking: Asking, now_s: float) -> Course:
-        """The course of a call, whose first attempt may begin. Raises NotAvailable."""
-        return self.course(self.planner.plan(asking, now_s), asking, now_s)
-
     def course(self, plan: RoutePlan, asking: Asking, now_s: float) -> Course:
+        """The course of a call, whose first attempt may begin. Raises NotAvailable."""
         if not plan.order:
             raise refusal(plan, asking)
         return Course(plan, self._bounds, self._budget, now_s, asking)

@@ -9,7 +9,8 @@ from tidegate.market.claim import MarketError
 from tidegate.market.forecast import POINTS_MIN, Forecast, forecast
 from tidegate.market.series import Series
 from tidegate.report.points import Drawing, Record, inline
-from tidegate.report.theme import BLUE, EXPORT_WIDTH_PX, TOKENS_AXIS, VERMILION, config
+from tidegate.report.spec import save, standing
+from tidegate.report.theme import BLUE, TOKENS_AXIS, VERMILION
 
 HEIGHT_PX = 380
 
@@ -52,21 +53,8 @@ def chart(series: Series, made: Forecast | None) -> Drawing:
 
 def save_timeline(series: Series, path: Path, *, today: dt.date) -> None:
     """Write the chart as .svg, .png (2 x) or Vega-Lite .json, with the forecast where there are points enough."""
-    import msgspec
-    import vl_convert
-
     made = forecast(series, made_at=today) if len(series.points) >= POINTS_MIN else None
     level = f"; band: {made.level:.0%} interval for {made.day} ({made.method})" if made else ""
-    spec = chart(series, made).properties(width=EXPORT_WIDTH_PX).to_dict()
-    count = len(series.points)
-    subtitle = f"{count} published claims, not verified at the source{level}. Dotted: growth bends"
-    spec["title"] = {"text": f"{series.entity}: {series.scope}", "subtitle": subtitle, "anchor": "start", "offset": 12}
-    spec["config"] = {**config("light"), "background": "white"}
-    if path.suffix == ".svg":
-        path.write_text(str(vl_convert.vegalite_to_svg(spec)), "utf-8")
-    elif path.suffix == ".png":
-        path.write_bytes(bytes(vl_convert.vegalite_to_png(spec, scale=2)))
-    elif path.suffix == ".json":
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=2))
-    else:
-        raise MarketError(f"{path.name}: a chart is written as .svg, .png or .json")
+    subtitle = f"{len(series.points)} published claims, not verified at the source{level}. Dotted: growth bends"
+    title = f"{series.entity}: {series.scope}"
+    save(standing(chart(series, made), title, subtitle, f"{title}. {subtitle}"), path, MarketError)

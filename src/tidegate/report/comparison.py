@@ -5,8 +5,8 @@ from collections import Counter
 import altair as alt
 import msgspec
 
-from tidegate.report.charts import Spec
 from tidegate.report.points import Drawing, Record, inline
+from tidegate.report.spec import Spec
 from tidegate.report.theme import BLUE, GREEN, GREY, HEIGHT_PX, VERMILION
 from tidegate.study.compare import Comparison, Line, Verdict
 from tidegate.study.compare_table import (

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from tidegate.index.regional import Index
-from tidegate.report.index_charts import save, subtitle_of
+from tidegate.index.table import IndexRefusal
+from tidegate.report.index_charts import subtitle_of
 from tidegate.report.points import Drawing, Record, inline
+from tidegate.report.spec import save, standing
 from tidegate.report.theme import BLUE, GREY, VERMILION
 
 ROW_PX = 36
@@ -49,4 +51,5 @@ def chart(index: Index) -> Drawing:
 def save_intervals(index: Index, path: Path) -> None:
     """Write the chart by the ending of its name."""
     runs = f"{index.spec.runs:,} runs over maps, readings, methods, weights and errors of the figures"
-    save(chart(index), TITLE, subtitle_of(index, f"{runs}, seed {index.spec.seed}"), path)
+    subtitle = subtitle_of(index, f"{runs}, seed {index.spec.seed}")
+    save(standing(chart(index), TITLE, subtitle, " ".join((TITLE, *subtitle))), path, IndexRefusal)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from tidegate.index.regional import Index
 from tidegate.index.regional_vary import Runs
-from tidegate.report.index_charts import save, subtitle_of
+from tidegate.index.table import IndexRefusal
+from tidegate.report.index_charts import subtitle_of
 from tidegate.report.points import Drawing, Record, inline
+from tidegate.report.spec import save, standing
 from tidegate.report.theme import BLUE
 
 CELL_PX = 38
@@ -40,4 +42,5 @@ def chart(runs: Runs) -> Drawing:
 
 def save_ranks(index: Index, runs: Runs, path: Path) -> None:
     """Write the chart by the ending of its name."""
-    save(chart(runs), TITLE, subtitle_of(index, f"{len(runs.scores):,} runs, seed {runs.seed}"), path)
+    subtitle = subtitle_of(index, f"{len(runs.scores):,} runs, seed {runs.seed}")
+    save(standing(chart(runs), TITLE, subtitle, " ".join((TITLE, *subtitle))), path, IndexRefusal)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from tidegate.index.regional import Index
 from tidegate.index.regional_weights import Weighed
-from tidegate.report.index_charts import save, subtitle_of
+from tidegate.index.table import IndexRefusal
+from tidegate.report.index_charts import subtitle_of
 from tidegate.report.points import Drawing, Record, inline
+from tidegate.report.spec import save, standing
 from tidegate.report.theme import BLUE, VERMILION
 
 ROW_PX = 64
@@ -45,4 +47,5 @@ def save_weights(index: Index, found: Weighed, path: Path) -> None:
     parts = {b.tolerance: b.part for b in found.bounds}
     said = ", ".join(f"{tolerance:g} points {part:.1%}" for tolerance, part in sorted(parts.items()))
     more = f"Part of all weight sets that fit: {said}. Tick: as stated. Bounds, not estimates"
-    save(chart(index, found), TITLE, subtitle_of(index, more), path)
+    subtitle = subtitle_of(index, more)
+    save(standing(chart(index, found), TITLE, subtitle, " ".join((TITLE, *subtitle))), path, IndexRefusal)

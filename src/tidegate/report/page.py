@@ -11,8 +11,9 @@ import msgspec
 
 from tidegate import __version__
 from tidegate.report import comparison
-from tidegate.report.charts import Spec, export, vega_lite
+from tidegate.report.charts import export, vega_lite
 from tidegate.report.own_calls import OwnCalls, own_calls
+from tidegate.report.spec import Spec
 from tidegate.report.theme import config
 from tidegate.report.unseen import Unseen, unseen
 from tidegate.study.compare import compare

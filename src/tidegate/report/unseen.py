@@ -13,9 +13,9 @@ from tidegate.market.book import shipped_claims
 from tidegate.market.forecast import POINTS_MIN, forecast
 from tidegate.market.series import Series, series_of
 from tidegate.report import claims_timeline, index_intervals, index_ranks, index_weights
-from tidegate.report.charts import Spec as Chart
 from tidegate.report.index_charts import subtitle_of
-from tidegate.report.points import Drawing
+from tidegate.report.spec import Spec as Chart
+from tidegate.report.spec import filling
 
 SERIES_SHOWN: Final = 2
 
@@ -63,7 +63,7 @@ def _index_cards(index: Index) -> Iterator[Card]:
     )
     yield Card(
         anchor="index-intervals", question=index_intervals.TITLE, meta=meta,
-        chart=_spec(index_intervals.chart(index), index_intervals.TITLE), columns=tuple(at), rows=shown,
+        chart=filling(index_intervals.chart(index), index_intervals.TITLE), columns=tuple(at), rows=shown,
         caveats=caveats, command="tidegate index build",
     )  # fmt: skip
     chances = [name for name in columns if name.startswith("p_rank_")]
@@ -72,7 +72,7 @@ def _index_cards(index: Index) -> Iterator[Card]:
     )
     yield Card(
         anchor="index-ranks", question=index_ranks.TITLE, meta=meta,
-        chart=_spec(index_ranks.chart(index.runs), index_ranks.TITLE),
+        chart=filling(index_ranks.chart(index.runs), index_ranks.TITLE),
         columns=("region", *(name.removeprefix("p_") .replace("_", " ") for name in chances)), rows=likely,
         caveats=("Where two regions share a rank in most runs, their order is not known.",),
         command="tidegate index vary",
@@ -81,7 +81,7 @@ def _index_cards(index: Index) -> Iterator[Card]:
     bounds = tuple((f"{b.tolerance:g}", b.group, _cell(b.low), _cell(b.high), _cell(b.stated)) for b in found.bounds)
     yield Card(
         anchor="index-weights", question=index_weights.TITLE, meta=meta,
-        chart=_spec(index_weights.chart(index, found), index_weights.TITLE),
+        chart=filling(index_weights.chart(index, found), index_weights.TITLE),
         columns=("within points", "group", "low", "high", "stated"), rows=bounds,
         caveats=("Bounds, never estimates: the table was judged before weights were written down.",),
         command="tidegate index weights",
@@ -107,17 +107,9 @@ def _market_card(series: Series, number: int, today: dt.date) -> Card:
     question = f"{series.entity}: {series.scope}"
     return Card(
         anchor=f"market-{number}", question=question, meta=f"{series.basis}, {series.unit.replace('_', ' ')}",
-        chart=_spec(claims_timeline.chart(series, made), question), columns=("day", "value", "as stated", "claims"),
+        chart=filling(claims_timeline.chart(series, made), question), columns=("day", "value", "as stated", "claims"),
         rows=rows, caveats=tuple(caveats), command=f'tidegate market series --key "{series.entity}"',
     )  # fmt: skip
-
-
-def _spec(drawing: Drawing, description: str) -> Chart:
-    spec: Chart = drawing.properties(width="container").to_dict()
-    spec.pop("config", None)  # the theme is chosen where the chart is drawn
-    spec["autosize"] = {"type": "fit-x", "contains": "padding"}
-    spec["description"] = description
-    return spec
 
 
 def _cell(value: object) -> str:

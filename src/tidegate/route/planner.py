@@ -135,12 +135,12 @@ def needs_of(call: Call) -> Needs:
 
 def needed_tokens(call: Call) -> tuple[int, int]:
     """Tokens that are certain to be needed: in all, and of output."""
-    return call.input_tokens * 2 // 3 + call.output_tokens, call.output_tokens
+    return certain_tokens(call.input_tokens, call.output_tokens), call.output_tokens
 
 
-def certain_tokens(body_bytes: int, output_tokens: int) -> int:
-    """The first of `needed_tokens`, of a request of so many bytes."""
-    return body_bytes // BYTES_PER_TOKEN * 2 // 3 + output_tokens
+def certain_tokens(input_tokens: int, output_tokens: int) -> int:
+    """In all, of an input that was estimated: two thirds of it are taken for certain."""
+    return input_tokens * 2 // 3 + output_tokens
 
 
 class Planner:

@@ -12,6 +12,12 @@ from msgspec import Raw, Struct
 from tidegate.core.errors import InvalidRequest
 
 ABSENT: Final = Raw(b"")
+DATA_CLASS: Final = b"x-tidegate-data-class"
+POLICY: Final = b"x-tidegate-policy"
+EXPLAIN: Final = b"x-tidegate-route"
+STEERING: Final = frozenset((DATA_CLASS, POLICY, EXPLAIN))
+"""Headers that ask something of routing."""
+
 MEMBERS: Final = ("provider", "models", "route", "fallbacks")
 PLAIN: Final = frozenset(
     (

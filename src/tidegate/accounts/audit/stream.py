@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tidegate.core.errors import LedgerError
+from tidegate.ledger.imports.records import csv_records as csv_cells
 from tidegate.ledger.imports.tally import Tally
 
 Records = Iterator[tuple[int, dict[str, Any]]]
@@ -61,26 +62,6 @@ def csv_records(file: Path, tally: Tally) -> Records:
             head = opened.readline()
             opened.seek(0)
             delimiter = next((mark for mark in _DELIMITERS if mark in head), ",")
-            yield from _csv(file, csv.reader(opened, delimiter=delimiter, strict=True), tally)
+            yield from csv_cells(file, csv.reader(opened, delimiter=delimiter, strict=True), tally)
     except UnicodeDecodeError as error:
         raise LedgerError(f"{file}: byte {error.start} is not UTF-8 text; save it as UTF-8") from error
-
-
-def _csv(file: Path, reader: Any, tally: Tally) -> Records:  # reader: csv.reader has no public type
-    header: list[str] = []
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not header:
-                header = [cell.strip() for cell in cells]
-            elif len(cells) != len(header):
-                tally.read += 1
-                seen = f"{len(cells)} cells where the header has {len(header)}"
-                tally.reject("a line has not as many cells as the header", file, reader.line_num, seen)
-            else:
-                yield reader.line_num, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise LedgerError(f"{file}, line {reader.line_num}: not CSV: {error}") from error
-    if not header:
-        raise LedgerError(f"{file}: the file is empty")

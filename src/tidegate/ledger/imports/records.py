@@ -217,7 +217,14 @@ def _document(file: Path, text: str, members: Sequence[str], tally: Tally) -> It
 
 
 def _csv(file: Path, text: str, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    return csv_records(file, csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True), tally)
+
+
+def csv_records(file: Path, reader: Any, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and cells by the header's names, of a `csv.reader` (which has no public type).
+
+    Lines of another length are counted and left out. Raises LedgerError for what is no CSV, and for an empty file.
+    """
     header: list[str] = []
     try:
         for cells in reader:
