@@ -51,16 +51,23 @@ class Call:
     course: "Course | None" = None  # its way through the plan; None before there is one
     identity: Any = None  # what was known at dispatch: a `rows.Draft`
     prompt: bytes | int | None = None  # what is kept of a stream's request
-    status = upstream_status = 0
-    dispatched = upstream_ended = first_chunk = 0.0
-    reply_started, client_gone, attempt_started = False, False, (0, 0.0)
+    status = 0
+    upstream_status = 0
+    dispatched = 0.0
+    upstream_ended = 0.0
+    first_chunk = 0.0
+    reply_started = False
+    client_gone = False
+    attempt_started = (0, 0.0)
     is_begun = False  # the caller has events of an answer: no other endpoint may answer now
     is_cut_off = False  # ended by the gateway though caller and provider went on
-    content_type, retry_after = JSON, b""
+    content_type = JSON
+    retry_after = b""
     _upstream: "UpstreamConnection | None" = None
     _dialling: "asyncio.Task[None] | None" = None
     _pieces: "Pieces" = ()
-    _body_bytes, _is_finished = 0, False
+    _body_bytes = 0
+    _is_finished = False
     _kept: bytes | None = None  # the request, while another endpoint may have to be asked
     _held = b""  # the begin of a stream that has said nothing yet
 

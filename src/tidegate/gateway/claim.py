@@ -21,10 +21,12 @@ class Claim:
     written into the request; 0: none. `is_held`: `amounts` are taken from `leases` and not settled yet.
     """
 
-    amounts = least = NOTHING
+    amounts = NOTHING
+    least = NOTHING
     bound: Bound | None = None
     clamp = 0
-    is_held = is_capped = False
+    is_held = False
+    is_capped = False
     is_media = False  # what is charged of its use depends on what the price is for
 
     def __init__(self, plan: "Plan", leases: tuple[Lease, ...], charge: Charge, *, is_limited: bool = False) -> None:
