@@ -49,7 +49,7 @@ class Leasing:
         self._is_asking = self._is_hurried = self._is_closed = False
         self._asked_at = self._forgot_at = 0.0
         self._work: SimpleQueue[_Work | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._talker: threading.Thread | None = None
 
     def keep(self, lease: Lease) -> Lease:
         """The lease of that window: the one that is known, under the quota as it is now, or this one."""
@@ -113,9 +113,9 @@ class Leasing:
             return
         self._is_asking, self._asked_at = True, now
         self.begun += 1
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="quotas", daemon=True)
-            self._thread.start()
+        if self._talker is None:
+            self._talker = threading.Thread(target=self._run, name="quotas", daemon=True)
+            self._talker.start()
         self._work.put(lambda: self._exchange(asked, asks, now))
 
     def _in_turn(self) -> list[Lease]:
@@ -155,7 +155,7 @@ class Leasing:
     async def close(self) -> None:
         """The last word: whatever is not spent goes back. Gives up after CLOSE_S: the store's clock does the rest."""
         self._is_closed = True
-        if self._thread is None:
+        if self._talker is None:
             return
         done = self._loop.create_future()
         asks = [lease.last_word() for lease in self.leases.values()]
