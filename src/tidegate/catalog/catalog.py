@@ -11,14 +11,24 @@ from typing import Final
 
 import msgspec
 
+from tidegate.catalog.days_off import read_calendars
 from tidegate.catalog.names import dated_spellings, spelling_key, take_apart
 from tidegate.catalog.overlay import BAKED, AuthorFact, ModelFact, Overlay, Rule, joined, read_baked, read_overlay
-from tidegate.catalog.tables import price_line_of, prices_of_lines, read_lines, read_models, read_price_lines
+from tidegate.catalog.tables import (
+    OWN_PRICES,
+    price_line_of,
+    prices_of_lines,
+    read_lines,
+    read_models,
+    read_price_lines,
+)
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Author, Endpoint, Model, Provider
+from tidegate.core.hours import moment_us
 from tidegate.core.price import Price
 
 DATA: Final = Path(__file__).resolve().parent.parent / "data"
+DAY_CHARS: Final = len("2026-11-22")
 MONTH_DAY: Final = re.compile(r"-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")  # a snapshot that leaves its year out
 NAMES_CACHED_MAX: Final = 8192  # names come from callers: what is remembered of them is bounded
 COUNTRY_COLUMNS: Final = ("country", "alpha3", "name", "continent", "region", "source", "checked")
@@ -175,18 +185,23 @@ class Catalog:
         """All prices of exactly this slug at this provider, by start; empty where none is known."""
         lines = self._price_lines.get((provider, model), ())
         try:
-            return prices_of_lines([price_line_of(line) for line in lines])
+            return prices_of_lines([price_line_of(line) for line in lines], self._calendars)
         except ValueError as error:
             raise CatalogError(f"prices.csv: {model} at {provider}: {error}. Run `tidegate catalog sync`.") from error
+
+    @cached_property
+    def _calendars(self) -> dict[str, tuple[str, ...]]:
+        return read_calendars(DATA)
 
     def priced(self) -> list[tuple[str, str]]:
         """Every (provider, model) with a price on some day."""
         return list(self._price_lines)
 
     def price_on(self, provider: str, model: str, day: str) -> Price | None:
-        """The price in force on an ISO day (UTC), or None.
+        """The price in force at the begin of an ISO day (UTC), or at a minute of it (`2026-08-17T08:30Z`); or None.
 
-        A snapshot without a price of its own has its model's; a variant without one has none: `:free` is not the paid
+        A price by the hour shows the rates of that minute; asked for a day, those that hold outside its windows. A
+        snapshot without a price of its own has its model's; a variant without one has none: `:free` is not the paid
         model. Before the first known start there is no price.
         """
         price = self._exact_price_on(provider, model.strip().lower(), day)
@@ -196,6 +211,8 @@ class Catalog:
             price = next((found for name in tried if (found := self._exact_price_on(provider, name, day))), None)
         if price is None and "/" not in model:
             price = self._exact_price_on(provider, self._priced_bare.get((provider, model.strip().lower()), ""), day)
+        if price is not None and price.faces and len(day) > DAY_CHARS:
+            price = price.shown_at(moment_us(day))
         return price
 
     @cached_property
@@ -220,7 +237,7 @@ class Catalog:
         """Every model with a price in force at a provider on an ISO day, by slug."""
         found = []
         for name, model in sorted(self._price_lines):
-            if name == provider and (price := self._exact_price_on(provider, model, day)):
+            if name == provider and (price := self.price_on(provider, model, day)):
                 found.append(
                     Endpoint(
                         endpoint_id=f"{model}@{provider}",
@@ -251,8 +268,9 @@ def _author_aliases(authors: Sequence[AuthorFact]) -> dict[str, str]:
 def load_catalog(folders: Sequence[Path] = ()) -> Catalog:
     """The shipped facts, then those of each folder that exists (an installation's is `<home>/catalog`); later ones win.
 
-    A folder may hold `models.csv` and `prices.csv` (written by `tidegate catalog sync`) and `authors.yml`, `models.yml`
-    and `providers.yml`. A (provider, model) priced in a folder replaces the shipped prices of that pair.
+    A folder may hold `models.csv` and `prices.csv` (written by `tidegate catalog sync`), `prices_own.csv` (written by
+    hand), and `authors.yml`, `models.yml` and `providers.yml`. A (provider, model) priced in a folder replaces the
+    shipped prices of that pair, one of `prices_own.csv` those of `prices.csv` too.
     Raises CatalogError naming the file and line that cannot be read.
     """
     overlay = read_baked(DATA / BAKED)
@@ -263,4 +281,5 @@ def load_catalog(folders: Sequence[Path] = ()) -> Catalog:
         prices.update(read_price_lines(folder))
         if folder != DATA:
             overlay = joined(overlay, read_overlay(folder))
+            prices.update(read_price_lines(folder, OWN_PRICES))
     return Catalog(models, prices, overlay)

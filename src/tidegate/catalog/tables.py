@@ -12,7 +12,8 @@ import msgspec
 
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Model, Weights
-from tidegate.core.price import KindRates, Price, Rates, Tier
+from tidegate.core.hours import NO_CALENDARS, parse_window
+from tidegate.core.price import KindRates, Price, Rates, Tier, with_hours
 
 MODEL_COLUMNS: Final = (
     *("model", "author", "name", "weights", "parameters_total", "parameters_active", "context_tokens", "is_reasoning"),
@@ -20,12 +21,16 @@ MODEL_COLUMNS: Final = (
 )
 RATE_COLUMNS: Final = ("input", "output", "cache_read", "cache_creation", "reasoning", "request", "more")
 PRICE_COLUMNS: Final = (
-    *("provider", "model", "valid_from", "input_tokens_above", "upstream_model", "basis"),
+    *("provider", "model", "valid_from", "hours", "input_tokens_above", "upstream_model", "basis"),
     *RATE_COLUMNS,
     *("source", "checked"),
 )
 PRICE_COLUMNS_BEFORE: Final = tuple(column for column in PRICE_COLUMNS if column != "more")
 """What `catalog sync` wrote before it knew other rates: an installation's own table may still be so."""
+_BEFORE_HOURS: Final = tuple(
+    tuple(column for column in columns if column != "hours") for columns in (PRICE_COLUMNS, PRICE_COLUMNS_BEFORE)
+)
+PRICES, OWN_PRICES = "prices.csv", "prices_own.csv"
 KIND_RATES: Final = frozenset(KindRates.__struct_fields__)
 MORE_RATES: Final = (frozenset(Rates.__struct_fields__) | KIND_RATES) - {"kinds", *RATE_COLUMNS}
 """Rates that few models have: they stand in the column `more` as `name=rate`, separated by `;`."""
@@ -36,14 +41,15 @@ class PriceLine(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """One line of `prices.csv`: the rates of a model at a provider from a day on, above a number of input tokens.
 
     Rates are nano-USD per million units; None where the source states none; `more` are those of MORE_RATES, by name.
-    `valid_from`: ISO date, empty where no
-    start is known. `basis`: `documented` (the source states the start), `first_seen` (the day a sync saw it change) or
-    `open` (no start known). `upstream_model`: the name that the provider knows.
+    `valid_from`: ISO date (UTC) or minute, empty where no start is known. `basis`: `documented` (the source states the
+    start), `first_seen` (the day a sync saw it change) or `open` (no start known). `upstream_model`: the name that the
+    provider knows. `hours`: as `core.hours.parse_window` reads them; empty: these rates hold whenever no others do.
     """
 
     provider: str
     model: str
     valid_from: str
+    hours: str = ""
     input_tokens_above: int
     upstream_model: str
     basis: str
@@ -125,11 +131,13 @@ def line_of_model(model: Model) -> str:
 
 
 def price_line_of(line: str) -> PriceLine:
-    """A line of `prices.csv`, with or without `more`.
+    """A line of `prices.csv`, with or without `more` and `hours`.
 
     Raises ValueError when it has not the columns of PRICE_COLUMNS, a rate below zero, or a rate of an unknown name.
     """
-    provider, model, valid_from, above, upstream, basis, *rates, source, checked = line.split(",")
+    provider, model, valid_from, *rest = line.split(",")
+    hours = "" if rest[0].isdigit() else rest.pop(0)
+    above, upstream, basis, *rates, source, checked = rest
     read, output, *optional = rates
     more = _more_of(optional.pop()) if len(rates) == len(RATE_COLUMNS) else ()
     cache_read, cache_creation, reasoning, request = (int(rate) if rate else None for rate in optional)
@@ -139,6 +147,7 @@ def price_line_of(line: str) -> PriceLine:
         provider=provider,
         model=model,
         valid_from=valid_from,
+        hours=hours,
         input_tokens_above=int(above),
         upstream_model=upstream,
         basis=basis,
@@ -174,10 +183,10 @@ def _join(*values: object) -> str:
     return ",".join(str(value).replace(",", " ").replace("\n", " ").replace('"', "") for value in values)
 
 
-def read_lines(path: Path, columns: Sequence[str], columns_before: Sequence[str] = ()) -> list[str]:
+def read_lines(path: Path, columns: Sequence[str], columns_before: Sequence[Sequence[str]] = ()) -> list[str]:
     """The lines of a table below its header; none where the file is missing. Raises CatalogError for other columns.
 
-    columns_before: those that the table once had, which the caller can read too.
+    columns_before: what the table once had, each of which the caller can read too.
     """
     try:
         head, *lines = path.read_text("utf-8").splitlines()
@@ -185,7 +194,7 @@ def read_lines(path: Path, columns: Sequence[str], columns_before: Sequence[str]
         return []
     except (OSError, ValueError) as error:  # ValueError: an empty file, or one that is not UTF-8
         raise CatalogError(f"{path} cannot be read as a table: {error}. `tidegate catalog sync` writes it.") from error
-    if head not in {",".join(known) for known in (columns, columns_before) if known}:
+    if head not in {",".join(known) for known in (columns, *columns_before)}:
         raise CatalogError(
             f"{path} has columns {head!r}, not {','.join(columns)!r}. `tidegate catalog sync` writes it."
         )
@@ -203,11 +212,14 @@ def read_models(folder: Path) -> list[Model]:
     return found
 
 
-def read_price_lines(folder: Path) -> dict[tuple[str, str], list[str]]:
-    """The lines of a folder's `prices.csv` by (provider, model), unparsed. Raises CatalogError naming the line."""
-    path = folder / "prices.csv"
+def read_price_lines(folder: Path, name: str = PRICES) -> dict[tuple[str, str], list[str]]:
+    """The lines of a folder's table of prices by (provider, model), unparsed. Raises CatalogError naming the line.
+
+    name: OWN_PRICES for those that somebody wrote by hand, which win over what packages say of the same pair.
+    """
+    path = folder / name
     found: dict[tuple[str, str], list[str]] = {}
-    for number, line in enumerate(read_lines(path, PRICE_COLUMNS, PRICE_COLUMNS_BEFORE), start=2):
+    for number, line in enumerate(read_lines(path, PRICE_COLUMNS, (PRICE_COLUMNS_BEFORE, *_BEFORE_HOURS)), start=2):
         provider, _, rest = line.partition(",")
         model, comma, _ = rest.partition(",")
         if not comma:
@@ -221,26 +233,52 @@ def table_bytes(columns: Sequence[str], lines: Iterable[str]) -> bytes:
     return ("\n".join((",".join(columns), *lines)) + "\n").encode()
 
 
-def prices_of_lines(lines: Iterable[PriceLine]) -> tuple[Price, ...]:
-    """The prices of one model at one provider, by start: each ends where the next begins, tiers folded in."""
-    starts: dict[str, list[PriceLine]] = {}
+def prices_of_lines(
+    lines: Iterable[PriceLine], calendars: Mapping[str, tuple[str, ...]] = NO_CALENDARS
+) -> tuple[Price, ...]:
+    """The prices of one model at one provider, by start: each ends where the next begins, tiers and hours folded in.
+
+    calendars: days off by name, which hours may leave out. Raises CatalogError, and ValueError for hours that are none.
+    """
+    starts: dict[str, dict[str, list[PriceLine]]] = {}
     for line in sorted(lines):
-        starts.setdefault(line.valid_from, []).append(line)
+        starts.setdefault(line.valid_from, {}).setdefault(line.hours, []).append(line)
     days = list(starts)
     prices = []
     for number, day in enumerate(days):
-        base, *above = starts[day]
-        if base.input_tokens_above:
-            raise CatalogError(f"{base.model} at {base.provider} from {day or 'the start'}: tiers without a base price")
-        prices.append(
-            Price(
-                price_id=f"{base.model}@{base.provider}#{day}",
-                rates=base.rates(),
-                tiers=tuple(Tier(input_tokens_above=x.input_tokens_above, rates=x.rates()) for x in above),
-                valid_from=day,
-                valid_until=days[number + 1] if number + 1 < len(days) else "",
-                source=base.source,
-                checked=base.checked,
-            )
+        always = starts[day].pop("", None)
+        if always is None:
+            one = next(iter(starts[day].values()))[0]
+            raise CatalogError(f"{one.model} at {one.provider} from {day or 'the start'}: hours without other hours")
+        base, tiers = _with_tiers(always)
+        price = Price(
+            price_id=f"{base.model}@{base.provider}#{day}",
+            rates=base.rates(),
+            tiers=tiers,
+            valid_from=day,
+            valid_until=days[number + 1] if number + 1 < len(days) else "",
+            source=base.source,
+            checked=base.checked,
         )
+        prices.append(_by_the_hour(price, starts[day], calendars) if starts[day] else price)
     return tuple(prices)
+
+
+def _with_tiers(lines: Sequence[PriceLine]) -> tuple[PriceLine, tuple[Tier, ...]]:
+    base, *above = lines
+    if base.input_tokens_above:
+        where = f"{base.model} at {base.provider} from {base.valid_from or 'the start'}"
+        raise CatalogError(f"{where}: tiers without a base price")
+    return base, tuple(Tier(input_tokens_above=line.input_tokens_above, rates=line.rates()) for line in above)
+
+
+def _by_the_hour(price: Price, hours: Mapping[str, list[PriceLine]], calendars: Mapping[str, tuple[str, ...]]) -> Price:
+    windows, priced_at = [], set()
+    for text, lines in hours.items():
+        base, tiers = _with_tiers(lines)
+        window, at = parse_window(text, calendars)
+        windows.append((window, base.rates(), tiers))
+        priced_at.add(at)
+    if len(priced_at) > 1:
+        raise ValueError(f"{price.price_id}: some hours are said to be of a call's end, others are not")
+    return with_hours(price, windows, priced_at.pop())

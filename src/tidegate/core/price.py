@@ -1,10 +1,12 @@
 """Price: a dated fact with an id; and `cost`, exact in integers."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
+from tidegate.core.hours import PricedAt, Window
 from tidegate.core.money import UNITS_PER_RATE, NanoUSD
 from tidegate.core.usage import TokenKinds, Usage
 
@@ -59,12 +61,22 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates
 
 
+class Face(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the prices that a price by the hour has. `window`: when; None: at all other hours."""
+
+    price: "Price"
+    window: Window | None = None
+
+
 class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The rates of one model at one provider from a day on, and where that is published.
 
     `price_id`: `MODEL@PROVIDER#VALID_FROM`, stable: a row names the price it was charged at.
-    `valid_from`, `valid_until`: ISO dates (UTC), `valid_until` exclusive; empty means open on that side.
+    `valid_from`, `valid_until`: ISO dates (UTC) or minutes (`2026-08-16T16:00Z`), `valid_until` exclusive; empty means
+    open on that side.
     `tiers`: ascending; the last one whose bound the input exceeds applies to every unit of the call.
+    `faces`: of a price by the hour, what it is inside each window and, first, outside of all; of windows that overlap
+    the earlier one counts. `rates` and `tiers` are then those of one of them. `priced_at`: whose hour that is.
     Raises ValueError for tiers out of order.
     """
 
@@ -75,6 +87,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     valid_until: str = ""
     source: str = ""
     checked: str = ""
+    faces: tuple[Face, ...] = ()
+    priced_at: PricedAt = "sent"
 
     def __post_init__(self) -> None:
         bounds = [tier.input_tokens_above for tier in self.tiers]
@@ -88,6 +102,57 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             if input_tokens > tier.input_tokens_above:
                 chosen = tier.rates
         return chosen
+
+    def at(self, at_us: int) -> "Price":
+        """The one price that holds at an instant (UTC microseconds): always the same object for the same hours."""
+        if not self.faces:
+            return self
+        for face in self.faces[1:]:
+            if face.window is not None and face.window.holds(at_us):
+                return face.price
+        return self.faces[0].price
+
+    def shown_at(self, at_us: int) -> "Price":
+        """This price with the id and the rates that hold at an instant, and all of its hours."""
+        now = self.at(at_us)
+        if now.price_id == self.price_id:
+            return self
+        return msgspec.structs.replace(self, price_id=now.price_id, rates=now.rates, tiers=now.tiers)
+
+    def changes(self, from_us: int, until_us: int) -> list[int]:
+        """The instants after `from_us`, until `until_us`, at which `at` gives another price than just before."""
+        if not self.faces:
+            return []
+        edges = {us for face in self.faces if face.window for us in face.window.edges(from_us, until_us)}
+        found, before = [], self.at(from_us)
+        for us in sorted(us for us in edges if from_us < us <= until_us):
+            now = self.at(us)
+            if now is not before:
+                found.append(us)
+                before = now
+        return found
+
+    def within(self, from_us: int, until_us: int) -> "tuple[Price, ...]":
+        """Every price that holds at some instant of a span; one alone where none begins or ends in it."""
+        if not self.faces:
+            return (self,)
+        found = [self.at(us) for us in (from_us, *self.changes(from_us, until_us))]
+        return tuple({price.price_id: price for price in found}.values())
+
+
+def with_hours(price: Price, windows: Sequence[tuple[Window, Rates, tuple[Tier, ...]]], priced_at: PricedAt) -> Price:
+    """A price that has other rates within windows. Its own hold outside, and are shown.
+
+    The id of each other one is its own, `~` and the window's name. Raises ValueError for two windows of one name.
+    """
+    faces = [Face(price=price)]
+    for window, rates, tiers in windows:
+        own = msgspec.structs.replace(price, price_id=f"{price.price_id}~{window.name}", rates=rates, tiers=tiers)
+        faces.append(Face(price=own, window=window))
+    ids = [face.price.price_id for face in faces]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"two windows of {price.price_id} have the same hours and days: {', '.join(ids[1:])}")
+    return msgspec.structs.replace(price, faces=tuple(faces), priced_at=priced_at)
 
 
 FREE: Final = Rates(input=0, output=0)
