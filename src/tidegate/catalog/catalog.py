@@ -185,12 +185,13 @@ class Catalog:
         """All prices of exactly this slug at this provider, by start; empty where none is known."""
         lines = self._price_lines.get((provider, model), ())
         try:
-            return prices_of_lines([price_line_of(line) for line in lines], self._calendars)
+            return prices_of_lines([price_line_of(line) for line in lines], self.calendars)
         except ValueError as error:
             raise CatalogError(f"prices.csv: {model} at {provider}: {error}. Run `tidegate catalog sync`.") from error
 
     @cached_property
-    def _calendars(self) -> dict[str, tuple[str, ...]]:
+    def calendars(self) -> dict[str, tuple[str, ...]]:
+        """Days off by calendar, which hours of prices may leave out."""
         return read_calendars(DATA)
 
     def priced(self) -> list[tuple[str, str]]:

@@ -7,24 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from tidegate.catalog.addresses import is_addressable
-from tidegate.catalog.catalog import Catalog
+from tidegate.catalog.catalog import DAY_CHARS, Catalog
 from tidegate.catalog.currencies import USD, in_usd, rate_on
 from tidegate.catalog.tables import MORE_RATES, members_of_more
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Endpoint
 from tidegate.core.fx import Rate as FxRate
+from tidegate.core.hours import DAY_US, PricedAt, moment_us, parse_window
 from tidegate.core.ids import KEY_PREFIX
 from tidegate.core.money import InvalidMoney, parse_rate
-from tidegate.core.price import Price, Rates
+from tidegate.core.price import Price, Rates, with_hours
 
 CONFIG_SOURCE = "configuration"
 
 
-class PriceTexts(Protocol):
-    """Rates per million units, as text, in a currency."""
+class RateTexts(Protocol):
+    """Rates per million units, as text."""
 
-    @property
-    def currency(self) -> str: ...
     @property
     def input(self) -> str: ...
     @property
@@ -39,6 +38,22 @@ class PriceTexts(Protocol):
     def request(self) -> str | None: ...
     @property
     def more(self) -> Mapping[str, str]: ...
+
+
+class WindowTexts(RateTexts, Protocol):
+    """Rates that hold at some hours."""
+
+    @property
+    def hours(self) -> str: ...
+
+
+class PriceTexts(RateTexts, Protocol):
+    """A price in a currency, and its hours."""
+
+    @property
+    def currency(self) -> str: ...
+    @property
+    def windows(self) -> Sequence[WindowTexts]: ...
 
 
 class ConfiguredProvider(Protocol):
@@ -77,7 +92,8 @@ def served_endpoints(
     day: str,
     providers_from_environment: bool,
 ) -> list[Endpoint]:
-    """The endpoints of an installation on an ISO day, in order of preference; `price` is None where none is known.
+    """The endpoints of an installation on an ISO day, or at a minute of it (`core.hours.moment_us`), in order of
+    preference; `price` is None where none is known, and shows the rates of that minute.
 
     First the `[[endpoints]]` as listed, then every priced model of each `[providers.X]` that serves its catalog
     (`models`); with `providers_from_environment`, those of each catalog provider whose key variable is set and which
@@ -122,6 +138,17 @@ def providers_with_key(catalog: Catalog, environ: Mapping[str, str]) -> list[str
     ]
 
 
+def prices_hold_until(endpoints: Iterable[Endpoint], now_us: int) -> int:
+    """The next instant (UTC microseconds) at which some price is another: at midnight, or before it by the hour."""
+    midnight = (now_us // DAY_US + 1) * DAY_US
+    found = [midnight]
+    for price in {endpoint.price.price_id: endpoint.price for endpoint in endpoints if endpoint.price}.values():
+        found += price.changes(now_us, midnight)
+        if len(price.valid_until) > DAY_CHARS:
+            found.append(moment_us(price.valid_until))
+    return min(us for us in found if us > now_us)
+
+
 def names_of(endpoint: Endpoint) -> tuple[str, ...]:
     """Every name a caller may use for an endpoint, its own first: slug, bare name, the provider's own name for it.
 
@@ -164,18 +191,31 @@ def _price(entry: ConfiguredEndpoint, catalog: Catalog, day: str) -> Price | Non
         return catalog.price_on(entry.provider, entry.model, day)
     where = f"[[endpoints]] {entry.model!r} at {entry.provider!r}: price"
     try:
-        if texts.currency == USD:
-            return Price(
-                price_id=f"{entry.model}@{entry.provider}#config", rates=_rates(texts, None), source=CONFIG_SOURCE
-            )
-        fx = rate_on(texts.currency, day, where)
-        price_id = f"{entry.model}@{entry.provider}#config-{fx.currency}-{fx.day}"
-        return Price(price_id=price_id, rates=_rates(texts, fx), source=f"{CONFIG_SOURCE}; {fx.source} of {fx.day}")
-    except InvalidMoney as error:
+        price_id, source, fx = f"{entry.model}@{entry.provider}#config", CONFIG_SOURCE, None
+        if texts.currency != USD:
+            fx = rate_on(texts.currency, day[:DAY_CHARS], where)
+            price_id, source = f"{price_id}-{fx.currency}-{fx.day}", f"{source}; {fx.source} of {fx.day}"
+        price = _by_the_hour(Price(price_id=price_id, rates=_rates(texts, fx), source=source), texts, fx, catalog)
+        return price.shown_at(moment_us(day)) if len(day) > DAY_CHARS else price
+    except ValueError as error:
         raise CatalogError(f"{where}: {error}") from error
 
 
-def _rates(texts: PriceTexts, fx: FxRate | None) -> Rates:
+def _by_the_hour(price: Price, texts: PriceTexts, fx: FxRate | None, catalog: Catalog) -> Price:
+    """Raises HoursUnclear for hours that are none, ValueError for hours that are told twice."""
+    if not texts.windows:
+        return price
+    windows, moments = [], set[PricedAt]()
+    for texts_then in texts.windows:
+        window, priced_at = parse_window(texts_then.hours, catalog.calendars)
+        windows.append((window, _rates(texts_then, fx), ()))
+        moments.add(priced_at)
+    if len(moments) > 1:
+        raise ValueError("some windows say `completed`, others do not; a provider goes by one of both")
+    return with_hours(price, windows, moments.pop())
+
+
+def _rates(texts: RateTexts, fx: FxRate | None) -> Rates:
     """fx: what the texts are converted by; None: they are USD."""
     more = {name: _rate(text, fx) for name, text in _known_more(texts.more).items()}
     return Rates(

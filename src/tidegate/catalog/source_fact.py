@@ -33,11 +33,22 @@ class SourceTier(msgspec.Struct, frozen=True, kw_only=True):
     more: dict[str, int] = {}
 
 
+class SourceHours(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates within hours, as `core.hours.parse_window` reads them. The base tier comes first."""
+
+    hours: str
+    tiers: tuple[SourceTier, ...]
+
+
 class SourcePrice(msgspec.Struct, frozen=True, kw_only=True):
-    """Rates from a day on; `valid_from` is empty where the package states no start. The base tier comes first."""
+    """Rates from a day on; `valid_from` is empty where the package states no start. The base tier comes first.
+
+    `windows`: hours at which the price is another.
+    """
 
     valid_from: str
     tiers: tuple[SourceTier, ...]
+    windows: tuple[SourceHours, ...] = ()
 
 
 class SourceFact(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,14 +1,21 @@
 """genai-prices (Pydantic, MIT): dated first-party and aggregator prices, bundled in the package."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any
+
+import msgspec
 
 from tidegate.catalog.price_table import rates_above, source, tier_bounds
-from tidegate.catalog.source_fact import SourceFact, SourcePrice, SourceTier, is_other_kind, of_other_kind, tier_of
-
-SAMPLES_PER_DAY: Final = 48
+from tidegate.catalog.source_fact import (
+    SourceFact,
+    SourceHours,
+    SourcePrice,
+    SourceTier,
+    is_other_kind,
+    of_other_kind,
+    tier_of,
+)
 
 
 def read_genai_prices(providers: Mapping[str, str]) -> Iterator[SourceFact]:
@@ -21,45 +28,53 @@ def read_genai_prices(providers: Mapping[str, str]) -> Iterator[SourceFact]:
     for provider in listed:
         if ours := providers.get(provider.id):
             for model in provider.models:
-                prices, note = _prices(model)
                 yield SourceFact(
                     source=source(),
                     provider=ours,
                     name=model.id,
                     title=model.name or "",
-                    prices=prices,
+                    prices=_prices(model),
                     context_tokens=model.context_window or 0,
-                    note=note,
                 )
 
 
-def _prices(model: Any) -> tuple[tuple[SourcePrice, ...], str]:
-    """A model's prices by start, and a note where they vary by the hour."""
+def _prices(model: Any) -> tuple[SourcePrice, ...]:
+    """A model's prices by start; the last one with its hours, of which the package states no dates."""
     is_chat, draws = not is_other_kind(model.id), "image" in model.id
     if not isinstance(model.prices, list):
         tiers = _tiers(model.prices, is_chat=is_chat, draws=draws)
-        return ((SourcePrice(valid_from="", tiers=tiers),) if tiers else ()), ""
-    starts = sorted({c.constraint.start_date for c in model.prices if hasattr(c.constraint, "start_date")})
-    before = (starts[0] if starts else date(2000, 1, 2)) - timedelta(days=1)
-    prices, note = [], ""
-    for valid_from, day in [("", before), *((start.isoformat(), start) for start in starts)]:
-        rates, varies = _of_the_day(model, day)
-        tiers = _tiers(rates, is_chat=is_chat, draws=draws)
-        if varies:
-            note = "price varies by the hour; the one that holds longest is kept"
+        return (SourcePrice(valid_from="", tiers=tiers),) if tiers else ()
+    by_start = {_start(one): one.prices for one in model.prices if not hasattr(one.constraint, "start_time")}
+    prices = []
+    for start in sorted(by_start):
+        tiers = _tiers(by_start[start], is_chat=is_chat, draws=draws)
         if tiers:
-            prices.append(SourcePrice(valid_from=valid_from, tiers=tiers))
-    return tuple(prices), note
+            prices.append(SourcePrice(valid_from=start, tiers=tiers))
+    hours: list[tuple[tuple[SourceTier, ...], list[str]]] = []
+    for one in reversed(model.prices):  # theirs: of hours that overlap the later counts
+        tiers = _tiers(one.prices, is_chat=is_chat, draws=draws)
+        if hasattr(one.constraint, "start_time") and tiers:
+            if not any(alike == tiers for alike, _ in hours):
+                hours.append((tiers, []))
+            next(when for alike, when in hours if alike == tiers).append(_clock(one.constraint))
+    if prices and hours:
+        windows = tuple(SourceHours(hours=" ".join(sorted(when)), tiers=tiers) for tiers, when in hours)
+        prices[-1] = msgspec.structs.replace(prices[-1], windows=windows)
+    return tuple(prices)
 
 
-def _of_the_day(model: Any, day: date) -> tuple[Any, bool]:
-    """The price that holds for most of a day (UTC), asked of the package itself, and whether there is another."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    step = timedelta(days=1) / SAMPLES_PER_DAY
-    seen = [model.get_prices(midnight + step * number) for number in range(SAMPLES_PER_DAY)]
-    counts = Counter(repr(price) for price in seen)
-    longest = max(counts.values())
-    return next(price for price in seen if counts[repr(price)] == longest), len(counts) > 1
+def _start(conditional: Any) -> str:
+    start = getattr(conditional.constraint, "start_date", None)
+    return start.isoformat() if start else ""
+
+
+def _clock(constraint: Any) -> str:
+    """Hours of the day, in UTC."""
+    minutes = []
+    for time in (constraint.start_time, constraint.end_time):
+        offset = time.utcoffset() or timedelta(0)
+        minutes.append((time.hour * 60 + time.minute - offset // timedelta(minutes=1)) % 1440)
+    return "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in minutes)
 
 
 def _tiers(price: Any, *, is_chat: bool, draws: bool) -> tuple[SourceTier, ...]:

@@ -21,6 +21,7 @@ from tidegate.catalog.source_fact import SourceFact, SourcePrice, SourceTier
 from tidegate.catalog.tables import (
     MODEL_COLUMNS,
     MORE_RATES,
+    OWN_PRICES,
     PRICE_COLUMNS,
     RATE_COLUMNS,
     PriceLine,
@@ -68,11 +69,17 @@ def package_of(fact: SourceFact) -> str:
 
 
 def merge(
-    facts: Sequence[SourceFact], overlay: Overlay, day: str, models: Iterable[Model], prices: Iterable[PriceLine]
+    facts: Sequence[SourceFact],
+    overlay: Overlay,
+    day: str,
+    models: Iterable[Model],
+    prices: Iterable[PriceLine],
+    own: Iterable[PriceLine] = (),
 ) -> Tables:
     """The tables after reading `facts` on an ISO day; `models` and `prices` are the tables before. Pure.
 
-    Prices are of every kind of call; models are those that chat.
+    Prices are of every kind of call; models are those that chat. own: prices written by hand: a (provider, model) that
+    has any has no others, and where a package says something else, that is a disagreement.
     """
     canonical = Canonical(facts, overlay)
     slugs = [(fact, canonical.slug_of(fact)) for fact in facts]
@@ -86,13 +93,24 @@ def merge(
         key: _lines(key, packages, listed.get((key[0], model_of_slug(key[1])), {}), day)
         for key, packages in listed.items()
     }
+    by_hand: dict[tuple[str, str], list[PriceLine]] = {}
+    for line in own:
+        by_hand.setdefault((line.provider, line.model), []).append(line)
     chats = {slug for (_, slug), packages in listed.items() if any(map(is_chat, packages.values()))}
     of_chats = [(fact, slug) for fact, slug in slugs if not fact.is_other]
     rows, disagreements = merged_models(of_chats, chats, overlay, day, models)
     return Tables(
         models=rows,
-        prices=tuple(sorted(_with_history(new, prices, day))),
-        disagreements=tuple(sorted((*_price_disagreements(listed, day), *(Disagreement(**x) for x in disagreements)))),
+        prices=tuple(sorted(_with_history(new, prices, day, by_hand))),
+        disagreements=tuple(
+            sorted(
+                (
+                    *_price_disagreements({k: v for k, v in listed.items() if k not in by_hand}, day),
+                    *_against_own(new, by_hand, day),
+                    *(Disagreement(**x) for x in disagreements),
+                )
+            )
+        ),
         unnamed=tuple(
             sorted({(f.provider, f.name) for f, slug in slugs if f.provider and f.prices and is_chat(f) and not slug})
         ),
@@ -152,6 +170,7 @@ def _lines(
             provider=provider,
             model=slug,
             valid_from=price.valid_from,
+            hours=hours,
             input_tokens_above=tier.input_tokens_above,
             upstream_model=upstream,
             basis="documented" if price.valid_from else "open",
@@ -166,23 +185,28 @@ def _lines(
             checked=day,
         )
         for price in fact.prices
-        for tier in price.tiers
+        for hours, tiers in (("", price.tiers), *((one.hours, one.tiers) for one in price.windows))
+        for tier in tiers
     ]
 
 
 def _rates(lines: Iterable[PriceLine]) -> list[tuple[object, ...]]:
-    return [(x.input_tokens_above, *(getattr(x, column) for column in RATE_COLUMNS)) for x in sorted(lines)]
+    return [(x.hours, x.input_tokens_above, *(getattr(x, column) for column in RATE_COLUMNS)) for x in sorted(lines)]
 
 
 def _with_history(
-    new: Mapping[tuple[str, str], list[PriceLine]], before: Iterable[PriceLine], day: str
+    new: Mapping[tuple[str, str], list[PriceLine]],
+    before: Iterable[PriceLine],
+    day: str,
+    by_hand: Mapping[tuple[str, str], list[PriceLine]],
 ) -> Iterable[PriceLine]:
-    """New lines over old ones, such that no (provider, model, valid_from) ever changes its rates silently."""
+    """New lines over old ones, such that no (provider, model, valid_from) ever changes its rates silently; those that
+    somebody wrote by hand over both."""
     old: dict[tuple[str, str], list[PriceLine]] = {}
     for line in before:
         old.setdefault((line.provider, line.model), []).append(line)
-    for key in {**old, **new}:
-        yield from _continued(old.get(key, []), new.get(key, []), day)
+    for key in {**old, **new, **by_hand}:
+        yield from by_hand.get(key) or _continued(old.get(key, []), new.get(key, []), day)
 
 
 def _continued(old: list[PriceLine], new: list[PriceLine], day: str) -> Iterable[PriceLine]:
@@ -220,6 +244,26 @@ def _price_disagreements(listed: Listed, day: str) -> Iterable[Disagreement]:
             yield Disagreement(model=slug, provider=provider, field="tiers", values=values, kept=values[0][1])
 
 
+def _against_own(
+    new: Mapping[tuple[str, str], list[PriceLine]], by_hand: Mapping[tuple[str, str], list[PriceLine]], day: str
+) -> Iterable[Disagreement]:
+    """Where a package's rates of today are not those that were written by hand: one of both is out of date."""
+    for (provider, model), lines in by_hand.items():
+        theirs = {(x.hours, x.input_tokens_above): x for x in _in_force(new.get((provider, model), []), day)}
+        for ours in _in_force(lines, day):
+            other = theirs.get((ours.hours, ours.input_tokens_above))
+            for column in ("input", "output", "cache_read", "cache_creation"):
+                mine, said = getattr(ours, column), getattr(other, column, None)
+                if other is not None and mine is not None and said is not None and mine != said:
+                    told = ((OWN_PRICES, format_rate(mine)), (other.source, format_rate(said)))
+                    yield Disagreement(model=model, provider=provider, field=column, values=told, kept=told[0][1])
+
+
+def _in_force(lines: Sequence[PriceLine], day: str) -> list[PriceLine]:
+    start = max((line.valid_from for line in lines if line.valid_from <= day), default="")
+    return [line for line in lines if line.valid_from == start]
+
+
 def _on(prices: Sequence[SourcePrice], day: str) -> SourcePrice:
     return next((price for price in reversed(prices) if price.valid_from <= day), prices[0])
 
@@ -232,6 +276,15 @@ def read_before(folder: Path) -> tuple[list[Model], list[PriceLine]]:
         return list(models.values()), [price_line_of(line) for group in lines.values() for line in group]
     except ValueError as error:
         raise CatalogError(f"{folder / 'prices.csv'}: {error}. Delete the file, or mend the line.") from error
+
+
+def read_own(folder: Path) -> list[PriceLine]:
+    """The prices that somebody wrote by hand: the shipped ones, under those of `folder` where it has its own."""
+    lines = read_price_lines(DATA, OWN_PRICES) | read_price_lines(folder, OWN_PRICES)
+    try:
+        return [price_line_of(line) for group in lines.values() for line in group]
+    except ValueError as error:
+        raise CatalogError(f"{folder / OWN_PRICES}: {error}. Mend the line.") from error
 
 
 def write_tables(tables: Tables, overlay: Overlay, folder: Path) -> list[Path]:
@@ -250,4 +303,4 @@ def write_tables(tables: Tables, overlay: Overlay, folder: Path) -> list[Path]:
     return [folder / name for name in contents]
 
 
-__all__ = ["AGGREGATOR", "Disagreement", "Tables", "merge", "read_before", "write_tables"]
+__all__ = ["AGGREGATOR", "Disagreement", "Tables", "merge", "read_before", "read_own", "write_tables"]

@@ -12,7 +12,7 @@ from tidegate.catalog.source_fact import SourceFact
 from tidegate.catalog.source_genai_prices import read_genai_prices
 from tidegate.catalog.source_litellm import download_wheel, read_litellm
 from tidegate.catalog.source_models_dev import read_models_dev
-from tidegate.catalog.sync import Tables, merge, read_before, write_tables
+from tidegate.catalog.sync import Tables, merge, read_before, read_own, write_tables
 from tidegate.core.errors import CatalogError
 
 
@@ -49,7 +49,7 @@ def run_sync(order: SyncOrder, progress: Callable[[str], None]) -> SyncReport:
     if not facts:
         raise CatalogError("; ".join(missing) + ". Install them with: pip install 'tidegate[prices]'")
     progress("merging")
-    tables = merge(facts, overlay, order.day, *read_before(order.out))
+    tables = merge(facts, overlay, order.day, *read_before(order.out), read_own(order.out))
     progress("writing")
     written = write_tables(tables, overlay, order.out)
     counts: dict[str, int] = {}

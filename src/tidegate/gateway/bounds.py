@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from tidegate.core.hours import MINUTE_US
 from tidegate.core.money import UNITS_PER_RATE
 from tidegate.core.price import Price, Rates
 from tidegate.core.terms import PPM
@@ -107,18 +108,23 @@ class Step(NamedTuple):
 
 
 class Ceiling:
-    """The highest that each unit of a price may cost, in nano-USD per million."""
+    """The highest that each unit of a price may cost, in nano-USD per million; of several prices, at any of them.
 
-    __slots__ = ("_first", "_is_plain", "_steps", "price", "request", "search")
+    `price`: the first of them. `prices`: those that a call may have, by the hour at which it is made.
+    """
 
-    def __init__(self, price: Price) -> None:
-        self.price = price
-        every = (price.rates, *(tier.rates for tier in price.tiers))
-        ends = [*(tier.input_tokens_above for tier in price.tiers), float("inf")]
-        self._steps = [
-            Step(end, max(map(_input_rate, every[: place + 1])), max(map(_output_rate, every[: place + 1])))
-            for place, end in enumerate(ends)
-        ]
+    __slots__ = ("_first", "_is_plain", "_steps", "price", "prices", "request", "search")
+
+    def __init__(self, price: Price, *others: Price) -> None:
+        self.price, self.prices = price, (price, *others)
+        bounds = [(0, one.rates) for one in self.prices]
+        bounds += [(tier.input_tokens_above, tier.rates) for one in self.prices for tier in one.tiers]
+        every = [rates for _, rates in bounds]
+        ends = [*sorted({bound for bound, _ in bounds if bound}), float("inf")]
+        self._steps = []
+        for end in ends:
+            below = [rates for bound, rates in bounds if bound < end]
+            self._steps.append(Step(end, max(map(_input_rate, below)), max(map(_output_rate, below))))
         self._is_plain, self._first = len(self._steps) == 1, self._steps[0][1:]
         self.request = max(rates.request or 0 for rates in every)
         self.search = max(rates.web_search or 0 for rates in every)
@@ -180,6 +186,19 @@ class Ceilings:
 
     def __init__(self) -> None:
         self._known: dict[str, Ceiling] = {}
+        self._hourly: dict[tuple[str, int, int], Ceiling] = {}
+
+    def within(self, price: Price, from_us: int, until_us: int) -> Ceiling:
+        """Of a price that has hours: the dearest of a span, worked out once a minute."""
+        first, last = from_us // MINUTE_US, until_us // MINUTE_US + 1
+        known = self._hourly.get((price.price_id, first, last))
+        if known is None or known.price is not price:
+            if len(self._hourly) >= PRICES_MAX:
+                self._hourly.clear()
+            prices = price.within(first * MINUTE_US, last * MINUTE_US)
+            known = self._hourly[price.price_id, first, last] = Ceiling(*prices)
+            known.price = price  # by which it is known again
+        return known
 
     def of(self, price: Price) -> Ceiling:
         """Worked out once a price."""

@@ -170,7 +170,9 @@ class Choosing(Call):
 
     def tariff(self) -> Tariff | None:
         """What the reply tells of its cost is charged by; None where it tells none."""
-        return Tariff(self.price, self.claim) if self.operation.is_openrouter and self.price is not None else None
+        if not self.operation.is_openrouter or self.price is None:
+            return None
+        return Tariff(self.price, self.claim, self if self.price.faces else None)
 
     def _clamp(self, output_tokens: int) -> None:
         """Write a limit of the answer into the request."""

@@ -16,10 +16,12 @@ from tidegate.gateway.bounds import (
     asked_of,
 )
 from tidegate.gateway.claim import Claim
+from tidegate.gateway.hourly import latest_end_us
 from tidegate.gateway.lease import MONEY, TOKENS, Amounts, Lease
 from tidegate.gateway.rows import user_hash
 
 if TYPE_CHECKING:
+    from tidegate.core.price import Price
     from tidegate.core.quota import Scope
     from tidegate.gateway.admission import Gate
     from tidegate.gateway.choosing import Choosing
@@ -50,10 +52,16 @@ def claim_of(gate: "Gate", plan: "Plan", call: "Choosing") -> Claim | None:
     if call.operation.is_media:
         claim.is_media = True
     if plan.has_money or plan.has_tokens:
-        _reckon(claim, call.bound(gate.ceilings.of(charge.price or price), charge))
+        _reckon(claim, call.bound(_ceiling(gate, call, charge.price or price), charge))
     else:
         claim.amounts = claim.least = COUNTED
     return claim
+
+
+def _ceiling(gate: "Gate", call: "Choosing", price: "Price") -> Ceiling:
+    if not price.faces:
+        return gate.ceilings.of(price)
+    return gate.ceilings.within(price, call.request.arrived_us, latest_end_us(call))
 
 
 def _reckon(claim: Claim, bound: Bound) -> None:

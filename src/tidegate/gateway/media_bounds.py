@@ -24,10 +24,9 @@ WORDS_TOKENS_PER_S: Final = 8  # written down of a voice, at twice the usual pac
 def media_bound(call: "Exchange", ceiling: Ceiling, charge: Charge) -> Bound:
     """The bound of a call whose request is whole."""
     media, upload = call.operation.dialect, call.request.upload
-    assert isinstance(media, Media) and call.price is not None
+    assert isinstance(media, Media)
     most = _most(media, call.request.body, upload)
-    price = charge.price or call.price
-    amount: int = max(cost(_units(most), price), cost(_tokens(most), price))
+    amount = max(max(cost(_units(most), price), cost(_tokens(most), price)) for price in ceiling.prices)
     base = amount * UNITS_PER_RATE + ceiling.request
     bound = Bound(base, 0, 0, 1, BYTES_PER_TOKEN * most.total_tokens)
     if charge.price is None and charge.margin_ppm:

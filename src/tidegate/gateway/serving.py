@@ -9,10 +9,11 @@ from tidegate.catalog.addresses import auth_of, base_url_of, dialects_of, is_add
 from tidegate.catalog.catalog import Catalog
 from tidegate.catalog.endpoint_facts import facts_book, known_endpoints
 from tidegate.catalog.installed import model_of, names_by_model, read_policies
-from tidegate.catalog.routes import served_endpoints
+from tidegate.catalog.routes import prices_hold_until, served_endpoints
 from tidegate.config import Config, ProviderConfig
 from tidegate.core.errors import ConfigError
 from tidegate.core.facts import Dialect, Endpoint, Provider
+from tidegate.core.hours import moment_us
 from tidegate.core.ids import KEY_PREFIX
 from tidegate.gateway.connect import Target
 from tidegate.gateway.credentials import Credentials, credentials_for
@@ -28,7 +29,7 @@ EMBEDDINGS: Dialect = "openai-embeddings"
 
 
 def build_table(config: Config, environ: Mapping[str, str], day: str) -> Table:
-    """What this gateway serves on an ISO day: as `build_serving`."""
+    """What this gateway serves at a moment: as `build_serving`."""
     return build_serving(config, environ, day)[0]
 
 
@@ -39,7 +40,7 @@ def build_serving(
     shelves: Mapping[str, Shelf] = MappingProxyType({}),
     before: Router | None = None,
 ) -> tuple[Table, Router]:
-    """What this gateway serves on an ISO day, and who plans its calls.
+    """What this gateway serves on an ISO day, or at a minute of it (`core.hours.moment_us`), and who plans its calls.
 
     The catalog is read and dropped again: a worker keeps only its own endpoints. shelves: stored keys by provider.
     before: the router until now, whose knowledge of health and caches goes on.
@@ -73,6 +74,7 @@ def build_serving(
         {name: tokens for name, tokens in contexts.items() if tokens},
         names_by_model(served, catalog),
     )
+    table.holds_until_us = prices_hold_until(served, moment_us(day))
     planner = planner_of(config.routing, table.by_model, policies, before.planner if before is not None else None)
     return table, Router(planner, table.names, config.routing, table.unpriced)
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from tidegate.gateway.estimate import estimate_of, estimate_usage
+from tidegate.gateway.hourly import price_of_hour
 from tidegate.gateway.media_meter import media_settled
 from tidegate.gateway.meter import NOTHING_SPENT, Settlement, settle
 from tidegate.wire.events import fold
@@ -34,17 +35,19 @@ def settled(exchange: "Call", body: bytes = b"") -> Settlement:
 
 
 def _settled(exchange: "Call", body: bytes) -> Settlement:
-    seen = exchange.seen
-    assert exchange.price is not None
+    seen, price = exchange.seen, exchange.price
+    assert price is not None
     if exchange.operation.counts_only:
         return NOTHING_SPENT
+    if price.faces:
+        price = price_of_hour(exchange, price)
     if exchange.operation.is_media:
         return media_settled(exchange)
     is_left = exchange.client_gone or exchange.is_cut_off
     if seen is None:
-        return settle(None, exchange.price, estimate=_left_behind(exchange) if is_left else None)
+        return settle(None, price, estimate=_left_behind(exchange) if is_left else None)
     estimate = _estimate(exchange, body) if seen.usage is None else None
-    return settle(seen.usage, exchange.price, reported_nano_usd=seen.reported_nano_usd, estimate=estimate)
+    return settle(seen.usage, price, reported_nano_usd=seen.reported_nano_usd, estimate=estimate)
 
 
 def _left_behind(exchange: "Call", output: str | int = 0) -> "Usage | None":

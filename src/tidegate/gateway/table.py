@@ -1,4 +1,5 @@
-"""The routing table of one worker: names that callers use, to endpoints, prices and targets. Built once a day."""
+"""The routing table of one worker: names that callers use, to endpoints, prices and targets. Built once a day, and when
+the hour of a price begins or ends."""
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from tidegate.core.endpoint_facts import EndpointFacts
 from tidegate.core.errors import InvalidRequest
 from tidegate.core.facts import Endpoint, Quirks
 from tidegate.core.price import Price
+from tidegate.core.terms import NEVER_US
 from tidegate.gateway.connect import Target
 from tidegate.gateway.credentials import Credentials
 from tidegate.gateway.http import EVENT_STREAM
@@ -71,7 +73,12 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Table:
-    """What this gateway serves: how each endpoint is called, what is known of it, and by which names its model goes."""
+    """What this gateway serves: how each endpoint is called, what is known of it, and by which names its model goes.
+
+    `holds_until_us`: the instant (UTC microseconds) at which some price of it is another.
+    """
+
+    holds_until_us = NEVER_US
 
     def __init__(
         self,

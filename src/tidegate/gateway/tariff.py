@@ -3,20 +3,28 @@
 from typing import TYPE_CHECKING
 
 from tidegate.core.price import Price
+from tidegate.gateway.hourly import price_of_hour
 from tidegate.gateway.meter import Settlement, settle
 
 if TYPE_CHECKING:
     from tidegate.core.usage import Usage
+    from tidegate.gateway.call import Call
     from tidegate.gateway.claim import Claim
 
 
 class Tariff:
     """The provider's price, and the terms and limits of the tenant where there are any."""
 
-    __slots__ = ("_claim", "price")
+    __slots__ = ("_call", "_claim", "_price")
 
-    def __init__(self, price: Price, claim: "Claim | None" = None) -> None:
-        self.price, self._claim = price, claim
+    def __init__(self, price: Price, claim: "Claim | None" = None, call: "Call | None" = None) -> None:
+        """call: whose hour counts, where the price has hours."""
+        self._price, self._claim, self._call = price, claim, call
+
+    @property
+    def price(self) -> Price:
+        """The provider's, of this moment."""
+        return self._price if self._call is None else price_of_hour(self._call, self._price)
 
     def settle(self, usage: "Usage | None", reported_nano_usd: int | None) -> Settlement:
         """What so much use is charged."""

@@ -21,6 +21,7 @@ from tidegate.accounts.keys import open_accounts
 from tidegate.accounts.provider_keys import read_operator_key
 from tidegate.config import Config
 from tidegate.core.errors import ConfigError, TidegateError
+from tidegate.core.hours import MINUTE_US, moment_text
 from tidegate.gateway.connect import unix_target
 from tidegate.gateway.keyring import KeyRing
 from tidegate.gateway.listener import ClientConnection
@@ -28,6 +29,7 @@ from tidegate.gateway.memory import settle_memory
 from tidegate.gateway.metrics import MetricsBoard
 from tidegate.gateway.models import Listings
 from tidegate.gateway.recorder import Recorder
+from tidegate.gateway.response_cache import response_cache_of
 from tidegate.gateway.sampling import sampler_of
 from tidegate.gateway.server import Server
 from tidegate.gateway.serving import build_serving
@@ -58,6 +60,7 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
 
     server.metrics = metrics
     server.sampler = sampler_of(loop, config, server.totals)
+    server.cache = response_cache_of(config, server.totals, os.urandom(32))
     listener = await loop.create_server(
         lambda: ClientConnection(server), sock=_socket(config), ssl=_listener_tls(config), backlog=LISTEN_BACKLOG
     )
@@ -99,32 +102,30 @@ def _build(loop: asyncio.AbstractEventLoop, config: Config, worker: int, vault: 
     return server
 
 
-def _set_table(server: Server, config: Config, vault: Vault) -> str:
-    """Build the routing table of today; the day it holds for."""
-    day = time.strftime("%Y-%m-%d", time.gmtime())
-    server.table, server.router = build_serving(config, os.environ, day, vault.shelves, server.router)
+def _set_table(server: Server, config: Config, vault: Vault) -> None:
+    """Build the routing table of this minute."""
+    now = moment_text(time.time_ns() // 1000)
+    server.table, server.router = build_serving(config, os.environ, now, vault.shelves, server.router)
     server.listings = Listings(server.table.models, server.started_s, server.table.context_tokens)
-    return day
 
 
-def _renew_table(server: Server, config: Config, vault: Vault) -> str | None:
-    """As `_set_table`; None where the table that is in force had to stay."""
+def _renew_table(server: Server, config: Config, vault: Vault) -> None:
+    """As `_set_table`; where that fails, the table that is in force stays, and is tried again a minute later."""
     try:
-        return _set_table(server, config, vault)
+        _set_table(server, config, vault)
     except TidegateError as error:
         log.error("the routing table cannot be built, the one before it stays in force: %s", error)
-        return None
+        server.table.holds_until_us = time.time_ns() // 1000 + MINUTE_US
 
 
 async def _chores(server: Server, board: MetricsBoard, config: Config, vault: Vault) -> None:
-    """Once a second: publish the totals, and take the new day's prices at midnight UTC."""
-    day = time.strftime("%Y-%m-%d", time.gmtime())
+    """Once a second: publish the totals; and take new prices at midnight UTC, and when the hour of one turns."""
     while True:
         _count_open(server)
         board.publish()
         await asyncio.sleep(1.0)
-        if time.strftime("%Y-%m-%d", time.gmtime()) != day:
-            day = _renew_table(server, config, vault) or day
+        if time.time_ns() // 1000 >= server.table.holds_until_us:
+            _renew_table(server, config, vault)
 
 
 def _count_open(server: Server) -> None:
