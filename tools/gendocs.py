@@ -41,6 +41,7 @@ TABLES = (
     ("", config.ProviderConfig, "[providers.NAME]"),
     ("", config.EndpointConfig, "[[endpoints]]"),
     ("", config.PriceConfig, "price = { ... } of an endpoint"),
+    ("", config.WindowConfig, "windows = [{ ... }] of a price"),
     ("", config.FactsConfig, "facts = { ... } of a provider or an endpoint"),
     ("", config.TopupConfig, "[topups.NAME]"),
 )

@@ -19,6 +19,8 @@ from msgspec import Meta
 from tidegate.core.console_settings import Console
 from tidegate.core.errors import ConfigError
 from tidegate.core.facts import Auth, Dialect
+from tidegate.core.price_settings import PriceConfig as PriceConfig
+from tidegate.core.price_settings import WindowConfig as WindowConfig
 from tidegate.core.routing_settings import FactsConfig, PolicyConfig, Routing
 from tidegate.core.topup_settings import TopupConfig
 
@@ -204,47 +206,6 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     first_byte_s: Annotated[Positive | None, _help("overrides [upstream]")] = None
     idle_s: Annotated[Positive | None, _help("overrides [upstream]")] = None
     total_s: Annotated[Positive | None, _help("overrides [upstream]")] = None
-
-
-class RatesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Per million units, as text: "0.15"."""
-
-    input: Annotated[str, _help("per million input tokens")]
-    output: Annotated[str, _help("per million output tokens")]
-    cache_read: Annotated[str | None, _help("per million cached input tokens; default: as input")] = None
-    cache_creation: Annotated[str | None, _help("per million input tokens written to the cache; default: as input")] = (
-        None
-    )
-    reasoning: Annotated[str | None, _help("per million reasoning tokens; default: as output")] = None
-    request: Annotated[str | None, _help("per million requests")] = None
-    more: Annotated[
-        dict[str, str],
-        _help(
-            'other rates, e.g. `{ cache_creation_1h = "6", audio_input = "40", web_search = "10000" }`; their names: '
-            "`tidegate catalog prices MODEL --format json` and `docs/reference/usage.md`"
-        ),
-    ] = {}
-
-
-class WindowConfig(RatesConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rates that hold at some hours, in the price's currency: all of them, what is left out here is not the price's."""
-
-    hours: Annotated[
-        str,
-        _help(
-            "when: `16:30-00:30`, `mon-fri 09:00-12:00 14:00-18:00 Asia/Shanghai`; also `from DAY`, `until DAY`, "
-            "`except DAY`, and `completed` where the end of a call counts, not its begin"
-        ),
-    ]
-
-
-class PriceConfig(RatesConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """USD per million units, as text: "0.15". A free model says "0"; an absent price is an error, never zero."""
-
-    currency: Annotated[str, _help("of these rates; others than USD are converted at the day's dated rate")] = "USD"
-    windows: Annotated[
-        tuple[WindowConfig, ...], _help("hours at which it is another; where two overlap the first counts")
-    ] = ()
 
 
 class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
