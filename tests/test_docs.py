@@ -29,6 +29,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WRITTEN = [page for page in PAGES if page.parent.name != "reference"]
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 CLIENTS = ROOT / "docs" / "how-to" / "clients.md"
+CACHE = ROOT / "docs" / "how-to" / "cache-answers.md"
 RESELLERS = ROOT / "docs" / "how-to" / "resell.md"
 IMAGES = ROOT / "docs" / "images"
 STEP = re.compile(r"(?:(<!-- background -->)\n+)?^```sh\n(.*?)^```$|(<!-- stop -->)", re.MULTILINE | re.DOTALL)
@@ -293,8 +294,18 @@ def test_the_page_of_resellers_does_what_it_says(tmp_path: Path) -> None:
     assert "CNY 70.00" in (tmp_path / "acme.html").read_text("utf-8")
 
 
+def test_the_page_of_the_response_cache_does_what_it_says(tmp_path: Path) -> None:
+    """Asked twice, answered twice, called once: the rows say so."""
+    printed = follow(CACHE, tmp_path)
+    said = re.findall(r"x-tidegate-cache: (\w+)", printed)
+    assert said == ["miss", "hit", "miss", "hit", "hit"]  # of the third, which said no-store, nothing
+    assert "the same bytes" in printed
+    assert "(False, 'only 1/1', 12, 6800)\n(True, 'stored 1/1', 0, 0)\n" in printed
+
+
 def test_no_other_page_has_blocks_that_are_never_run() -> None:
     """`sh` means that this file runs it; elsewhere a block is `console` or `text`."""
-    runnable = {READMES[0], READMES[1], CLIENTS, RESELLERS, ROOT / "docs" / "tutorial" / "first-call-first-figure.md"}
+    tutorial = ROOT / "docs" / "tutorial" / "first-call-first-figure.md"
+    runnable = {READMES[0], READMES[1], CACHE, CLIENTS, RESELLERS, tutorial}
     for page in set(WRITTEN) - runnable:
         assert "```sh\n" not in page.read_text("utf-8"), f"{page.relative_to(ROOT)} has a block that no test runs"

@@ -34,6 +34,7 @@ TABLES = (
     ("accounts", config.Accounts, "[accounts]"),
     ("upstream", config.Upstream, "[upstream]"),
     ("labels", config.Labels, "[labels]"),
+    ("cache", config.Cache, "[cache]"),
     ("console", config.Console, "[console]"),
     ("routing", config.Routing, "[routing]"),
     ("", config.PolicyConfig, "[policies.NAME]"),

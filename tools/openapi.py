@@ -21,7 +21,7 @@ from tidegate.config import Config
 from tidegate.console.app import create_app
 from tidegate.console.feedback import Feedback, FeedbackReply
 from tidegate.console.generation import Generation, GenerationReply
-from tidegate.core.errors import ClientGone, GatewayError, MethodNotAllowed, NotAvailable, UpstreamRefusal
+from tidegate.core.errors import ClientGone, GatewayError, MethodNotAllowed, NotAvailable, NotCached, UpstreamRefusal
 from tidegate.core.facts import Endpoint
 from tidegate.core.price import KindRates, Price, Rates
 from tidegate.gateway import operation as operations
@@ -422,7 +422,8 @@ def codes_by_status(*, providers_too: bool = True) -> dict[int, list[str]]:
     """Our words for each status. Methods that a path does not take are not among its operations: no 405."""
     found: dict[int, list[str]] = {}
     for error in all_errors():
-        if not isinstance(error, MethodNotAllowed) and (providers_too or not error.code.startswith("upstream_")):
+        is_of_calls = isinstance(error, NotCached) or error.code.startswith("upstream_")
+        if not isinstance(error, MethodNotAllowed) and (providers_too or not is_of_calls):
             found.setdefault(error.status, []).append(error.code)
     return {status: sorted(set(codes)) for status, codes in found.items()}
 

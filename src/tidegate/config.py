@@ -16,12 +16,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from tidegate.core.cache_settings import Cache, Sharing
 from tidegate.core.console_settings import Console
 from tidegate.core.errors import ConfigError
 from tidegate.core.facts import Auth, Dialect
 from tidegate.core.price_settings import PriceConfig as PriceConfig
 from tidegate.core.price_settings import WindowConfig as WindowConfig
 from tidegate.core.routing_settings import FactsConfig, PolicyConfig, Routing
+from tidegate.core.tenant_settings import Labels, TenantConfig
 from tidegate.core.topup_settings import TopupConfig
 
 DEFAULT_HOME = ".tidegate"
@@ -136,38 +138,6 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     connections_idle_max: Annotated[int, Meta(ge=0), _help("unused connections kept per provider and worker")] = 256
 
 
-class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who labels sampled calls by language and task: calls of tenants that opted in ([tenants.NAME]), and no others."""
-
-    labeller: Annotated[
-        Literal["local", "model"], _help("`local`: on this machine; `model`: a model that is asked with a fixed prompt")
-    ] = "local"
-    model: Annotated[str, _help("the model that is asked, as callers name it")] = ""
-    base_url: Annotated[
-        str, _help("where it is asked, an OpenAI-compatible address ending in `/v1`; default: this gateway")
-    ] = ""
-    api_key_env: Annotated[
-        str, _help("environment variable with the key for it; with this gateway, one of its own")
-    ] = "TIDEGATE_LABELS_KEY"
-    seed: Annotated[str, Meta(max_length=32), _help("which calls are drawn; another seed draws others")] = "tidegate"
-    audit_texts: Annotated[
-        int,
-        Meta(ge=0, le=1000),
-        _help("newest labelled prompts kept in the labeller's memory, for `tidegate labels status --texts`; 0: none"),
-    ] = 0
-
-
-class TenantConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one tenant has agreed to."""
-
-    label_one_in: Annotated[
-        int,
-        Meta(ge=0),
-        _help("label one in this many of the tenant's calls (400 is 0.25 %), by reading them in memory; 0: none"),
-    ] = 0
-    policies: Annotated[tuple[str, ...], _help("policies that bind its calls, beside those of [routing]")] = ()
-
-
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One provider: a new one, or changes to one of the catalog."""
 
@@ -231,6 +201,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     policies: Annotated[dict[str, PolicyConfig], _help("policies by name, beside the shipped ones")] = {}
     upstream: Upstream = Upstream()
     labels: Labels = Labels()
+    cache: Cache = Cache()
     console: Console = Console()
     tenants: Annotated[dict[str, TenantConfig], _help("tenants by name")] = {}
     providers: Annotated[dict[str, ProviderConfig], _help("providers by name")] = {}
@@ -249,6 +220,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def labelled_one_in(self) -> dict[str, int]:
         """Tenants that opted in to labels, with the number of calls of which one is labelled."""
         return {name: tenant.label_one_in for name, tenant in self.tenants.items() if tenant.label_one_in}
+
+    @property
+    def cached_tenants(self) -> dict[str, Sharing]:
+        """Tenants that opted in to the response cache, with among whom their answers are shared."""
+        return {name: tenant.cache for name, tenant in self.tenants.items() if tenant.cache != "off"}
 
     @property
     def catalog_path(self) -> Path:
@@ -273,6 +249,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "routing": Routing,
     "upstream": Upstream,
     "labels": Labels,
+    "cache": Cache,
     "console": Console,
 }
 
@@ -363,6 +340,11 @@ def _check(config: Config) -> None:
         raise ConfigError("labels.labeller is `model`, and labels.model does not say which; name one that is served")
     if config.accounts.quota_store == "redis" and not config.accounts.redis_url:
         raise ConfigError("accounts.quota_store is `redis`, and accounts.redis_url does not say where; set both")
+    if config.cache.entry_bytes_max > config.cache.bytes_max:
+        raise ConfigError(
+            f"cache.entry_bytes_max ({config.cache.entry_bytes_max}) exceeds cache.bytes_max "
+            f"({config.cache.bytes_max}): one answer cannot be larger than all together"
+        )
     for network in config.gateway.trusted_forwarders:
         try:
             ipaddress.ip_network(network)

@@ -44,6 +44,7 @@ BY_STATUS: Final = {
 }
 
 BY_CODE: Final = {
+    "not_cached": ErrorType("invalid_request_error", "api_error", "FAILED_PRECONDITION", "unmapped"),
     "client_gone": ErrorType("api_error", "api_error", "CANCELLED", "unmapped"),
     "upstream_rejected_credentials": ErrorType("api_error", "api_error", "UNAVAILABLE", "provider_unavailable"),
 }

@@ -42,6 +42,7 @@ ZH: Final[Mapping[str, str]] = {
     "upstream_rejected_credentials": "模型供应商拒绝了网关的凭证，请联系管理员。",
     "unavailable": "服务暂不可用，请稍后重试。",
     "upstream_timeout": "模型供应商响应超时，请稍后重试。",
+    "not_cached": "没有已缓存的回答，而该请求只接受缓存的回答（only-if-cached）。",
 }
 """Code of an error -> its sentence in Chinese."""
 

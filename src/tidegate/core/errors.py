@@ -201,6 +201,10 @@ class Unavailable(GatewayError):
     status, code, kind = 503, "unavailable", "api_error"
 
 
+class NotCached(GatewayError):
+    status, code, kind = 504, "not_cached", "invalid_request_error"
+
+
 class UpstreamTimeout(GatewayError):
     status, code, kind = 504, "upstream_timeout", "api_error"
 

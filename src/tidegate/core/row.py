@@ -64,7 +64,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_stream: Annotated[bool | None, column("shape", "the caller asked for a stream")] = None
     is_cancelled: Annotated[bool | None, column("shape", "the caller left before the end")] = None
     is_byok: Annotated[bool | None, column("shape", "the caller's own provider key paid upstream")] = None
-    is_cached: Annotated[bool | None, column("shape", "answered from a cache of ours")] = None
+    is_cached: Annotated[
+        bool | None,
+        column("shape", "answered from a cache of ours, or with an identical call in flight; our own: usage 0"),
+    ] = None
     status_code: Annotated[
         int | None, column("shape", "HTTP status of the reply; 499 where the caller left before one")
     ] = None

@@ -67,6 +67,8 @@ def extra_headers(exchange: "Call") -> bytes:
         lines += b"%b: %b\r\n" % (name, exchange.request_id.encode("latin-1"))
     if exchange.way is not None and exchange.way.dropped:
         lines += b"x-tidegate-dropped-parameters: %b\r\n" % header_list(exchange.way.dropped)
+    if exchange.share is not None:
+        lines += exchange.share.lines
     if exchange.claim is not None:
         lines += quota_lines(exchange.claim, exchange.request.arrived_us // 1_000_000)
     return lines

@@ -75,6 +75,14 @@ class KeyRing:
             return None
         return key
 
+    def hashed(self, secret: bytes) -> bytes:
+        """What a secret is known by."""
+        return hash_secret(self.pepper, secret)
+
+    def is_known(self, hashed: bytes) -> bool:
+        """Whether this secret still opens something, or would if it had not expired."""
+        return self._snapshot.find(hashed) is not None
+
     def refresh(self) -> None:
         """Called about once a second: strangers' looks are counted anew; without a thread, look for changes now."""
         self._looks_left = LOOKS_MAX

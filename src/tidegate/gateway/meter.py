@@ -99,7 +99,8 @@ BUCKETS_S: Final = (
 
 
 class Totals:
-    """Counters of one worker since it started; all monotonic but `open_calls` and `connections`."""
+    """Counters of one worker since it started; all monotonic but what is open or kept now: `open_calls`, `connections`,
+    `cache_answers` and `cache_bytes`."""
 
     def __init__(self) -> None:
         self.calls: dict[int, int] = {}  # by HTTP status
@@ -108,6 +109,8 @@ class Totals:
         self.input_tokens = self.output_tokens = self.cost_nano_usd = 0
         self.open_calls = self.connections = 0
         self.label_samples = self.label_samples_dropped = 0
+        self.cache_hits = self.cache_misses = self.cache_coalesced = 0
+        self.cache_answers = self.cache_bytes = 0
         self.overhead = [0] * (len(BUCKETS_S) + 1)
         self.first_chunk = [0] * (len(BUCKETS_S) + 1)
         self.overhead_sum_us = self.first_chunk_sum_us = 0

@@ -28,10 +28,15 @@ COUNTERS = (
     ("label_samples", "tidegate_label_samples", "calls handed to the labeller, of tenants that opted in"),
     ("label_samples_dropped", "tidegate_label_samples_dropped", "drawn calls that the labeller could not take"),
     ("cost_nano_usd", "tidegate_cost_nano_usd", "charged to tenants, nano-USD"),
+    ("cache_hits", "tidegate_response_cache_hits", "calls answered from the response cache"),
+    ("cache_coalesced", "tidegate_response_cache_coalesced", "calls that shared the answer of one in flight"),
+    ("cache_misses", "tidegate_response_cache_misses", "calls that might have been either, and asked a provider"),
 )
 GAUGES = (
     ("open_calls", "tidegate_open_calls", "calls being served"),
     ("connections", "tidegate_client_connections", "open connections of callers"),
+    ("cache_answers", "tidegate_response_cache_answers", "answers kept in memory"),
+    ("cache_bytes", "tidegate_response_cache_bytes", "their size, with that of shared streams under way"),
 )
 HISTOGRAMS = (
     ("overhead", "tidegate_overhead_seconds", "the gateway's own part of a call"),

@@ -110,7 +110,8 @@ def outcome_row(exchange: "Call", attempts: list[Attempt]) -> Row:
     row: Any = exchange.identity.__copy__() if exchange.identity else identity_row(exchange)
     row.segment_id, row.segment_seq = exchange.server.recorder.position
     row.attempt_count, row.status_code = len(attempts), exchange.status
-    row.is_cancelled, row.is_byok, row.is_cached = exchange.client_gone, False, False
+    row.is_cancelled, row.is_byok = exchange.client_gone, False
+    row.is_cached = exchange.share is not None and exchange.share.is_taken
     row.price_id = _price_id(exchange)
     if exchange.course is not None and exchange.course.faults:
         row.route_reason = exchange.course.reason

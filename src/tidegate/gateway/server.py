@@ -32,9 +32,11 @@ from tidegate.gateway.passage import Passage, is_managing
 from tidegate.gateway.patience import SWEEP_S
 from tidegate.gateway.quota_stores import store_maker
 from tidegate.gateway.recorder import Recorder
+from tidegate.gateway.response_cache import ResponseCache
 from tidegate.gateway.routing import Router
 from tidegate.gateway.rows import Kinds
 from tidegate.gateway.sampling import Sampler
+from tidegate.gateway.sharing import SharingExchange
 from tidegate.gateway.table import Table
 from tidegate.gateway.upload import Upload
 from tidegate.gateway.upstream import Pool
@@ -83,6 +85,7 @@ class Server:
         )
         keys.watch.add(self.gate.read)
         self.sampler: Sampler | None = None  # of calls that are labelled; None where no tenant opted in
+        self.cache: ResponseCache | None = None  # None where no tenant opted in
         self.connections: set[ClientConnection] = set()
         self.exchanges: set[Any] = set()  # everything with a deadline of its own: Exchange, Passage
         self.is_draining = False
@@ -125,7 +128,10 @@ class Server:
         operation = self.call_of(request.method, request.path, request.query)
         if operation is not None:
             assert key is not None  # needs_key holds for every call path
-            call = self._kind_of(operation)(self, client, request, key, operation)
+            kind = self._kind_of(operation)
+            if self.cache is not None and self.cache.serves(key, operation):
+                kind = SharingExchange
+            call = kind(self, client, request, key, operation)
             if self.sampler is not None:
                 self.sampler.offer(call)
             return call
@@ -170,11 +176,15 @@ class Server:
             self.pool.sweep()
             self.recorder.sweep(time.time_ns() // 1000)
             self.keys.refresh()
+            if self.cache is not None:
+                self.cache.sweep()
         self.loop.call_later(SWEEP_S, self.sweep)
 
     def _cut_off_revoked(self) -> None:
         """Some keys have changed: calls of those that are no longer valid end."""
         self._keys_version = self.keys.version
+        if self.cache is not None:
+            self.cache.forget_all_but(self.keys.is_known)
         for call in [call for call in self.exchanges if isinstance(call, Exchange)]:
             token = bearer_token(call.request.headers)
             if token is None or self.keys.find(token) is None:
