@@ -69,7 +69,10 @@ class Gateway:
 
 
 def start_gateway(home: Path, config: str, environ: dict[str, str] | None = None, key: str = "") -> Gateway:
-    """Start a worker on a free port and wait until it accepts."""
+    """Start a worker on a free port and wait until it accepts.
+
+    It asks nobody twice in a call, so that a test sees what came of one attempt; unless `config` says `pauses_s`.
+    """
     home.mkdir(parents=True, exist_ok=True)
     path = home / "tidegate.toml"
     path.write_text(config)
@@ -82,7 +85,10 @@ def start_gateway(home: Path, config: str, environ: dict[str, str] | None = None
         port = probe.getsockname()[1]
     reading, writing = os.pipe()
     variables = {"PATH": os.environ["PATH"], "TIDEGATE_HOME": str(home), "TIDEGATE_CONFIG": str(path),
-                 "TIDEGATE_GATEWAY_PORT": str(port), **(environ or {})}  # fmt: skip
+                 "TIDEGATE_GATEWAY_PORT": str(port)}  # fmt: skip
+    if "pauses_s" not in config:
+        variables["TIDEGATE_ROUTING_PAUSES_S"] = "0"
+    variables |= environ or {}
     command = [sys.executable, "-m", "tidegate.gateway", "--worker", "0", "--ready-fd", str(writing)]
     with (home / "log").open("ab") as log:
         process = subprocess.Popen(command, env=variables, pass_fds=[writing], stderr=log)

@@ -83,8 +83,12 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         str, _help("country in which your own machines stand; without it no border rule lets local models serve")
     ] = ""
     affinity: Annotated[bool, _help("keep a conversation where its prompt is cached, while that is cheaper")] = True
-    attempts_max: Annotated[Annotated[int, Meta(ge=1, le=20)], _help("endpoints that one call may try")] = 4
+    attempts_max: Annotated[Annotated[int, Meta(ge=1, le=20)], _help("attempts that one call may make")] = 6
     attempts_s: Annotated[Positive, _help("after this long no further attempt of a call is begun")] = 120.0
+    pauses_s: Annotated[
+        Annotated[float, Meta(ge=0)],
+        _help("how long one call may wait in all to ask endpoints again that failed it; 0: none is asked twice"),
+    ] = 5.0
     first_byte_s: Annotated[
         Positive, _help("silence after which a call goes on to the next endpoint of its plan, where one is left")
     ] = 60.0

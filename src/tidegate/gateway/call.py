@@ -70,7 +70,6 @@ class Call:
     _pieces: "Pieces" = ()
     _body_bytes = 0
     _is_finished = False
-    _kept: bytes | None = None  # the request, while another endpoint may have to be asked
     _held = b""  # the begin of a stream that has said nothing yet
 
     def __init__(self, server: "Server", client: "ClientConnection", request: Request, key: "Key",
@@ -127,6 +126,8 @@ class Call:
             self.status = 499
         if self.claim is not None and self.server.gate.is_waiting(self):
             self.refuse(ClientGone("the caller left while it waited for its quota"))
+        elif self.server.pauses.end(self):
+            self.refuse(ClientGone("the caller left in the pause before another attempt"))
         elif self.server.on_disconnect == "drain" and (self._upstream is not None or self._dialling is None):
             self.patience.limit(self.server.drain_s)
             self.resume()

@@ -92,9 +92,8 @@ class Choosing(Call):
         return True
 
     def _go(self) -> None:
-        is_last = self.course is None or not self.course.has_next
-        if not is_last:
-            self._kept = self.request.body  # for the next endpoint, should this one fail
+        if self.course is not None:
+            self.course.kept = self.request.body  # for the next attempt, should this one fail
         if self.claim is not None and self.claim.clamp:
             self._clamp(self.claim.clamp)
         self.request.body = b""  # the way's pieces hold it from here on
@@ -136,7 +135,7 @@ class Choosing(Call):
                 return
             except InvalidRequest as error:
                 refused = refused or error
-                if self.course.fail("rejected", time.monotonic(), is_begun=False) is None:
+                if self.course.pass_over() is None:
                     raise refused from None
 
     def _take(self, route: "Route") -> None:
@@ -221,32 +220,54 @@ class Choosing(Call):
     # -- from one endpoint to the next ------------------------------------------------------------------------------
 
     @property
-    def _may_fall_back(self) -> bool:
-        """Another endpoint of the plan could still answer this caller."""
-        return self._kept is not None and not self.is_begun and not self.client_gone
+    def _may_go_on(self) -> bool:
+        """Another attempt could still answer this caller."""
+        course = self.course
+        return course is not None and course.kept is not None and not self.is_begun and not self.client_gone
+
+    @property
+    def _is_held_back(self) -> bool:
+        """The caller of a stream hears nothing before its first word: it may yet have to come from another attempt.
+
+        Where one endpoint alone may serve, and has not failed for minutes, that is not worth a moment's delay.
+        """
+        course = self.course
+        if course is None or not self._may_go_on:
+            return False
+        health = self.server.router.planner.health
+        return course.has_choice or health.is_shaky(course.current.endpoint_id, self.server.now)
 
     def _goes_on(self, fault: "Fault | None") -> bool:
-        """The attempt has failed, and that is written down: the next endpoint of the plan is asked, if there is one.
+        """The attempt has failed, and that is written down: another one is made, now or after a pause, if one may be.
 
         Nothing of the failed attempt stays: no header, no byte of a body, no reservation.
         """
-        course, router = self.course, self.server.router
+        course, server = self.course, self.server
         if course is None:
             return False
-        now = time.monotonic()
-        router.failed(course, fault, now, retry_after_s=retry_after_of(self.retry_after))
-        body, is_begun = self._kept, self.is_begun or (self._kept is None and course.has_next)
-        if self.client_gone or course.fail(fault, now, is_begun=is_begun) is None or body is None:
+        now, body = time.monotonic(), course.kept
+        setback = server.router.failed(course, fault, now, retry_after_s=retry_after_of(self.retry_after),
+                                       may_pause=server.pauses.has_room)  # fmt: skip
+        is_begun = self.is_begun or body is None
+        if self.client_gone or course.fail(fault, now, is_begun=is_begun, setback=setback) is None or body is None:
             return False
         self._drop_upstream()
         self.error = self.relay = self.seen = self.way = self.identity = None
         self.body, self._held, self._body_bytes, self._pieces = [], b"", 0, ()
         self.content_type, self.retry_after, self.upstream_ended, self.first_chunk = JSON, b"", 0.0, 0.0
         if self.claim is not None:
-            self.server.gate.settle(self, NOTHING_SPENT, is_request=False)
-        self.request.body, self._kept = body, None
-        self._dare(self._enter_next)
+            server.gate.settle(self, NOTHING_SPENT, is_request=False)
+        self.request.body, course.kept = body, None
+        if course.pause_s > 0.0:
+            server.pauses.begin(self, course.pause_s)
+        else:
+            self._dare(self._enter_next)
         return True
+
+    def on_pause_over(self) -> None:
+        """The call waited, and makes its next attempt."""
+        if self.settlement is None:
+            self._dare(self._enter_next)
 
     def _enter_next(self) -> None:
         self._decide()

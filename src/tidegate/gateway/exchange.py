@@ -109,7 +109,7 @@ class Exchange(Choosing):
         assert self.way is not None
         self.relay = self.way.relay(self.server.limits.event_bytes_max)
         self.seen = self.relay.seen
-        if not self._may_fall_back:
+        if not self._is_held_back:
             begin_stream(self)
 
     def _settle_into_stream(self, relay: Relay) -> None:
@@ -117,7 +117,8 @@ class Exchange(Choosing):
         assert self.way is not None
         self.prompt = prompt_of(self.way.pieces)
         self._pieces = self.way.pieces = ()  # a stream is long, and its request will not be asked for again
-        self._kept = None
+        if self.course is not None:
+            self.course.kept = None
         if not self.client_gone and self.client.serves_http_11 and self._upstream is not None and relay.short:
             take = short_way(relay.short, self.client, self.patience, self.server)
             self._upstream.offer_chunks(take, self._may_pass)
@@ -145,7 +146,7 @@ class Exchange(Choosing):
             return
         if not self.is_begun:
             out = self._held = self._held + out
-            if self._may_fall_back and is_worth_holding(out, self.relay.seen):
+            if self._may_go_on and is_worth_holding(out, self.relay.seen, may_wait=self._is_held_back):
                 if self.relay.seen.has_error or self.relay.seen.is_done:
                     self._end_of_stream()
                 return

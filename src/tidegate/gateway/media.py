@@ -190,6 +190,8 @@ class MediaExchange(Exchange):
         self.relay = self.sound = SoundRelay(content_type)
         self.seen = self.sound.seen
         self._pieces = ()
+        if self.course is not None:
+            self.course.kept = None  # the caller has the begin of a sound: nobody else may go on with it
         if not self.client_gone:
             self.reply_started = True
             self.client.begin_stream(headers[b"content-type"], extra_headers(self))

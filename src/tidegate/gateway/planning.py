@@ -67,10 +67,15 @@ def explanation(call: "Call", asking: Asking) -> bytes:
     return _encoder.encode(call.server.router.explain(asking, time.monotonic()))
 
 
-def is_worth_holding(out: bytes, seen: Seen) -> bool:
-    """A stream has told nothing of an answer yet, or only that it failed: another endpoint could still answer whole."""
+def is_worth_holding(out: bytes, seen: Seen, *, may_wait: bool) -> bool:
+    """A stream has told nothing of an answer yet, or only that it failed: another attempt could still answer whole.
+
+    may_wait: the caller gets what says nothing (a role, an id) only when the first word follows.
+    """
     if seen.has_error:
         return True
+    if not may_wait:
+        return out.startswith(b":") and b"data:" not in out  # a provider's sign of life is no event
     has_begun = seen.output_text_bytes or seen.tool_calls or seen.finish_reason is not None
     return not has_begun and len(out) < HELD_BYTES_MAX
 
@@ -80,6 +85,8 @@ def served(call: "Call", settlement: "Settlement") -> None:
     course = call.course
     if course is None or course.asking is None:
         return
+    if course.faults:
+        course.serve()
     asking = course.asking
     health = call.server.router.planner.health
     if not asking.keys and health.passes_over(course.current.endpoint_id):

@@ -14,7 +14,7 @@ from tidegate.core.routing_settings import Routing
 from tidegate.gateway.bounds import asked_of
 from tidegate.gateway.lanes import Lanes
 from tidegate.route.affinity import BLOCK_BYTES, key_of, prefix_keys, work_of
-from tidegate.route.course import Bounds, Course, RetryBudget
+from tidegate.route.course import Bounds, Course, RetryBudget, Setback
 from tidegate.route.explain import Explanation, explain, refusal
 from tidegate.route.filter import ALL_ALLOWED, NO_NEEDS, Allowed, Needs
 from tidegate.route.health import Fault
@@ -60,7 +60,7 @@ class Router:
         self.planner, self.names, self.settings = planner, names, settings
         self._unpriced = unpriced
         self._random = random.Random(seed)
-        self._bounds = Bounds(settings.attempts_max, settings.attempts_s)
+        self._bounds = Bounds(settings.attempts_max, settings.attempts_s, settings.pauses_s)
         self._budget = RetryBudget(settings.retries_per_call)
         self._wishes: dict[tuple[bytes, str, bytes, bytes], Wishes] = {}
         self._plain: dict[str, tuple[str, ...]] = {name: (model,) for name, model in names.items()}
@@ -204,13 +204,15 @@ class Router:
             fresh = max(usage.input_tokens - usage.cached_tokens, 0) or asking.input_tokens
             planner.health.load(endpoint_id, work_of(fresh, usage.output_tokens), now_s)
 
-    def failed(self, course: Course, fault: Fault | None, now_s: float, *, retry_after_s: float | None = None) -> None:
+    def failed(self, course: Course, fault: Fault | None, now_s: float, *, retry_after_s: float | None = None,
+               may_pause: bool = True) -> Setback:  # fmt: skip
         """It has not. A fault of None is the caller's own, and says nothing of the endpoint but that it lives."""
-        endpoint_id = course.current.endpoint_id
+        endpoint_id, health = course.current.endpoint_id, self.planner.health
         if fault is None:
-            self.planner.health.succeed(endpoint_id, now_s)
+            health.succeed(endpoint_id, now_s)
         else:
-            self.planner.health.fail(endpoint_id, now_s, fault, retry_after_s=retry_after_s)
+            health.fail(endpoint_id, now_s, fault, retry_after_s=retry_after_s)
+        return Setback(retry_after_s, self._random.getrandbits(32), health, may_pause)
 
 
 class Spent(NamedTuple):

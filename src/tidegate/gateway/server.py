@@ -30,6 +30,7 @@ from tidegate.gateway.models import Listings, is_models_path
 from tidegate.gateway.operation import Operation, operation_of
 from tidegate.gateway.passage import Passage, is_managing
 from tidegate.gateway.patience import SWEEP_S
+from tidegate.gateway.pauses import Pauses
 from tidegate.gateway.quota_stores import store_maker
 from tidegate.gateway.recorder import Recorder
 from tidegate.gateway.response_cache import ResponseCache
@@ -71,6 +72,7 @@ class Server:
             connections_idle_max=config.upstream.connections_idle_max,
             keep_alive_s=config.upstream.keep_alive_s,
         )
+        self.pauses = Pauses(loop)
         self.console = console
         self.table = Table((), lambda _: {})
         self.router = Router(Planner({}, PolicyBook({}, Bindings())), {}, config.routing, frozenset())

@@ -151,6 +151,11 @@ class EndpointHealth:
         share = self.error_ppm(now_s)
         return share is None or share <= OUTAGE_PPM
 
+    def has_failed(self, now_s: float) -> bool:
+        """Within the last minutes, and it is not forgotten yet."""
+        self._decay(now_s)
+        return self._failed > 0
+
     def is_shut(self, now_s: float) -> bool:
         """The breaker is open, or it asked to be left alone: whoever tries it now will most likely fail."""
         return now_s < self.rests_s or (self._opened > 0 and now_s < self.closes_s)
@@ -239,6 +244,7 @@ class Health:
         self._loads_since_s = 0.0
         self.version = 0
         self.unwell: set[str] = set()
+        self._shaky: set[str] = set()  # that failed within the last minutes
 
     def of(self, endpoint_id: str) -> EndpointHealth:
         found = self._endpoints.get(endpoint_id)
@@ -262,8 +268,17 @@ class Health:
         self._moved = True
         one = self.of(endpoint_id)
         one.fail(now_s, fault, retry_after_s=retry_after_s)
+        self._shaky.add(endpoint_id)
         if not one.is_well(now_s):
             self.unwell.add(endpoint_id)
+
+    def is_shaky(self, endpoint_id: str, now_s: float) -> bool:
+        """It failed a call within the last minutes, and may well fail the next."""
+        if endpoint_id not in self._shaky:
+            return False
+        if not self._endpoints[endpoint_id].has_failed(now_s):
+            self._shaky.discard(endpoint_id)
+        return endpoint_id in self._shaky
 
     def unit(self, now_s: float) -> float:
         """What a token of work weighs now in `EndpointHealth.load`: older work weighs less, since this grows."""
