@@ -5,7 +5,7 @@ alone, and needs the rates of before too, since an expectation bears no date.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -39,8 +39,8 @@ KIND_RATE_OF: Final = {
 
 @cache
 def dated_prices(provider: str, model: str, day: datetime) -> tuple[Price, ...]:
-    """Prices of a model at a provider, by the package's names: the one of `day` first, then the others it knows, then
-    those that it has withdrawn.
+    """Prices of a model at a provider, by the package's names: the one of `day`, which is a moment, first; then the
+    others it knows, of other days and hours; then those that it has withdrawn.
 
     Empty where the package does not know the model. Raises ImportError where the package is missing (extra `prices`).
     """
@@ -51,11 +51,9 @@ def dated_prices(provider: str, model: str, day: datetime) -> tuple[Price, ...]:
     if found is None:
         return ()
     current = found.get_prices(day)
-    dated = (
-        [("", found.prices)] if not isinstance(found.prices, list) else [(_start(c), c.prices) for c in found.prices]
-    )
+    dated = [("", found.prices)] if not isinstance(found.prices, list) else [(_when(c), c.prices) for c in found.prices]
     dated.sort(key=lambda one: one[1] is not current)
-    stated = tuple(_price(f"{found.id}@{provider}#{start}", start, prices) for start, prices in dated)
+    stated = tuple(_price(f"{found.id}@{provider}#{when}", when, prices) for when, prices in dated)
     return stated + withdrawn_prices().get((provider, found.id), ())
 
 
@@ -87,14 +85,27 @@ def source() -> str:
     return f"{PACKAGE} {version(PACKAGE)}"
 
 
-def _start(conditional: Any) -> str:
-    """The day a price holds from; empty for the first, and for one that holds at some hours of a day."""
-    start = getattr(conditional.constraint, "start_date", None)
+def _when(conditional: Any) -> str:
+    """The day a price holds from; empty for the first; of one that holds at some hours of a day `~` and those (UTC)."""
+    constraint = conditional.constraint
+    if hasattr(constraint, "start_time"):
+        return f"~{hours_of(constraint)}"
+    start = getattr(constraint, "start_date", None)
     return start.isoformat() if start else ""
 
 
-def _price(price_id: str, start: str, prices: Any) -> Price:
+def hours_of(constraint: Any) -> str:
+    """The hours of the package's daily constraint in UTC, as `core.hours.parse_window` reads them."""
+    minutes = []
+    for time in (constraint.start_time, constraint.end_time):
+        offset = time.utcoffset() or timedelta(0)
+        minutes.append((time.hour * 60 + time.minute - offset // timedelta(minutes=1)) % 1440)
+    return "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in minutes)
+
+
+def _price(price_id: str, when: str, prices: Any) -> Price:
     stated = {name: value for name, value in vars(prices).items() if value is not None}
+    start = "" if when.startswith("~") else when
     tiers = [Tier(input_tokens_above=bound, rates=_rates(stated, bound)) for bound in tier_bounds(stated)]
     return Price(price_id=price_id, rates=_rates(stated, 0), tiers=tuple(tiers), valid_from=start, source=PACKAGE)
 

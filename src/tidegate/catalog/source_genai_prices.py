@@ -1,12 +1,11 @@
 """genai-prices (Pydantic, MIT): dated first-party and aggregator prices, bundled in the package."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 
-from tidegate.catalog.price_table import rates_above, source, tier_bounds
+from tidegate.catalog.price_table import hours_of, rates_above, source, tier_bounds
 from tidegate.catalog.source_fact import (
     SourceFact,
     SourceHours,
@@ -56,7 +55,7 @@ def _prices(model: Any) -> tuple[SourcePrice, ...]:
         if hasattr(one.constraint, "start_time") and tiers:
             if not any(alike == tiers for alike, _ in hours):
                 hours.append((tiers, []))
-            next(when for alike, when in hours if alike == tiers).append(_clock(one.constraint))
+            next(when for alike, when in hours if alike == tiers).append(hours_of(one.constraint))
     if prices and hours:
         windows = tuple(SourceHours(hours=" ".join(sorted(when)), tiers=tiers) for tiers, when in hours)
         prices[-1] = msgspec.structs.replace(prices[-1], windows=windows)
@@ -66,15 +65,6 @@ def _prices(model: Any) -> tuple[SourcePrice, ...]:
 def _start(conditional: Any) -> str:
     start = getattr(conditional.constraint, "start_date", None)
     return start.isoformat() if start else ""
-
-
-def _clock(constraint: Any) -> str:
-    """Hours of the day, in UTC."""
-    minutes = []
-    for time in (constraint.start_time, constraint.end_time):
-        offset = time.utcoffset() or timedelta(0)
-        minutes.append((time.hour * 60 + time.minute - offset // timedelta(minutes=1)) % 1440)
-    return "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in minutes)
 
 
 def _tiers(price: Any, *, is_chat: bool, draws: bool) -> tuple[SourceTier, ...]:

@@ -92,7 +92,8 @@ def models(query: str, form: str) -> None:
 def prices(model: str, day: datetime.datetime | None, history: bool, form: str) -> None:
     """Show what MODEL costs at each provider, in USD per million tokens. Any spelling of its name will do.
 
-    json and csv also have the other rates (hour-long cache writes, sound, searches), per million of each.
+    A price by the hour has a line for each of its hours, after `~`. json and csv also have the other rates (hour-long
+    cache writes, sound, searches), per million of each.
 
     \b
     Example:
@@ -327,19 +328,25 @@ def _prices_of(known: "Catalog", name: str, day: str, history: bool) -> "list[Pr
 def _price_rows(price: "Price") -> list[tuple[Cell, ...]]:
     from tidegate.catalog.tables import more_rates
 
-    tiers = [(0, price.rates), *((tier.input_tokens_above, tier.rates) for tier in price.tiers)]
+    rows = [(one, 0, one.rates) for one in _by_the_hour(price)]
+    rows += [(one, tier.input_tokens_above, tier.rates) for one in _by_the_hour(price) for tier in one.tiers]
     return [
         (
-            price.price_id,
-            price.valid_until,
+            one.price_id,
+            one.valid_until,
             above,
             *(None if (rate := getattr(rates, name)) is None else format_rate(rate) for name in RATES),
             "; ".join(f"{name} {format_rate(rate)}" for name, rate in more_rates(rates)),
-            price.source,
-            price.checked,
+            one.source,
+            one.checked,
         )
-        for above, rates in tiers
+        for one, above, rates in sorted(rows, key=lambda row: (row[0].price_id, row[1]))
     ]
+
+
+def _by_the_hour(price: "Price") -> "list[Price]":
+    """A price, or all those that one by the hour has."""
+    return [face.price for face in price.faces] or [price]
 
 
 def _some(names: Sequence[str]) -> str:

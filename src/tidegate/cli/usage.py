@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from tidegate.core.errors import TidegateError
+from tidegate.core.hours import moment_us
 from tidegate.core.money import format_usd
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.File("rb"))
 @click.option("--provider", default="", help="Read every body as this provider's, e.g. openai.  [default: as expected]")
 @click.option("--flavour", default="", help="Read every body as this flavour, e.g. chat, responses, default.")
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="UTC day whose prices come first.  [default: today]")
+@click.option(
+    "--day",
+    default="",
+    help="Whose prices come first: a UTC day, at noon, or a minute of it, 2026-11-23T02:00Z.  [default: now]",
+)
 @click.option("--only-differences", is_flag=True, help="Print only bodies that differ from what their line expects.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def usage(
-    file: IO[bytes], provider: str, flavour: str, day: datetime.datetime | None, only_differences: bool, form: str
-) -> None:
+def usage(file: IO[bytes], provider: str, flavour: str, day: str, only_differences: bool, form: str) -> None:
     """Read usage bodies, one JSON object a line, and print for each provider and flavour its counts and price.
 
     A line may say what it expects; the exit code is 1 where a count, or a price in nano-USD, is another. FILE may be -.
@@ -38,8 +41,7 @@ def usage(
       tidegate usage bodies.jsonl --provider deepseek --flavour chat
       tidegate usage bodies.jsonl --only-differences --format json
     """
-    moment = (day or datetime.datetime.now(datetime.UTC)).replace(hour=12, minute=0, second=0, microsecond=0)
-    prices = _Prices(moment.replace(tzinfo=datetime.UTC))
+    prices = _Prices(_moment(day))
     bodies = expected = readings = differing = differing_bodies = 0
     for number, findings in _findings(file, prices, provider, flavour):
         bodies += 1
@@ -60,6 +62,14 @@ def usage(
     )
     if differing:
         sys.exit(1)
+
+
+def _moment(day: str) -> datetime.datetime:
+    """Raises TidegateError for a text that is no day and no minute."""
+    if not day:
+        return datetime.datetime.now(datetime.UTC)
+    moment = datetime.datetime.fromtimestamp(moment_us(day) // 1_000_000, datetime.UTC)
+    return moment if "T" in day else moment.replace(hour=12)
 
 
 def _findings(file: IO[bytes], prices: "_Prices", provider: str, flavour: str) -> Iterator[tuple[int, "list[Finding]"]]:

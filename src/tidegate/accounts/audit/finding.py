@@ -85,6 +85,7 @@ CAUSES: Final[dict[str, Cause]] = {
     "half_price_missed": Cause(
         "flex or batch at the full price", "Such calls cost half of the list price; the full one was charged."
     ),
+    "price_of_other_hour": Cause("price of another hour", "Charged at rates that held at other hours than the call's."),
     "price_out_of_date": Cause("price out of date", "Charged at a price that held on another day than the call's."),
     "other_provider": Cause(
         "price of another provider",

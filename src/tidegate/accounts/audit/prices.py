@@ -45,6 +45,7 @@ OWN_MACHINES: Final = frozenset(
 RESELLER: Final = "openrouter"
 """Charges the price of whoever serves a call, which a log need not name."""
 OLD_DAYS: Final = 400
+NEAR_US: Final = 30 * 60 * 1_000_000  # of the turn of an hour: as long as a call may last
 OLD: Final = "the call is old, and since when this price holds is not known"
 
 
@@ -190,6 +191,33 @@ class PriceBook:
             if elsewhere is not None and (elsewhere.rates, elsewhere.tiers) != (price.rates, price.tiers):
                 found.append(("other_provider", elsewhere))
         return tuple(found)
+
+
+def by_the_hour(held: Held, ts_us: int, *, is_sum: bool) -> Held:
+    """The prices of a call's own hour, of all that hold on its day; as it is where none has hours.
+
+    A call near the turn of an hour may be on either side of it, by the clock of whoever logged it or by the provider's
+    rule; a sum of calls, on both. ts_us: of the call. is_sum: of many calls of the day.
+    """
+    if not any(price.faces for price in (*held.right, *held.also, *(price for _, price in held.others))):
+        return held
+    right: list[Price] = []
+    also: list[Price] = []
+    others = [(cause, one) for cause, price in held.others for one in _faces(price)]
+    for price in held.right:
+        now = price.at(ts_us)
+        right.append(now)
+        faces = _faces(price)
+        near = faces if is_sum else price.within(ts_us - NEAR_US, ts_us + NEAR_US)
+        also += [one for one in near if one is not now]
+        others += [("price_of_other_hour", one) for one in faces if not any(one is other for other in near)]
+    also += [one for price in held.also for one in _faces(price)]
+    return held._replace(right=tuple(right), also=tuple(also), others=tuple(others))
+
+
+def _faces(price: Price) -> list[Price]:
+    """A price, or all those that one by the hour has."""
+    return [face.price for face in price.faces] or [price]
 
 
 def _is_old(price: Price, day: str) -> bool:

@@ -14,7 +14,7 @@ from tidegate.accounts.audit.finding import INFORMING, Finding
 from tidegate.accounts.audit.form import Log, open_log
 from tidegate.accounts.audit.from_row import call_of
 from tidegate.accounts.audit.judge import Right, State, judge
-from tidegate.accounts.audit.prices import Held, PriceBook
+from tidegate.accounts.audit.prices import Held, PriceBook, by_the_hour
 from tidegate.accounts.audit.repeats import Repeats
 from tidegate.accounts.audit.result import Audit, ByDay, ByModel, Summed
 from tidegate.accounts.audit.settle import Waiting, model_key, settle_open, settle_zero
@@ -138,7 +138,7 @@ class _Run:
         for name in dict.fromkeys((call.model, *call.other_models, call.model.rpartition("/")[2])):
             held = self._book.held(call.provider, f"{name}{suffix}", call.day, seller)
             if held.right:
-                return held
+                return by_the_hour(held, call.ts, is_sum=call.calls > 1)
         return Held(())
 
     def _right(self, call: LoggedCall, should: int, price: Price | None) -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from tidegate.core.price import Price, cost
+from tidegate.core.price import Price, Rates, cost, round_half_even
 from tidegate.core.usage import Usage
 
 COUNTS: Final = (
@@ -81,6 +81,24 @@ class DayUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def list_cost(self, price: Price, lacking: "DayUse | None" = None) -> int:
         """What these tokens cost at a price, its rates for short inputs: a sum does not tell how long each was."""
         return cost(self.usage(lacking), msgspec.structs.replace(price, tiers=()))
+
+
+def at_hours_of(price: Price, ours: DayUse) -> Price:
+    """A price by the hour at the mix of hours at which our calls of that day were made, one without as it is.
+
+    A day's sums do not tell their hours, our rows were charged at them: so the rates outside windows are scaled to what
+    our rows cost, and a difference is left for what the two sides counted. As it is, too, where our rows do not tell.
+    """
+    if not price.faces or not ours.cost_nano_usd or not ours.has_tokens or ours.unmetered:
+        return price
+    listed = ours.list_cost(price)
+    every = [ours.list_cost(face.price) for face in price.faces]
+    if not listed or not min(every) <= ours.cost_nano_usd <= max(every):
+        return price
+
+    stated = [name for name in Rates.__struct_fields__ if isinstance(getattr(price.rates, name), int)]
+    scaled = {name: round_half_even(getattr(price.rates, name) * ours.cost_nano_usd, listed) for name in stated}
+    return msgspec.structs.replace(price, rates=msgspec.structs.replace(price.rates, **scaled), tiers=(), faces=())
 
 
 DayModel = tuple[str, str]

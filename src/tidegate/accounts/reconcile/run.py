@@ -9,7 +9,7 @@ import msgspec
 
 from tidegate.accounts.audit.prices import plain_model
 from tidegate.accounts.reconcile.causes import Part, hints, parts_of
-from tidegate.accounts.reconcile.day import DayModel, DayUse
+from tidegate.accounts.reconcile.day import DayModel, DayUse, at_hours_of
 from tidegate.accounts.reconcile.export import Export, read_export
 from tidegate.accounts.reconcile.mapping import read_mapping
 from tidegate.accounts.reconcile.ours import OWN, read_ours
@@ -123,6 +123,7 @@ def _compare(
     for day, model in sorted({*ours, *theirs}):
         mine, bill = ours.get((day, model), DayUse()), theirs.get((day, model), DayUse())
         price = None if model == NOT_BY_MODEL else catalog.price_on(provider, model, day)
+        price = None if price is None else at_hours_of(price, mine)
         hint = hinted.get((day, model), "")
         if (day, model) not in theirs:
             bill = DayUse(input_tokens=0, output_tokens=0, requests=0, cost_nano_usd=0)
