@@ -84,7 +84,8 @@ def start_gateway(home: Path, config: str, environ: dict[str, str] | None = None
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     reading, writing = os.pipe()
-    variables = {"PATH": os.environ["PATH"], "TIDEGATE_HOME": str(home), "TIDEGATE_CONFIG": str(path),
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+                 "TIDEGATE_HOME": str(home), "TIDEGATE_CONFIG": str(path),
                  "TIDEGATE_GATEWAY_PORT": str(port)}  # fmt: skip
     if "pauses_s" not in config:
         variables["TIDEGATE_ROUTING_PAUSES_S"] = "0"

@@ -62,7 +62,8 @@ class Workers:
 
     def __enter__(self) -> Gateway:
         port = self.probe.getsockname()[1]
-        variables = {"PATH": os.environ["PATH"], "TIDEGATE_HOME": str(self.home), "TIDEGATE_GATEWAY_PORT": str(port)}
+        variables = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        variables |= {"TIDEGATE_HOME": str(self.home), "TIDEGATE_GATEWAY_PORT": str(port)}
         variables["TIDEGATE_CONFIG"] = str(self.home / "tidegate.toml")
         pipes = [self._start(number, variables) for number in range(self.count)]
         for pipe in pipes:
