@@ -105,6 +105,22 @@ def test_the_pool_gives_back_what_another_worker_of_the_database_waits_for(
     assert pooled.ask(100).granted == 1300
 
 
+def test_a_dead_worker_that_had_spent_all_it_held_is_ended(workers: Callable[..., Worker], valkey: Valkey) -> None:
+    """Nothing of it goes back: a zero, which Lua can write as -0 and Redis does not take. The others go on."""
+    url = valkey.fresh_url()
+    dead, alive = workers(url, 1, 1.0), workers(url, 2, 1.0)
+    dead.ask(100)
+    dead.spent = dead.granted
+    dead.ask()
+    deadline = time.monotonic() + 2.5
+    while time.monotonic() < deadline:
+        alive.ask()
+        time.sleep(0.2)
+    assert alive.pool.exchange(Lessee(worker_id="w2", gateway_id="g"), []) == []
+    assert alive.pool._redis.zscore("{tidegate}:alive", "w1-1") is None
+    assert alive.store._rates._spell.store is alive.pool  # type: ignore[attr-defined]
+
+
 def test_a_dead_worker_gives_its_slice_back_to_the_pool(workers: Callable[..., Worker], valkey: Valkey) -> None:
     """After a lease by Valkey's clock; what it had spent by its last word stays spent."""
     url = valkey.fresh_url()

@@ -7,7 +7,7 @@ local found = redis.call('HGET', KEYS[2], ARGV[2])
 if not found then return 0 end
 local own = cjson.decode(found)
 local left = own[1] - own[2] - own[3]
-redis.call('HINCRBY', KEYS[2], 'u', string.format('%.0f', -left))
+redis.call('HINCRBY', KEYS[2], 'u', string.format('%.0f', 0 - left))  -- never '-0', which is no integer to HINCRBY
 if ARGV[3] == '1' then
   redis.call('HDEL', KEYS[2], ARGV[2])
 else
