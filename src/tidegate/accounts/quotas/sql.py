@@ -15,10 +15,11 @@ from tidegate.accounts.database import Database
 from tidegate.accounts.quotas.account import end_holding, exchange, take_word
 from tidegate.accounts.quotas.locked import LockedWindows
 from tidegate.accounts.quotas.memory import wall_clock_us
+from tidegate.accounts.quotas.statements import NOW, SEEN, SEEN_AT, WORKERS_NOW, say
 from tidegate.accounts.quotas.store import Lessee
 from tidegate.accounts.quotas.table import held_of_window, locked_quotas
 from tidegate.accounts.quotas.terms import forgotten_us, terms_of
-from tidegate.accounts.quotas.upkeep import alive_workers, end_leases, forget_windows
+from tidegate.accounts.quotas.upkeep import end_leases, forget_windows
 from tidegate.accounts.schema.quotas import holdings, workers
 from tidegate.accounts.schema.quotas import quotas as quotas_table
 from tidegate.core.errors import QuotaStoreError
@@ -44,7 +45,6 @@ class SqlStore:
         self.lease_s = lease_s
         self._database = database
         self._clock_us = clock_us
-        self._database_clock = _sqlite_clock_us() if database.is_sqlite else _server_clock_us()
         self._lock = threading.Lock()
         self._alive = 1
         self._ended_us = self._forgot_us = 0
@@ -116,16 +116,15 @@ class SqlStore:
 
     def _seen(self, connection: sa.Connection, lessee: Lessee) -> int:
         """Note that a worker is alive, whether known or not; the store's time."""
-        now_us = sa.literal(self._clock_us()) if self._clock_us else self._database_clock
-        here = workers.c.worker_id == lessee.worker_id
-        update = sa.update(workers).where(here).values(seen_us=now_us, ended_us=None, left_us=None)
-        seen_us = connection.execute(update.returning(workers.c.seen_us)).scalar()
+        if self._clock_us:
+            seen_us = say(connection, SEEN_AT, (self._clock_us(), lessee.worker_id)).scalar()
+        else:
+            seen_us = say(connection, SEEN, (lessee.worker_id,)).scalar()
         if seen_us is None:
+            seen_us = self._now_us(connection)
             values = {"worker_id": lessee.worker_id, "gateway_id": lessee.gateway_id}
-            insert = sa.insert(workers).values(**values, entered_us=now_us, seen_us=now_us)
-            if lessee.is_pool:
-                insert = insert.values(settled_us=now_us)
-            seen_us = connection.execute(insert.returning(workers.c.seen_us)).scalar_one()
+            insert = sa.insert(workers).values(**values, entered_us=seen_us, seen_us=seen_us)
+            connection.execute(insert.values(settled_us=seen_us) if lessee.is_pool else insert)
         return int(seen_us)
 
     def _keep_up(self, worker_id: str) -> None:
@@ -146,13 +145,16 @@ class SqlStore:
 
     def _end_leases(self, connection: sa.Connection, worker_id: str) -> int:
         now_us, lease_us = self._now_us(connection), int(self.lease_s * 1_000_000)
-        end_leases(connection, now_us, lease_us, but=worker_id)
-        return alive_workers(connection, now_us, lease_us)
+        asked = (now_us - lease_us, now_us - lease_us, now_us + lease_us, worker_id)
+        alive, silent = say(connection, WORKERS_NOW, asked).one()
+        if silent:
+            end_leases(connection, now_us, lease_us, but=worker_id)
+        return max(1, int(alive))
 
     def _now_us(self, connection: sa.Connection) -> int:
         if self._clock_us:
             return self._clock_us()
-        return int(connection.execute(sa.select(self._database_clock)).scalar_one())
+        return int(say(connection, NOW, ()).scalar_one())
 
     def _in_transaction(self, work: Callable[[sa.Connection], T]) -> T:
         """Raises QuotaStoreError where the database cannot be reached or does not answer."""
@@ -167,16 +169,6 @@ class SqlStore:
                     continue
                 raise QuotaStoreError(f"the accounts database does not answer: {origin or error}") from error
         raise AssertionError("the last try returns or raises")
-
-
-def _sqlite_clock_us() -> sa.ColumnElement[int]:
-    days = sa.func.julianday("now") - 2_440_587.5
-    return sa.cast(days * 86_400_000_000, sa.BigInteger)
-
-
-def _server_clock_us() -> sa.ColumnElement[int]:
-    seconds = sa.extract("epoch", sa.func.clock_timestamp())
-    return sa.cast(seconds * 1_000_000, sa.BigInteger)
 
 
 def _lock_windows(

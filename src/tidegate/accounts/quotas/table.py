@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tidegate.accounts.database import touch
+from tidegate.accounts.quotas.statements import SELECT_QUOTAS, parts, say
 from tidegate.accounts.quotas.windows import zone
 from tidegate.accounts.schema.quotas import quotas, windows
 from tidegate.core.errors import AccountsError
@@ -77,9 +78,15 @@ def list_quotas(connection: sa.Connection, tenant_id: str | None = None) -> list
 
 def locked_quotas(connection: sa.Connection, quota_ids: Collection[str]) -> dict[str, Quota]:
     """Quotas by id, removed ones too; on PostgreSQL their limits stay as they are until the transaction ends."""
-    query = sa.select(*_COLUMNS).where(quotas.c.quota_id.in_(sorted(quota_ids)))
-    query = query.order_by(quotas.c.quota_id).with_for_update(read=True)  # SQLite: the writer has it all anyway
-    return {row["quota_id"]: Quota(**row) for row in connection.execute(query).mappings()}
+    held: dict[str, Quota] = {}
+    for some in parts(sorted(quota_ids)):  # SQLite: the writer has it all anyway
+        for quota_id, *fields in say(connection, SELECT_QUOTAS, some, len(some)):
+            tenant_id, scope, subject, unit, window, limit, is_rolling, timezone, is_wallet, name = fields
+            held[quota_id] = Quota(
+                quota_id=quota_id, tenant_id=tenant_id, scope=scope, subject=subject, unit=unit, window=window,
+                limit=limit, is_rolling=bool(is_rolling), timezone=timezone, is_wallet=bool(is_wallet), name=name,
+            )  # fmt: skip
+    return held
 
 
 def changed_quotas(connection: sa.Connection, since: int) -> tuple[list[Quota], list[Quota], int]:

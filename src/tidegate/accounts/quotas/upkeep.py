@@ -34,13 +34,6 @@ def end_leases(connection: sa.Connection, now_us: int, lease_us: int, *, but: st
     return ended
 
 
-def alive_workers(connection: sa.Connection, now_us: int, lease_us: int) -> int:
-    """How many workers share the slices now; at least 1."""
-    is_alive = sa.and_(workers.c.seen_us >= now_us - lease_us, workers.c.left_us.is_(None))
-    query = sa.select(sa.func.count()).select_from(workers).where(is_alive)
-    return max(1, int(connection.execute(query).scalar_one()))
-
-
 def money_of(connection: sa.Connection, worker_id: str) -> dict[WindowKey, Holding]:
     """What a worker holds of money quotas."""
     query = sa.select(
