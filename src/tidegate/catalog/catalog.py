@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from tidegate.catalog.currencies import exchange, price_in_usd, rate_on
 from tidegate.catalog.days_off import read_calendars
 from tidegate.catalog.names import dated_spellings, spelling_key, take_apart
 from tidegate.catalog.overlay import BAKED, AuthorFact, ModelFact, Overlay, Rule, joined, read_baked, read_overlay
@@ -24,11 +25,13 @@ from tidegate.catalog.tables import (
 )
 from tidegate.core.errors import CatalogError
 from tidegate.core.facts import Author, Endpoint, Model, Provider
+from tidegate.core.fx import FxTable, Quote
 from tidegate.core.hours import moment_us
 from tidegate.core.price import Price
 
 DATA: Final = Path(__file__).resolve().parent.parent / "data"
 DAY_CHARS: Final = len("2026-11-22")
+NEWEST: Final = "9999-12-31"
 MONTH_DAY: Final = re.compile(r"-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")  # a snapshot that leaves its year out
 NAMES_CACHED_MAX: Final = 8192  # names come from callers: what is remembered of them is bounded
 COUNTRY_COLUMNS: Final = ("country", "alpha3", "name", "continent", "region", "source", "checked")
@@ -90,6 +93,9 @@ class Catalog:
                 self._names.setdefault(alias, slug)
         self.resolve = lru_cache(NAMES_CACHED_MAX)(self._resolve)
         self.prices_of = lru_cache(None)(self._prices_of)
+        self._stated = lru_cache(None)(self._stated_prices)
+        self.folders: Sequence[Path] = ()
+        self.own_quotes: Iterable[Quote] = ()
 
     def _resolve(self, name: str) -> Resolved:
         """What `name` means: slug, alias, bare vendor name, variant, dated permaslug, other spelling. Never raises."""
@@ -182,7 +188,24 @@ class Catalog:
         return msgspec.structs.replace(known, **stated)
 
     def _prices_of(self, provider: str, model: str) -> tuple[Price, ...]:
-        """All prices of exactly this slug at this provider, by start; empty where none is known."""
+        """All prices of exactly this slug at this provider, by start; empty where none is known.
+
+        Those of another currency at the newest exchange rate that is known.
+        """
+        return tuple(self._in_usd(price, NEWEST) for price in self._stated(provider, model))
+
+    def _in_usd(self, price: Price, day: str) -> Price:
+        if not price.currency:
+            return price
+        return price_in_usd(price, rate_on(self.fx, price.currency, day[:DAY_CHARS], f"price {price.price_id}"))
+
+    @cached_property
+    def fx(self) -> FxTable:
+        """Rates of exchange: the shipped ones, under those of the installation's folders, and `own_quotes`."""
+        return exchange(DATA, self.folders, self.own_quotes)
+
+    def _stated_prices(self, provider: str, model: str) -> tuple[Price, ...]:
+        """As they are published, each in its currency."""
         lines = self._price_lines.get((provider, model), ())
         try:
             return prices_of_lines([price_line_of(line) for line in lines], self.calendars)
@@ -224,9 +247,9 @@ class Catalog:
     def _exact_price_on(self, provider: str, slug: str, day: str) -> Price | None:
         if (provider, slug) not in self._price_lines:
             return None
-        for price in reversed(self.prices_of(provider, slug)):
+        for price in reversed(self._stated(provider, slug)):
             if price.valid_from <= day:
-                return price
+                return self._in_usd(price, day)
         return None
 
     def upstream_model_of(self, provider: str, model: str) -> str:
@@ -270,8 +293,8 @@ def load_catalog(folders: Sequence[Path] = ()) -> Catalog:
     """The shipped facts, then those of each folder that exists (an installation's is `<home>/catalog`); later ones win.
 
     A folder may hold `models.csv` and `prices.csv` (written by `tidegate catalog sync`), `prices_own.csv` (written by
-    hand), and `authors.yml`, `models.yml` and `providers.yml`. A (provider, model) priced in a folder replaces the
-    shipped prices of that pair, one of `prices_own.csv` those of `prices.csv` too.
+    hand), `fx.csv` (exchange rates), and `authors.yml`, `models.yml` and `providers.yml`. A (provider, model) priced in
+    a folder replaces the shipped prices of that pair, one of `prices_own.csv` those of `prices.csv` too.
     Raises CatalogError naming the file and line that cannot be read.
     """
     overlay = read_baked(DATA / BAKED)
@@ -283,4 +306,6 @@ def load_catalog(folders: Sequence[Path] = ()) -> Catalog:
         if folder != DATA:
             overlay = joined(overlay, read_overlay(folder))
             prices.update(read_price_lines(folder, OWN_PRICES))
-    return Catalog(models, prices, overlay)
+    found = Catalog(models, prices, overlay)
+    found.folders = folders
+    return found

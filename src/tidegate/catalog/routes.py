@@ -193,9 +193,16 @@ def _price(entry: ConfiguredEndpoint, catalog: Catalog, day: str) -> Price | Non
     try:
         price_id, source, fx = f"{entry.model}@{entry.provider}#config", CONFIG_SOURCE, None
         if texts.currency != USD:
-            fx = rate_on(texts.currency, day[:DAY_CHARS], where)
+            fx = rate_on(catalog.fx, texts.currency, day[:DAY_CHARS], where)
             price_id, source = f"{price_id}-{fx.currency}-{fx.day}", f"{source}; {fx.source} of {fx.day}"
-        price = _by_the_hour(Price(price_id=price_id, rates=_rates(texts, fx), source=source), texts, fx, catalog)
+        price = Price(
+            price_id=price_id,
+            rates=_rates(texts, fx),
+            source=source,
+            currency=fx.currency if fx else "",
+            fx_day=fx.day if fx else "",
+        )
+        price = _by_the_hour(price, texts, fx, catalog)
         return price.shown_at(moment_us(day)) if len(day) > DAY_CHARS else price
     except ValueError as error:
         raise CatalogError(f"{where}: {error}") from error

@@ -191,7 +191,8 @@ def _lines(
 
 
 def _rates(lines: Iterable[PriceLine]) -> list[tuple[object, ...]]:
-    return [(x.hours, x.input_tokens_above, *(getattr(x, column) for column in RATE_COLUMNS)) for x in sorted(lines)]
+    columns = ("hours", "currency", "input_tokens_above", *RATE_COLUMNS)
+    return [tuple(getattr(line, column) for column in columns) for line in sorted(lines)]
 
 
 def _with_history(

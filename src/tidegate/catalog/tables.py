@@ -21,15 +21,14 @@ MODEL_COLUMNS: Final = (
 )
 RATE_COLUMNS: Final = ("input", "output", "cache_read", "cache_creation", "reasoning", "request", "more")
 PRICE_COLUMNS: Final = (
-    *("provider", "model", "valid_from", "hours", "input_tokens_above", "upstream_model", "basis"),
+    *("provider", "model", "valid_from", "hours", "currency", "input_tokens_above", "upstream_model", "basis"),
     *RATE_COLUMNS,
     *("source", "checked"),
 )
 PRICE_COLUMNS_BEFORE: Final = tuple(column for column in PRICE_COLUMNS if column != "more")
 """What `catalog sync` wrote before it knew other rates: an installation's own table may still be so."""
-_BEFORE_HOURS: Final = tuple(
-    tuple(column for column in columns if column != "hours") for columns in (PRICE_COLUMNS, PRICE_COLUMNS_BEFORE)
-)
+_WITHOUT: Final = (("currency",), ("hours", "currency"), ("hours", "currency", "more"))
+_BEFORE: Final = tuple(tuple(column for column in PRICE_COLUMNS if column not in absent) for absent in _WITHOUT)
 PRICES, OWN_PRICES = "prices.csv", "prices_own.csv"
 KIND_RATES: Final = frozenset(KindRates.__struct_fields__)
 MORE_RATES: Final = (frozenset(Rates.__struct_fields__) | KIND_RATES) - {"kinds", *RATE_COLUMNS}
@@ -44,12 +43,14 @@ class PriceLine(msgspec.Struct, frozen=True, kw_only=True, order=True):
     `valid_from`: ISO date (UTC) or minute, empty where no start is known. `basis`: `documented` (the source states the
     start), `first_seen` (the day a sync saw it change) or `open` (no start known). `upstream_model`: the name that the
     provider knows. `hours`: as `core.hours.parse_window` reads them; empty: these rates hold whenever no others do.
+    `currency`: of the rates, which are then billionths of it; empty: USD.
     """
 
     provider: str
     model: str
     valid_from: str
     hours: str = ""
+    currency: str = ""
     input_tokens_above: int
     upstream_model: str
     basis: str
@@ -137,6 +138,7 @@ def price_line_of(line: str) -> PriceLine:
     """
     provider, model, valid_from, *rest = line.split(",")
     hours = "" if rest[0].isdigit() else rest.pop(0)
+    currency = "" if rest[0].isdigit() else rest.pop(0)
     above, upstream, basis, *rates, source, checked = rest
     read, output, *optional = rates
     more = _more_of(optional.pop()) if len(rates) == len(RATE_COLUMNS) else ()
@@ -148,6 +150,7 @@ def price_line_of(line: str) -> PriceLine:
         model=model,
         valid_from=valid_from,
         hours=hours,
+        currency=currency,
         input_tokens_above=int(above),
         upstream_model=upstream,
         basis=basis,
@@ -219,7 +222,7 @@ def read_price_lines(folder: Path, name: str = PRICES) -> dict[tuple[str, str], 
     """
     path = folder / name
     found: dict[tuple[str, str], list[str]] = {}
-    for number, line in enumerate(read_lines(path, PRICE_COLUMNS, (PRICE_COLUMNS_BEFORE, *_BEFORE_HOURS)), start=2):
+    for number, line in enumerate(read_lines(path, PRICE_COLUMNS, (PRICE_COLUMNS_BEFORE, *_BEFORE)), start=2):
         provider, _, rest = line.partition(",")
         model, comma, _ = rest.partition(",")
         if not comma:
@@ -238,7 +241,8 @@ def prices_of_lines(
 ) -> tuple[Price, ...]:
     """The prices of one model at one provider, by start: each ends where the next begins, tiers and hours folded in.
 
-    calendars: days off by name, which hours may leave out. Raises CatalogError, and ValueError for hours that are none.
+    Their rates are in their `currency`, not yet in USD. calendars: days off by name, which hours may leave out.
+    Raises CatalogError, and ValueError for hours that are none.
     """
     starts: dict[str, dict[str, list[PriceLine]]] = {}
     for line in sorted(lines):
@@ -259,7 +263,10 @@ def prices_of_lines(
             valid_until=days[number + 1] if number + 1 < len(days) else "",
             source=base.source,
             checked=base.checked,
+            currency=base.currency,
         )
+        if len(currencies := {line.currency for lines in (always, *starts[day].values()) for line in lines}) > 1:
+            raise ValueError(f"{price.price_id} is in several currencies: {', '.join(sorted(currencies))}")
         prices.append(_by_the_hour(price, starts[day], calendars) if starts[day] else price)
     return tuple(prices)
 

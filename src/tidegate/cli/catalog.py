@@ -203,7 +203,7 @@ def providers(query: str, form: str) -> None:
 @day_option
 @format_option
 def check(day: datetime.datetime | None, form: str) -> None:
-    """List what is not known. Exit code 1 where this installation serves a model without a price.
+    """List what is not known, or out of date. Exit code 1 where this installation serves a model without a price.
 
     \b
     Example:
@@ -213,7 +213,7 @@ def check(day: datetime.datetime | None, form: str) -> None:
     from tidegate.catalog.check import check_catalog
 
     known = _load()
-    findings = check_catalog(known, _served(known, _iso(day)))
+    findings = check_catalog(known, _served(known, _iso(day)), _iso(day))
     if form == "table":
         grouped: dict[str, list[str]] = {}
         for finding in findings:

@@ -77,6 +77,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `tiers`: ascending; the last one whose bound the input exceeds applies to every unit of the call.
     `faces`: of a price by the hour, what it is inside each window and, first, outside of all; of windows that overlap
     the earlier one counts. `rates` and `tiers` are then those of one of them. `priced_at`: whose hour that is.
+    `currency`: in which it is published, where not in USD; `fx_day`: of the exchange rate that made its rates USD.
     Raises ValueError for tiers out of order.
     """
 
@@ -89,6 +90,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     checked: str = ""
     faces: tuple[Face, ...] = ()
     priced_at: PricedAt = "sent"
+    currency: str = ""
+    fx_day: str = ""
 
     def __post_init__(self) -> None:
         bounds = [tier.input_tokens_above for tier in self.tiers]

@@ -1,23 +1,26 @@
 """From configuration, catalog and environment to the routing table of a worker."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tidegate.catalog import load_catalog
 from tidegate.catalog.addresses import auth_of, base_url_of, dialects_of, is_addressable, provider_in_use
 from tidegate.catalog.catalog import Catalog
+from tidegate.catalog.currencies import FX_AGE_DAYS_MAX, stale_rates
 from tidegate.catalog.endpoint_facts import facts_book, known_endpoints
 from tidegate.catalog.installed import model_of, names_by_model, read_policies
 from tidegate.catalog.routes import prices_hold_until, served_endpoints
 from tidegate.config import Config, ProviderConfig
 from tidegate.core.errors import ConfigError
 from tidegate.core.facts import Dialect, Endpoint, Provider
+from tidegate.core.fx import Quote
 from tidegate.core.hours import moment_us
 from tidegate.core.ids import KEY_PREFIX
 from tidegate.gateway.connect import Target
 from tidegate.gateway.credentials import Credentials, credentials_for
 from tidegate.gateway.egress import BODIES_BY_AUTH, KEY_LINES, request_prefix
+from tidegate.gateway.ladders import read_ladders
 from tidegate.gateway.routing import Router
 from tidegate.gateway.shelf import Shelf, ShelfLines
 from tidegate.gateway.table import Serving, Table
@@ -39,14 +42,17 @@ def build_serving(
     day: str,
     shelves: Mapping[str, Shelf] = MappingProxyType({}),
     before: Router | None = None,
+    quotes: Iterable[Quote] = (),
 ) -> tuple[Table, Router]:
     """What this gateway serves on an ISO day, or at a minute of it (`core.hours.moment_us`), and who plans its calls.
 
     The catalog is read and dropped again: a worker keeps only its own endpoints. shelves: stored keys by provider.
-    before: the router until now, whose knowledge of health and caches goes on.
+    before: the router until now, whose knowledge of health and caches goes on. quotes: the operator's own rates of
+    exchange.
     Raises ConfigError or CatalogError naming the entry to mend.
     """
     catalog = load_catalog([config.catalog_path])
+    catalog.own_quotes = tuple(quotes)
     from_environment = config.gateway.providers_from_environment
     endpoints = served_endpoints(config.providers, config.endpoints, catalog, environ, day, from_environment)
     endpoints += _by_stored_keys(endpoints, config, catalog, environ, day, shelves)
@@ -75,8 +81,19 @@ def build_serving(
         names_by_model(served, catalog),
     )
     table.holds_until_us = prices_hold_until(served, moment_us(day))
+    _tell_stale_rates(served, day)
+    table.ladders = read_ladders(config.ladders, table.names)
     planner = planner_of(config.routing, table.by_model, policies, before.planner if before is not None else None)
     return table, Router(planner, table.names, config.routing, table.unpriced)
+
+
+def _tell_stale_rates(served: Iterable[Endpoint], day: str) -> None:
+    for (currency, of), count in stale_rates([endpoint.price for endpoint in served], day).items():
+        log.warning(
+            "%d prices are converted at the rate of %s of %s, more than %d days ago; "
+            "`tidegate accounts fx set %s RATE` enters a newer one",
+            *(count, currency, of, FX_AGE_DAYS_MAX, currency),
+        )
 
 
 def _by_stored_keys(

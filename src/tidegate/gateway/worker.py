@@ -13,6 +13,8 @@ import signal
 import socket
 import ssl
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -28,6 +30,7 @@ from tidegate.gateway.listener import ClientConnection
 from tidegate.gateway.memory import settle_memory
 from tidegate.gateway.metrics import MetricsBoard
 from tidegate.gateway.models import Listings
+from tidegate.gateway.own_rates import OwnRates
 from tidegate.gateway.recorder import Recorder
 from tidegate.gateway.response_cache import response_cache_of
 from tidegate.gateway.sampling import sampler_of
@@ -51,7 +54,8 @@ def run(config: Config, worker: int, ready_fd: int | None) -> None:
 async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     loop = asyncio.get_running_loop()
     vault = Vault(lambda: read_operator_key(config.home_path, config.accounts.operator_key_file))
-    server = _build(loop, config, worker, vault)
+    rates = OwnRates()
+    server = _build(loop, config, worker, vault, rates)
     board = MetricsBoard(config.run_path, worker, server.totals)
 
     def metrics() -> bytes:
@@ -68,9 +72,11 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server.sweep()
-    vault.start(lambda: _renew_table(server, config, vault))
+    renew = partial(_renew_table, server, config, vault, rates)
+    vault.start(renew)
+    rates.start(renew)
     server.keys.watch.start(loop.call_soon_threadsafe)
-    chores = loop.create_task(_chores(server, board, config, vault))
+    chores = loop.create_task(_chores(server, board, renew))
     settle_memory()
     if ready_fd is not None:
         os.write(ready_fd, b"ready\n")
@@ -89,7 +95,7 @@ async def _serve(config: Config, worker: int, ready_fd: int | None) -> None:
     server.recorder.close()
 
 
-def _build(loop: asyncio.AbstractEventLoop, config: Config, worker: int, vault: Vault) -> Server:
+def _build(loop: asyncio.AbstractEventLoop, config: Config, worker: int, vault: Vault, rates: OwnRates) -> Server:
     config.run_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     accounts = open_accounts(config.home_path, config.accounts.database_url, config.accounts.secret_file)
     gateway_id, started_us = config.gateway.gateway_id, time.time_ns() // 1000
@@ -98,34 +104,35 @@ def _build(loop: asyncio.AbstractEventLoop, config: Config, worker: int, vault: 
     console = unix_target(config.run_path / "console.sock", "console", config.upstream)
     server = Server(loop, config, worker, KeyRing(accounts), recorder, console)
     server.keys.watch.add(vault.read)
-    _set_table(server, config, vault)
+    server.keys.watch.add(rates.read)
+    _set_table(server, config, vault, rates)
     return server
 
 
-def _set_table(server: Server, config: Config, vault: Vault) -> None:
+def _set_table(server: Server, config: Config, vault: Vault, rates: OwnRates) -> None:
     """Build the routing table of this minute."""
     now = moment_text(time.time_ns() // 1000)
-    server.table, server.router = build_serving(config, os.environ, now, vault.shelves, server.router)
+    server.table, server.router = build_serving(config, os.environ, now, vault.shelves, server.router, rates.quotes)
     server.listings = Listings(server.table.models, server.started_s, server.table.context_tokens)
 
 
-def _renew_table(server: Server, config: Config, vault: Vault) -> None:
+def _renew_table(server: Server, config: Config, vault: Vault, rates: OwnRates) -> None:
     """As `_set_table`; where that fails, the table that is in force stays, and is tried again a minute later."""
     try:
-        _set_table(server, config, vault)
+        _set_table(server, config, vault, rates)
     except TidegateError as error:
         log.error("the routing table cannot be built, the one before it stays in force: %s", error)
         server.table.holds_until_us = time.time_ns() // 1000 + MINUTE_US
 
 
-async def _chores(server: Server, board: MetricsBoard, config: Config, vault: Vault) -> None:
+async def _chores(server: Server, board: MetricsBoard, renew: Callable[[], None]) -> None:
     """Once a second: publish the totals; and take new prices at midnight UTC, and when the hour of one turns."""
     while True:
         _count_open(server)
         board.publish()
         await asyncio.sleep(1.0)
         if time.time_ns() // 1000 >= server.table.holds_until_us:
-            _renew_table(server, config, vault)
+            renew()
 
 
 def _count_open(server: Server) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 
-from tidegate.accounts.database import Database
+from tidegate.accounts.database import Database, touch
 from tidegate.accounts.schema.money_in import fx_quotes
 from tidegate.core.errors import AccountsError
 from tidegate.core.fx import FxTable, Quote
@@ -61,6 +61,7 @@ def set_quote(database: Database, quote: Quote, now_us: int) -> None:
     key = (fx_quotes.c.day == quote.day, fx_quotes.c.base == quote.base, fx_quotes.c.quote == quote.quote)
     row = {"day": quote.day, "base": quote.base, "quote": quote.quote, "rate": quote.rate, "source": quote.source}
     with database.writing() as connection:
+        touch(connection)
         connection.execute(sa.delete(fx_quotes).where(*key))
         connection.execute(sa.insert(fx_quotes).values(**row, set_us=now_us))
 
@@ -69,4 +70,5 @@ def remove_quote(database: Database, day: str, currency: str) -> int:
     """Take back the operator's own rates of a currency and day; how many there were."""
     named = (fx_quotes.c.base == currency) | (fx_quotes.c.quote == currency)
     with database.writing() as connection:
+        touch(connection)
         return int(connection.execute(sa.delete(fx_quotes).where(fx_quotes.c.day == day, named)).rowcount)
