@@ -56,8 +56,8 @@ WORKERS_NOW: Final = (
 T = TypeVar("T")
 
 
-def say(connection: sa.Connection, text: str, values: Sequence[Any], keys: int = 0) -> sa.CursorResult[Any]:
-    """Execute one of these. keys: how many KEYS stand in it, all of the same number of values, which come last."""
+def say(connection: sa.Connection, text: str, values: Sequence[Any], keys: int = 0) -> Any:
+    """Execute one of these; its cursor. keys: how many KEYS are in it, each of as many values, which come last."""
     is_sqlite = connection.dialect.name == "sqlite"
     width = (len(values) - text.count("?")) // keys if keys else 0
     return connection.exec_driver_sql(_worded(text, is_sqlite, keys, width), tuple(values))

@@ -80,8 +80,8 @@ def locked_quotas(connection: sa.Connection, quota_ids: Collection[str]) -> dict
     """Quotas by id, removed ones too; on PostgreSQL their limits stay as they are until the transaction ends."""
     held: dict[str, Quota] = {}
     for some in parts(sorted(quota_ids)):  # SQLite: the writer has it all anyway
-        for quota_id, *fields in say(connection, SELECT_QUOTAS, some, len(some)):
-            tenant_id, scope, subject, unit, window, limit, is_rolling, timezone, is_wallet, name = fields
+        for row in say(connection, SELECT_QUOTAS, some, len(some)):
+            quota_id, tenant_id, scope, subject, unit, window, limit, is_rolling, timezone, is_wallet, name = row
             held[quota_id] = Quota(
                 quota_id=quota_id, tenant_id=tenant_id, scope=scope, subject=subject, unit=unit, window=window,
                 limit=limit, is_rolling=bool(is_rolling), timezone=timezone, is_wallet=bool(is_wallet), name=name,
