@@ -3,7 +3,7 @@
 However a call ends, exactly one outcome is recorded, and the caller's last byte is written after it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tidegate.core.errors import ClientGone, GatewayError, Unavailable
 from tidegate.core.facts import Endpoint
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from tidegate.wire.dialect import Head, Pieces, Seen
 
 
+NONE: Final = None  # the default of what may be of several kinds; there the compiler leaves a literal None out
+
+
 class Call:
     """One call of one caller."""
 
@@ -44,7 +47,7 @@ class Call:
     serving: "Serving | None" = None
     price: Price | None = None
     way: Way | None = None
-    relay: Relay | None = None
+    relay: Relay | None = NONE
     seen: "Seen | None" = None  # what the reply told; None where there was none to read
     settlement: Settlement | None = None
     error: GatewayError | None = None
@@ -52,7 +55,7 @@ class Call:
     course: "Course | None" = None  # its way through the plan; None before there is one
     share: "Share | None" = None  # what it has to do with others like it; None where its tenant keeps no answers
     identity: Any = None  # what was known at dispatch: a `rows.Draft`
-    prompt: bytes | int | None = None  # what is kept of a stream's request
+    prompt: bytes | int | None = NONE  # what is kept of a stream's request
     status = 0
     upstream_status = 0
     dispatched = 0.0
