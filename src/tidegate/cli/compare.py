@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tidegate.cli.analyst_files import analyst_files
 from tidegate.cli.tables import printable
 
 if TYPE_CHECKING:
@@ -23,16 +24,7 @@ KEYS_SHOWN = 4  # of the keys without a measured value for the same reason
 @click.option(
     "--source", "source_id", help="Only this source_id. Default: for each value the one nearest to its definition."
 )
-@click.option(
-    "--author-country",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV author,organisation,iso3,confidence,note that wins over the catalog's countries.",
-)
-@click.option(
-    "--prices",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV of dated list prices (model, snapshot_date or valid_from, input_usd_per_mtok, output_usd_per_mtok).",
-)
+@analyst_files
 @click.option("--computable", is_flag=True, help="Leave out what no source here can give.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 def compare(what: tuple[str, ...], ledger_path: Path | None, form: str, computable: bool, **options: object) -> None:

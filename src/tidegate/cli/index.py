@@ -287,38 +287,42 @@ def diff(before: str, after: str, form: str) -> None:
 def implications(day: str | None, **options: Any) -> None:
     """What it means for a gateway: endpoints that may serve each region, price against income, and gaps.
 
+    Endpoints are counted for every policy of routing, the shipped ones and those of your configuration: all that it
+    permits, and of them those that process in the region alone. The table leaves out policies that ask for places
+    elsewhere, and those that no endpoint meets.
+
     \b
     Example:
       tidegate index implications
       tidegate index implications --day 2026-11-01 --format json
     """
     from tidegate.catalog import load_catalog
+    from tidegate.cli.index_policies import permits_and_served
     from tidegate.config import load_config
-    from tidegate.index.implications import columns_of, read_policies, table_of
+    from tidegate.index.implications import columns_of, concerns, read_basket, table_of
     from tidegate.index.implications import implications as joined
 
     made, form = built(options)
-    policies = read_policies()
     today = day or datetime.datetime.now(datetime.UTC).date().isoformat()
-    found = joined(made, load_catalog([load_config().catalog_path]), today, policies)
+    config = load_config()
+    permits, served = permits_and_served(config, load_catalog([config.catalog_path]), today)
+    found = joined(made, served, permits)
     rows = table_of(found)
-    columns = columns_of(policies)
-    counts = len(policies.policies)
-    shown: list[list[Any]] = [
-        [
-            *(row[0], f"{row[1]:.0f}", f"{row[2]:.0f}-{row[3]:.0f}", "/".join(str(n) for n in row[4 : 4 + counts])),
-            *("" if row[-3] is None else f"{row[-3]:.2%}", row[-2], row[-1]),
-        ]
-        for row in rows
-    ]
-    basket = policies.basket
+    shown: list[list[Any]] = []
+    for one, row in zip(found, rows, strict=True):
+        meant = {permit.policy for permit in permits if concerns(permit, one.region, made.map)} | {one.offers[0].policy}
+        counts = [f"{x.policy} {x.endpoints} ({x.local})" for x in one.offers if x.policy in meant and x.endpoints]
+        share = "" if one.basket_share is None else f"{one.basket_share:.2%}"
+        scores = [one.region, f"{one.index:.0f}", f"{one.low:.0f}-{one.high:.0f}"]
+        shown.append([*scores, ", ".join(counts), share, row[-2], row[-1]])
+    basket = read_basket()
     more = [
-        f"Endpoints: {' / '.join(f'{p.policy} ({p.says})' for p in policies.policies)}.",
+        f"Endpoints a policy permits, and in brackets those local to the region. {'; '.join(f'{p.policy}: {p.says}' for p in permits)}.",
         f"Basket: {basket.input_tokens:,} input and {basket.output_tokens:,} output tokens a month at the median "
         f"model's cheapest list price of {today}, against GDP per person of working age and month.",
     ]
     drawn = (["region", "index", "90 %", "endpoints", "basket", "local providers", "gaps"], shown)
-    show(made, columns, rows, form, more=more, drawn=drawn)
+    show(made, columns_of(permits), rows, form, more=more, drawn=drawn)
 
 
 index.add_command(own)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from tidegate.cli.analyst_files import analyst_files
+
 
 @click.command()
 @click.option("--ledger", "ledger_path", type=click.Path(path_type=Path), help="Default: the installation's own.")
@@ -16,12 +18,7 @@ import click
 )
 @click.option("--png", is_flag=True, help="Also each chart as PNG.")
 @click.option("--svg", is_flag=True, help="Also each chart as SVG.")
-@click.option(
-    "--author-country",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV author,organisation,iso3,confidence,note that wins over the catalog's countries.",
-)
-@click.option("--prices", type=click.Path(path_type=Path, dir_okay=False), help="CSV of dated list prices.")
+@analyst_files
 def report(
     ledger_path: Path | None, out: Path, window: str | None, public: bool | None, png: bool, svg: bool, **more: object
 ) -> None:

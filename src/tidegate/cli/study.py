@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tidegate.cli.analyst_files import analyst_files
 from tidegate.cli.tables import printable
 
 if TYPE_CHECKING:
@@ -73,16 +74,7 @@ REASONS_MAX = 8  # why figures cannot be drawn, listed without being asked
     help="Whose return retention counts: accounts', or their end users'.",
 )
 @click.option("--source", "source_id", help="Only this source_id. Default: each source by itself, never mixed.")
-@click.option(
-    "--author-country",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV author,organisation,iso3,confidence,note that wins over the catalog's countries.",
-)
-@click.option(
-    "--prices",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV of dated list prices (model, snapshot_date or valid_from, input_usd_per_mtok, output_usd_per_mtok).",
-)
+@analyst_files
 @click.option("--why", is_flag=True, help="List what each figure lacks that cannot be drawn, also without a FIGURE.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @click.option(

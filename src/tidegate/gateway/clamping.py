@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from tidegate.core.errors import InvalidRequest
 from tidegate.core.facts import Quirks
-from tidegate.wire.openai_chat_head import UNREADABLE
+from tidegate.wire.unreadable import UNREADABLE
 
 FIELDS: Final = {"openai-responses": "max_output_tokens", "anthropic": "max_tokens", "openai-completions": "max_tokens"}
 GEMINI_CONFIGS: Final = ("generationConfig", "generation_config")

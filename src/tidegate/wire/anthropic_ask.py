@@ -10,8 +10,8 @@ from msgspec import Raw, Struct
 
 from tidegate.core.errors import InvalidRequest
 from tidegate.wire.anthropic_blocks import BlockReader, Cache, TextBlock, cache_mark, decode_at
-from tidegate.wire.anthropic_head import UNREADABLE, unreadable
 from tidegate.wire.conversation import Ask, Effort, OutputFormat, Reasoning, Text, Tool, ToolChoice, Turn
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 
 NOT_SENT: Final = Raw(b"")
 NULL: Final = Raw(b"null")
@@ -99,7 +99,7 @@ def decode_request(body: bytes) -> Ask:
         members = _members_decoder.decode(body)
         return _ask(request, members)
     except UNREADABLE as error:
-        raise unreadable(error) from None
+        refuse_body(error, "Messages request")
 
 
 def _ask(request: _Request, members: dict[str, Raw]) -> Ask:

@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+from tidegate.wire.unreadable import UNREADABLE
+
 NOT_SENT: Final = Raw(b"")
 
 T = TypeVar("T")

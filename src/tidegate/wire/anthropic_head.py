@@ -9,13 +9,11 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.core.errors import InvalidRequest
 from tidegate.wire.anthropic_models import is_claude
 from tidegate.wire.anthropic_strip import may_hold_foreign_thoughts, without_foreign_thoughts
 from tidegate.wire.dialect import Head, Pieces
 from tidegate.wire.routing_ask import ABSENT, routing_of
-
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 
 _COUNTED: Final = frozenset(
     ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed")
@@ -73,7 +71,7 @@ def decode_head(body: bytes) -> Head:
                 route=deciding.route, fallbacks=deciding.fallbacks, prompt_cache_key=deciding.prompt_cache_key,
             )  # fmt: skip
     except UNREADABLE as error:
-        raise unreadable(error) from None
+        refuse_body(error, "Messages request")
     return Head(
         model=found.model,
         is_stream=found.stream is True,
@@ -82,19 +80,6 @@ def decode_head(body: bytes) -> Head:
         session_id=found.session_id or "",
         routing=routing_of(found),
     )
-
-
-def unreadable(error: Exception) -> InvalidRequest:
-    """The answer to a body that cannot be read. Its text never holds the body's: nobody should log that."""
-    if isinstance(error, msgspec.ValidationError):
-        text = str(error)
-        param = text.rpartition("`$.")[2].rstrip("`") if "`$." in text else None
-        if "missing required field `model`" in text:
-            text, param = "the field `model` is missing: name a model, for example one of GET /v1/models", "model"
-        return InvalidRequest(f"The request body is not a Messages request: {text}.", param=param)
-    if isinstance(error, RecursionError):
-        return InvalidRequest("The request body is nested too deeply.")
-    return InvalidRequest(f"The request body is not valid JSON: {error}.")
 
 
 def edit_request(body: bytes, head: Head, upstream_model: str) -> Pieces:
@@ -139,7 +124,7 @@ def _rebuilt(body: bytes, upstream_model: str) -> bytes:
     try:
         members = _members_decoder.decode(body)
     except UNREADABLE as error:
-        raise unreadable(error) from None
+        refuse_body(error, "Messages request")
     members["model"] = Raw(_encoder.encode(upstream_model))
     return _encoder.encode(members)
 

@@ -21,6 +21,7 @@ from tidegate.wire.events import (
     Stop,
 )
 from tidegate.wire.stop_reasons import reason_of
+from tidegate.wire.unreadable import UNREADABLE
 from tidegate.wire.usage import decode_usage
 
 SIGNED_BY: Final[Origin] = "anthropic"
@@ -129,7 +130,6 @@ _reply = msgspec.json.Decoder(_Reply)
 _cited_source = msgspec.json.Decoder(_CitedSource)
 _extra = msgspec.json.Decoder(_Extra)
 _error = msgspec.json.Decoder(_Error)
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode_reply(body: bytes) -> Sequence[Event] | None:

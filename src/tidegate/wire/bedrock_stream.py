@@ -17,7 +17,6 @@ from tidegate.wire.bedrock_answer import (
     END,
     PART,
     SIGNED_BY,
-    UNREADABLE,
     Thought,
     ToolUse,
     append_text,
@@ -28,6 +27,7 @@ from tidegate.wire.bedrock_answer import (
 )
 from tidegate.wire.conversation import Origin
 from tidegate.wire.events import BlockKind, BlockStart, BlockStop, Delta, Event, Failure, MessageStart, Signature
+from tidegate.wire.unreadable import UNREADABLE
 
 
 class _Open(Struct):

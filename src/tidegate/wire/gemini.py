@@ -20,10 +20,11 @@ from tidegate.wire.events import Event
 from tidegate.wire.gemini_answer_read import GeminiDecoder, decode_reply
 from tidegate.wire.gemini_answer_write import GeminiEncoder, encode_reply
 from tidegate.wire.gemini_ask_read import decode_request
-from tidegate.wire.gemini_body import UNREADABLE, is_sent, refusal
+from tidegate.wire.gemini_body import is_sent
 from tidegate.wire.gemini_peek import GeminiPeek, see_reply
 from tidegate.wire.gemini_strip import holds_carriers, strip_carriers
 from tidegate.wire.routing_ask import ABSENT, routing_of
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 
 _MODEL: Final = b'"model"'
 _AFTER_KEY: Final = re.compile(rb"[ \t\r\n]*:")
@@ -88,7 +89,7 @@ class Gemini:
             wishes = _wishes_decoder.decode(body)
             found = _Tools(*msgspec.structs.astuple(wishes))
         except UNREADABLE as error:
-            raise refusal(error) from None
+            refuse_body(error, "generateContent request")
         declared = [offer.functionDeclarations or offer.function_declarations for offer in found.tools or ()]
         offered = sum(1 if functions is None else len(functions) for functions in declared)
         return Head("", tools_offered=offered, routing=routing_of(found))
@@ -143,7 +144,7 @@ class Gemini:
         try:
             return _object_decoder.decode(body)
         except UNREADABLE as error:
-            raise refusal(error) from None
+            refuse_body(error, "generateContent request")
 
 
 GEMINI: Final = Gemini()

@@ -24,19 +24,10 @@ from tidegate.wire.events import (
     Signature,
     Stop,
 )
-from tidegate.wire.gemini_chunk import (
-    UNREADABLE,
-    Blob,
-    Call,
-    Candidate,
-    Chunk,
-    ReplyPart,
-    payload,
-    read_chunk,
-    read_chunks,
-)
+from tidegate.wire.gemini_chunk import Blob, Call, Candidate, Chunk, ReplyPart, payload, read_chunk, read_chunks
 from tidegate.wire.sse import Framer
 from tidegate.wire.stop_reasons import reason_of, with_calls
+from tidegate.wire.unreadable import UNREADABLE
 from tidegate.wire.usage import decode_usage
 
 _NO_ARGUMENTS: Final = (b"", b"null")

@@ -19,19 +19,10 @@ from tidegate.wire.conversation import (
     ToolChoice,
     Turn,
 )
-from tidegate.wire.gemini_body import (
-    UNREADABLE,
-    Body,
-    Declaration,
-    GenerationConfig,
-    Thinking,
-    is_sent,
-    read_body,
-    refusal,
-    several,
-)
+from tidegate.wire.gemini_body import Body, Declaration, GenerationConfig, Thinking, is_sent, read_body, several
 from tidegate.wire.gemini_schema import json_schema
 from tidegate.wire.gemini_turns_read import system_turn, turns_of
+from tidegate.wire.unreadable import UNREADABLE, refusal_of
 
 _KNOWN: Final = frozenset({"model", *Body.__struct_fields__})
 _KNOWN_CONFIG: Final = frozenset(GenerationConfig.__struct_fields__)
@@ -113,7 +104,8 @@ def _tools(tools: list[dict[str, Raw]], unsaid: list[str]) -> list[Tool]:
             found += [_tool(one, f"tools[{place}].{_DECLARATIONS}[{at}]") for at, one in enumerate(declarations)]
         except UNREADABLE as error:
             raise InvalidRequest(
-                f"tools[{place}].{_DECLARATIONS}: {refusal(error).message}", param=f"tools[{place}].{_DECLARATIONS}"
+                f"tools[{place}].{_DECLARATIONS}: {refusal_of(error, 'generateContent request').message}",
+                param=f"tools[{place}].{_DECLARATIONS}",
             ) from None
     return found
 

@@ -8,11 +8,10 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.core.errors import InvalidRequest
 from tidegate.wire.gemini_spelling import in_camel_case
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 
 NOT_SENT: Final = Raw(b"")
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 T = TypeVar("T")
 
@@ -135,18 +134,7 @@ def read_body(body: bytes) -> tuple[Body, dict[str, Raw]]:
         spelt = in_camel_case(body)
         return _body_decoder.decode(spelt), _names_decoder.decode(spelt)
     except UNREADABLE as error:
-        raise refusal(error) from None
-
-
-def refusal(error: Exception) -> InvalidRequest:
-    """The error of a caller whose body cannot be read: where, and what was expected there; never the body's text."""
-    if isinstance(error, msgspec.ValidationError):
-        text = str(error)
-        param = text.rpartition("`$.")[2].rstrip("`") if "`$." in text else None
-        return InvalidRequest(f"The request body is not a generateContent request: {text}.", param=param)
-    if isinstance(error, RecursionError):
-        return InvalidRequest("The request body is nested too deeply.")
-    return InvalidRequest(f"The request body is not valid JSON: {error}.")
+        refuse_body(error, "generateContent request")
 
 
 def several(value: list[T] | T | None) -> list[T]:

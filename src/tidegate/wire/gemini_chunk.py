@@ -11,9 +11,9 @@ from msgspec import Raw, Struct
 from tidegate.wire.gemini_spelling import in_camel_case
 from tidegate.wire.sse import event_data
 from tidegate.wire.surrogates import without_halves
+from tidegate.wire.unreadable import UNREADABLE
 
 NOT_SENT: Final = Raw(b"")
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 MARKS: Final = ("candidates", "promptFeedback", "usageMetadata", "responseId", "modelVersion", "error")
 
 T = TypeVar("T")

@@ -13,9 +13,10 @@ from tidegate.core.facts import Quirks
 from tidegate.wire.conversation import Ask, Encoded
 from tidegate.wire.gemini_ask_read import decode_request
 from tidegate.wire.gemini_ask_write import request_members
-from tidegate.wire.gemini_body import UNREADABLE, is_sent, refusal
+from tidegate.wire.gemini_body import is_sent
 from tidegate.wire.gemini_spelling import in_camel_case
 from tidegate.wire.gemini_turns_write import Json
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 
 _WHOLE: Final = "generateContentRequest"
 _VERTEX: Final = ("contents", "systemInstruction", "tools", "generationConfig")
@@ -35,7 +36,7 @@ def decode_count(body: bytes) -> Ask:
     try:
         whole = _object_decoder.decode(in_camel_case(body)).get(_WHOLE, Raw(b"null"))
     except UNREADABLE as error:
-        raise refusal(error) from None
+        refuse_body(error, "generateContent request")
     return decode_request(bytes(whole) if is_sent(whole) else body)
 
 

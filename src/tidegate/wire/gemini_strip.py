@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from tidegate.wire.gemini_body import UNREADABLE
 from tidegate.wire.gemini_seal import CARRIER_START, NOT_SEALED, unseal
 from tidegate.wire.gemini_spelling import in_camel_case
 from tidegate.wire.gemini_thinking import wants_seals
+from tidegate.wire.unreadable import UNREADABLE
 
 _MARK: Final = CARRIER_START.encode()
 _object_decoder = msgspec.json.Decoder(dict[str, Raw])

@@ -12,9 +12,10 @@ from msgspec import Raw
 
 from tidegate.core.errors import InvalidRequest
 from tidegate.wire.conversation import Media, Part, Role, Text, Thinking, ToolCall, ToolResult, Turn
-from tidegate.wire.gemini_body import UNREADABLE, Blob, BodyPart, Content, FileData, Response, is_sent, several
+from tidegate.wire.gemini_body import Blob, BodyPart, Content, FileData, Response, is_sent, several
 from tidegate.wire.gemini_media import OWN_FILES, media_kind
 from tidegate.wire.gemini_seal import NOT_SEALED, unseal
+from tidegate.wire.unreadable import UNREADABLE
 
 _ROLES: Final[dict[str, Role]] = {"user": "user", "model": "assistant", "function": "user"}
 _SERVER_PARTS: Final = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")

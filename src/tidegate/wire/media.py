@@ -19,10 +19,10 @@ from tidegate.wire.conversation import Ask, Encoded
 from tidegate.wire.dialect import Head, Pieces, Seen, StreamDecoder, StreamEncoder
 from tidegate.wire.events import Event
 from tidegate.wire.multipart import FormReader, field_part
-from tidegate.wire.openai_chat_head import UNREADABLE, refuse_body
 from tidegate.wire.openai_chat_reply import DONE, stream_error
 from tidegate.wire.routing_ask import ABSENT, routing_of
 from tidegate.wire.sse import event_data
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 from tidegate.wire.usage import TOKENS_MAX, decode_usage, reported_cost
 
 SECONDS_MAX: Final = 10**6

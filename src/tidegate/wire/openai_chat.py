@@ -13,7 +13,7 @@ import msgspec
 from tidegate.core.errors import GatewayError, error_body
 from tidegate.core.facts import Quirks
 from tidegate.wire.conversation import Ask, Encoded
-from tidegate.wire.dialect import Dialect, Head, Pieces, Seen
+from tidegate.wire.dialect import Dialect, Head, Pieces, Seen, StreamEncoder
 from tidegate.wire.events import Event
 from tidegate.wire.openai_chat_answer_read import ChatStreamDecoder, decode_answer
 from tidegate.wire.openai_chat_answer_write import ChatStreamEncoder, encode_answer
@@ -21,7 +21,6 @@ from tidegate.wire.openai_chat_ask_read import decode_ask
 from tidegate.wire.openai_chat_ask_write import encode_ask
 from tidegate.wire.openai_chat_head import (
     SPLICE_BYTES_MIN,
-    UNREADABLE,
     RequestHead,
     StreamOptions,
     decode_request,
@@ -50,7 +49,6 @@ __all__ = [
     "NOT_SENT",
     "SPLICE_BYTES_MIN",
     "TOKENS_MAX",
-    "UNREADABLE",
     "Chat",
     "Chunk",
     "OpenAIHead",
@@ -125,7 +123,7 @@ class Chat:
     def stream_decoder(self, *, event_bytes_max: int) -> ChatStreamDecoder:
         return ChatStreamDecoder(event_bytes_max)
 
-    def stream_encoder(self, ask: Ask, *, generation_id: str, created_s: int) -> ChatStreamEncoder:
+    def stream_encoder(self, ask: Ask, *, generation_id: str, created_s: int) -> StreamEncoder:
         return ChatStreamEncoder(ask, generation_id, created_s)
 
     def decode_reply(self, body: bytes) -> Sequence[Event] | None:

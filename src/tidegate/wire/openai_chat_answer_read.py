@@ -23,7 +23,6 @@ from tidegate.wire.events import (
     Signature,
     Stop,
 )
-from tidegate.wire.openai_chat_head import UNREADABLE
 from tidegate.wire.openai_chat_parts import (
     Call,
     Choice,
@@ -38,6 +37,7 @@ from tidegate.wire.openai_chat_parts import (
 from tidegate.wire.openai_chat_reply import DONE
 from tidegate.wire.sse import Framer, event_data
 from tidegate.wire.stop_reasons import reason_of, with_calls
+from tidegate.wire.unreadable import UNREADABLE
 from tidegate.wire.usage import decode_usage
 
 

@@ -11,9 +11,10 @@ from msgspec import Raw, Struct
 
 from tidegate.core.errors import InvalidRequest
 from tidegate.wire.conversation import Ask, CacheMark, Effort, OutputFormat, Reasoning, Tool, ToolChoice
-from tidegate.wire.openai_chat_head import UNREADABLE, StreamOptions, refuse_body
+from tidegate.wire.openai_chat_head import StreamOptions
 from tidegate.wire.openai_chat_messages import AskMessage, CacheControl, read_messages
 from tidegate.wire.openai_chat_quirks import ANSWERED
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 
 EXTRAS: Final = frozenset(
     {

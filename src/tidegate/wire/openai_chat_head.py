@@ -4,16 +4,16 @@ Only the fields that decide something are decoded; every other byte passes throu
 """
 
 import re
-from typing import Final, NoReturn
+from typing import Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tidegate.core.errors import InvalidRequest
 from tidegate.wire.routing_ask import ABSENT
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 
 SPLICE_BYTES_MIN: Final = 16 * 1024  # below it, building a body anew costs less than finding the place of an edit
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class StreamOptions(Struct, frozen=True, gc=False):
@@ -98,20 +98,6 @@ def decode_request(body: bytes | bytearray, kind: str = "chat completion request
             )  # fmt: skip
     except UNREADABLE as error:
         refuse_body(error, kind)
-
-
-def refuse_body(error: Exception, kind: str) -> NoReturn:
-    """Raise InvalidRequest for what msgspec said of a body that is no `kind`, naming the place."""
-    if isinstance(error, msgspec.ValidationError):
-        text = str(error)
-        param = text.rpartition("`$.")[2].rstrip("`") if "`$." in text else None
-        if "missing required field `model`" in text:
-            text, param = "the field `model` is missing: name a model, for example one of GET /v1/models", "model"
-        raise InvalidRequest(f"The request body is not a {kind}: {text}.", param=param) from None
-    if isinstance(error, RecursionError):
-        raise InvalidRequest("The request body is nested too deeply.") from None
-    # Not the text of the body: it may hold what nobody should log.
-    raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
 
 
 def edit_request(body: bytes, head: RequestHead, upstream_model: str) -> tuple[bytes | memoryview, ...]:

@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.wire.unreadable import UNREADABLE
 from tidegate.wire.sse import Framer, event_data
+from tidegate.wire.unreadable import UNREADABLE
 
 TRUE: Final = Raw(b"true")
 NULL: Final = Raw(b"null")

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.wire.conversation import Origin
-from tidegate.wire.openai_chat_head import UNREADABLE
 from tidegate.wire.openai_chat_salvage import salvage
+from tidegate.wire.unreadable import UNREADABLE
 
 NULL: Final = Raw(b"null")
 _NOTHING: Final = (b"null", b"{}", b'""', b"false", b"")

@@ -3,11 +3,11 @@
 import msgspec
 
 from tidegate.wire.dialect import Seen
-from tidegate.wire.openai_chat_head import UNREADABLE
 from tidegate.wire.openai_chat_parts import NULL, Choice, Completion, decode_completion
 from tidegate.wire.openai_chat_reply import DONE, NOT_SENT, Reply, usage_from_wire
 from tidegate.wire.sse import event_data
 from tidegate.wire.stop_reasons import finish_word, reason_of
+from tidegate.wire.unreadable import UNREADABLE
 from tidegate.wire.usage import decode_usage
 
 TOOL_CALLS_MAX = 10_000  # told apart in one answer; a provider that calls more is not counted any further

@@ -13,8 +13,9 @@ from msgspec import Raw, Struct
 from tidegate.core.errors import InvalidRequest
 from tidegate.core.facts import Quirks
 from tidegate.wire.dialect import Head, Pieces
-from tidegate.wire.openai_chat_head import UNREADABLE, RequestHead, decode_request, edit_request
+from tidegate.wire.openai_chat_head import RequestHead, decode_request, edit_request
 from tidegate.wire.routing_ask import ABSENT
+from tidegate.wire.unreadable import UNREADABLE
 
 ANSWERED: Final = ("provider", "session_id", "usage")
 """OpenRouter's members that the gateway itself answers to."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.core.usage import Usage
-from tidegate.wire.openai_chat_head import UNREADABLE
+from tidegate.wire.unreadable import UNREADABLE
 
 DONE: Final = b"[DONE]"
 NOT_SENT: Final = Raw(b"")

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from tidegate.wire.openai_chat_head import UNREADABLE
+from tidegate.wire.unreadable import UNREADABLE
 
 S = TypeVar("S", bound=Struct)
 

@@ -4,24 +4,23 @@ A prompt is one turn of the user's, so any model can answer it; what needs a mod
 suffix, an echo, several prompts, tokens for a prompt) is refused across dialects. Usage and errors are those of chat.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.core.errors import GatewayError, InvalidRequest, error_body
+from tidegate.core.errors import InvalidRequest
 from tidegate.core.facts import Quirks
 from tidegate.wire.conversation import Ask, Encoded, Text, Turn
-from tidegate.wire.dialect import Dialect, Head, Pieces, Seen
+from tidegate.wire.dialect import Dialect
 from tidegate.wire.events import BlockStart, Delta, Event, Failure, MessageStart, Stop, UsageSeen, fold
-from tidegate.wire.openai_chat import edit, open_head
-from tidegate.wire.openai_chat_answer_read import ChatStreamDecoder, decode_answer
+from tidegate.wire.openai_chat import Chat
 from tidegate.wire.openai_chat_answer_write import DONE_EVENT
-from tidegate.wire.openai_chat_head import UNREADABLE, StreamOptions, refuse_body
-from tidegate.wire.openai_chat_peek import ChatPeek, see_completion
+from tidegate.wire.openai_chat_head import StreamOptions
 from tidegate.wire.openai_chat_reply import stream_error
 from tidegate.wire.stop_reasons import word_for
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 from tidegate.wire.usage import encode_usage
 
 NULL: Final = Raw(b"null")
@@ -187,22 +186,11 @@ class TextStreamEncoder:
         return self._common + b'"choices":[' + _encode(choice) + b"]}\n\n"
 
 
-class Completions:
-    """OpenAI's text completions, as `Dialect`."""
+class Completions(Chat):
+    """OpenAI's text completions, as `Dialect`: chat's heads, peeks, answers read and errors."""
 
     name = "openai-completions"
-
-    def decode_head(self, body: bytes) -> Head:
-        return open_head(body, KIND)
-
-    def edit_request(self, body: bytes, head: Head, upstream_model: str) -> Pieces:
-        return edit(body, head, upstream_model, KIND)
-
-    def peek(self, head: Head) -> ChatPeek:
-        return ChatPeek(strip_usage=not head.wants_usage)
-
-    def see_reply(self, body: bytes) -> Seen | None:
-        return see_completion(body)
+    kind = KIND
 
     def decode_request(self, body: bytes) -> Ask:
         return _decode_ask(body)
@@ -210,14 +198,8 @@ class Completions:
     def encode_request(self, ask: Ask, upstream_model: str, quirks: Quirks) -> Encoded:
         return _encode_ask(ask, upstream_model, quirks)
 
-    def stream_decoder(self, *, event_bytes_max: int) -> ChatStreamDecoder:
-        return ChatStreamDecoder(event_bytes_max)
-
     def stream_encoder(self, ask: Ask, *, generation_id: str, created_s: int) -> TextStreamEncoder:
         return TextStreamEncoder(ask, generation_id, created_s)
-
-    def decode_reply(self, body: bytes) -> Sequence[Event] | None:
-        return decode_answer(body)
 
     def encode_reply(
         self,
@@ -245,12 +227,6 @@ class Completions:
         if usage_object is None and answer.usage is not None:
             usage_object = encode_usage(answer.usage, "openai-completions")
         return _encode(reply | ({"usage": usage_object} if usage_object is not None else {}))
-
-    def error_body(self, error: GatewayError, *, request_id: str) -> bytes:
-        return _encode(error_body(error))
-
-    def stream_error(self, error: GatewayError) -> bytes:
-        return stream_error(error.message, error.code)
 
 
 COMPLETIONS: Final[Dialect] = Completions()

@@ -12,9 +12,9 @@ from tidegate.wire.conversation import Ask, Encoded
 from tidegate.wire.dialect import Dialect, Head, Peek, Pieces, Seen, StreamDecoder, StreamEncoder
 from tidegate.wire.events import Event
 from tidegate.wire.openai_chat import edit, open_head
-from tidegate.wire.openai_chat_head import UNREADABLE
 from tidegate.wire.openai_chat_peek import ChatPeek
 from tidegate.wire.openai_chat_reply import stream_error
+from tidegate.wire.unreadable import UNREADABLE
 from tidegate.wire.usage import decode_usage
 
 KIND: Final = "embeddings request"

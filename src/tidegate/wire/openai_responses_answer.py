@@ -11,10 +11,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.wire.events import Event, Failure, MessageStart, Stop, StopReason
-from tidegate.wire.openai_responses_lenient import NULL, UNREADABLE, Lenient, is_said
+from tidegate.wire.openai_responses_lenient import NULL, Lenient, is_said
 from tidegate.wire.openai_responses_output import OUTPUTS, OpenItem, Output
 from tidegate.wire.sse import Framer, event_data
 from tidegate.wire.stop_reasons import reason_of
+from tidegate.wire.unreadable import UNREADABLE
 from tidegate.wire.usage import decode_usage
 
 FLAVOUR: Final = "openai-responses"

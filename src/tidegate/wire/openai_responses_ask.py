@@ -7,9 +7,10 @@ from msgspec import Raw, Struct
 
 from tidegate.core.errors import InvalidRequest
 from tidegate.wire.conversation import Ask, Effort, OutputFormat, Reasoning, Text, Tool, ToolChoice, Turn
-from tidegate.wire.openai_responses_head import Stored, refuse_stored, unreadable
+from tidegate.wire.openai_responses_head import Stored, refuse_stored
 from tidegate.wire.openai_responses_items import decode_input, decode_member
-from tidegate.wire.openai_responses_lenient import NULL, UNREADABLE, is_said
+from tidegate.wire.openai_responses_lenient import NULL, is_said
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 
 FREEFORM_SCHEMA: Final = Raw(
     b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}'
@@ -138,7 +139,7 @@ def decode_request(body: bytes) -> Ask:
         choice, allowed = _decode_choice(found)
         tools = _decode_tools(found.tools or [], unsaid)
     except UNREADABLE as error:
-        raise unreadable(error) from None
+        refuse_body(error, "Responses request")
     if allowed is not None:
         tools = tuple(tool for tool in tools if tool.name in allowed or tool.bare_name in allowed)
     if choice is not None and choice.name and all(tool.name != choice.name for tool in tools):

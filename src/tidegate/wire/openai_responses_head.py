@@ -13,9 +13,10 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tidegate.core.errors import InvalidRequest
 from tidegate.wire.dialect import Head, Pieces
-from tidegate.wire.openai_responses_lenient import NULL, UNREADABLE, is_said
+from tidegate.wire.openai_responses_lenient import NULL, is_said
 from tidegate.wire.openai_responses_strip import CARRIER, without_foreign_thoughts
 from tidegate.wire.routing_ask import ABSENT, routing_of
+from tidegate.wire.unreadable import UNREADABLE, refuse_body
 
 _INPUT: Final = re.compile(rb'"input"[ \t\r\n]*:[ \t\r\n]*')
 _MODEL: Final = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')
@@ -103,7 +104,7 @@ def decode_head(body: bytes) -> Head:
             )
         has_thoughts = refuse_stored(found)
     except UNREADABLE as error:
-        raise unreadable(error) from None
+        refuse_body(error, "Responses request")
     return ResponsesHead(
         model=found.model,
         is_stream=found.stream is True,
@@ -121,19 +122,6 @@ def _bulk_of(body: bytes, value: Raw) -> tuple[int, int]:
     if found is None or value is NULL or not body.startswith(value, found.end()):
         return (0, 0)
     return (found.end(), found.end() + len(memoryview(value)))
-
-
-def unreadable(error: Exception) -> InvalidRequest:
-    """The refusal of a body that could not be read; it holds no text of the body, which nobody should log."""
-    if isinstance(error, msgspec.ValidationError):
-        text = str(error)
-        param = text.rpartition("`$.")[2].rstrip("`") if "`$." in text else None
-        if "missing required field `model`" in text:
-            text, param = "the field `model` is missing: name a model, for example one of GET /v1/models", "model"
-        return InvalidRequest(f"The request body is not a Responses request: {text}.", param=param)
-    if isinstance(error, RecursionError):
-        return InvalidRequest("The request body is nested too deeply.")
-    return InvalidRequest(f"The request body is not valid JSON: {error}.")
 
 
 def refuse_stored(stored: Stored) -> bool:
@@ -215,6 +203,6 @@ def _rebuilt(body: bytes, upstream_model: str) -> bytes:
     try:
         members = _members_decoder.decode(body)
     except UNREADABLE as error:
-        raise unreadable(error) from None
+        refuse_body(error, "Responses request")
     members["model"] = Raw(_encoder.encode(upstream_model))
     return _encoder.encode(members)

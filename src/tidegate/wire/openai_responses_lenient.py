@@ -5,10 +5,11 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from tidegate.wire.unreadable import UNREADABLE
+
 T = TypeVar("T", bound=Struct)
 
 NULL: Final = Raw(b"null")
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _members_decoder = msgspec.json.Decoder(dict[str, Raw])
 

@@ -7,7 +7,8 @@ from msgspec import Raw, Struct
 
 from tidegate.wire.events import BlockKind, BlockStart, BlockStop, Citation, Delta, Event, Signature
 from tidegate.wire.openai_responses_items import PARAGRAPH
-from tidegate.wire.openai_responses_lenient import NULL, UNREADABLE, Lenient
+from tidegate.wire.openai_responses_lenient import NULL, Lenient
+from tidegate.wire.unreadable import UNREADABLE
 
 TOOL_ITEMS: Final = frozenset(("function_call", "custom_tool_call"))
 _CUSTOM_HEAD: Final = '{"input":"'

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.wire.carrier import PREFIX
-from tidegate.wire.openai_responses_lenient import UNREADABLE
+from tidegate.wire.unreadable import UNREADABLE
 
 CARRIER: Final = b'"' + PREFIX.encode()
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.core.errors import InvalidRequest
+from tidegate.wire.unreadable import UNREADABLE
 
 ABSENT: Final = Raw(b"")
 DATA_CLASS: Final = b"x-tidegate-data-class"
@@ -30,7 +31,6 @@ PLAIN: Final = frozenset(
 _members = msgspec.json.Decoder(dict[str, Raw])
 _names = msgspec.json.Decoder(list[str])
 _encoder = msgspec.json.Encoder()
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class RoutingAsk(Struct, frozen=True, gc=False):
@@ -91,7 +91,7 @@ def models_of(ask: RoutingAsk, model: str) -> tuple[str, ...]:
                 found += _models.decode(raw) or ()
             else:
                 found += [entry.model for entry in _fallbacks.decode(raw) or ()]
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             what = "a list of models" if name == "models" else 'a list such as [{"model": "..."}]'
             raise InvalidRequest(f"The member `{name}` is not {what}: {error}.", param=name) from None
     return tuple(dict.fromkeys(found))
@@ -103,7 +103,7 @@ def text_of(raw: Raw, name: str) -> str:
         return ""
     try:
         return _text.decode(raw) or ""
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InvalidRequest(f"The member `{name}` is not a text: {error}.", param=name) from None
 
 
@@ -118,7 +118,7 @@ def with_first_model(body: bytes) -> bytes | None:
     try:
         members = _members.decode(body)
         models = _names.decode(members.get("models", Raw(b"[]")))
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     if "model" in members or not models:
         return None
@@ -129,6 +129,6 @@ def parameters_of(body: bytes) -> frozenset[str]:
     """The parameters that a request sets, by OpenAI's names; those that are null are not set."""
     try:
         members = _members.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return frozenset()
     return frozenset(name for name, value in members.items() if name not in PLAIN and bytes(value) != b"null")

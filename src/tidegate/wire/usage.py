@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from tidegate.core.usage import TokenKinds, Usage
 from tidegate.wire.events import UsageSeen
+from tidegate.wire.unreadable import UNREADABLE
 from tidegate.wire.usage_write import encode_usage
 
 __all__ = ["FLAVOURS", "TOKENS_MAX", "Flavour", "decode_usage", "encode_usage", "merge_usage"]
@@ -26,7 +27,6 @@ Members = Mapping[str, Any]
 TOKENS_MAX: Final = 1_000_000_000  # of one call; a report above it is nonsense, and its cost would not fit a column
 TICKS_PER_NANO_USD: Final = 10  # xAI counts in ticks of 1e-10 USD
 COST_NANO_USD_MAX: Final = 10**15  # a million USD for one call
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _members_decoder = msgspec.json.Decoder(dict[str, Raw])
 _encoder = msgspec.json.Encoder()
