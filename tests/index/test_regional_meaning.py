@@ -1,23 +1,29 @@
 """What the regional index means: ceilings, weights, differences and what a gateway can offer each region."""
 
 import json
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 
 from tidegate.catalog import Catalog, load_catalog
+from tidegate.catalog.installed import read_policies
 from tidegate.cli.index import index as command
-from tidegate.core.facts import DataPolicy, Provider
+from tidegate.cli.index_policies import permits_and_served
+from tidegate.config import Config, ProviderConfig
 from tidegate.core.price import Price, Rates
+from tidegate.core.routing_settings import FactsConfig, PolicyConfig
 from tidegate.index.implications import (
-    Policy,
-    allowed,
+    Basket,
+    Permit,
+    Served,
     basket_price,
+    concerns,
     implications,
-    read_policies,
-    serving_places,
+    read_basket,
 )
 from tidegate.index.regional import Index, Spec, build
 from tidegate.index.regional_ceiling import ceilings
@@ -135,57 +141,101 @@ def test_an_edition_that_says_nothing_is_answered_with_the_keys(text: str, said:
 # -- a gateway's view -------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("policy", "said", "is_local", "met"),
-    [
-        (Policy(policy="p", says=""), DataPolicy(), False, True),
-        (Policy(policy="p", says="", trains=False), DataPolicy(), False, False),
-        (Policy(policy="p", says="", trains=False), DataPolicy(trains=False), False, True),
-        (Policy(policy="p", says="", trains=False), DataPolicy(trains=True), False, False),
-        (Policy(policy="p", says="", retention_days_max=0), DataPolicy(retention_days=30), False, False),
-        (Policy(policy="p", says="", retention_days_max=0), DataPolicy(retention_days=0), False, True),
-        (Policy(policy="p", says="", retention_days_max=0), DataPolicy(), False, False),
-        (Policy(policy="p", says="", local=True), DataPolicy(), False, False),
-        (Policy(policy="p", says="", local=True), DataPolicy(), True, True),
-    ],
-)
-def test_what_a_provider_does_not_say_meets_no_condition(
-    policy: Policy, said: DataPolicy, is_local: bool, met: bool
-) -> None:
-    assert allowed(policy, Provider(provider="p", name="P", data_policy=said), is_local) is met
+def offer(provider: str, model: str, usd: int, *places: str, **said: Any) -> Served:
+    price = Price(price_id=f"{model}@{provider}", rates=Rates(input=usd * 10**9, output=0))
+    return Served(provider=provider, model=model, price=price, processing=frozenset(places), **said)
+
+
+def test_offers_are_counted_by_policy_and_by_place(index: Index) -> None:
+    """By hand: two in India, one of them under both policies; one in two regions; one of which nobody knows."""
+    served = [
+        offer("a", "m", 4, "IND", permitted_by=frozenset(("in", "kept")), trains=False),
+        offer("b", "m", 2, "IND", permitted_by=frozenset(("kept",)), retention_days=0),
+        offer("c", "n", 8, "IND", "DEU"),
+        offer("d", "o", 6),
+        Served(provider="e", model="", price=None, processing=frozenset(("IND",))),
+        offer("f", "free", 0, "IND"),
+    ]
+    permits = [Permit(policy="in", says="", countries=frozenset(("IND",))), Permit(policy="kept", says="")]
+    found = {one.region: one for one in implications(index, served, permits, BASKET)}
+    here = {one.policy: (one.endpoints, one.local, one.models) for one in found["South Asia"].offers}
+    assert here == {"any": (4, 2, 3), "in": (1, 1, 1), "kept": (2, 2, 1)}
+    assert {one.policy: (one.endpoints, one.local) for one in found["Europe"].offers}["any"] == (4, 0)
+    first = found["South Asia"].offers[0]
+    assert (first.cheapest_nano_usd, first.median_nano_usd) == (2 * 10**9, 6 * 10**9)
+    assert found["South Asia"].local_providers == ("a", "b")
+    assert found["South Asia"].local_without_price == ("e", "f")
+    assert not [gap for gap in found["South Asia"].gaps if "local" in gap]
+    assert concerns(permits[0], "South Asia", index.map) and not concerns(permits[0], "Europe", index.map)
+    assert concerns(permits[1], "Europe", index.map)
+
+
+BASKET = Basket(input_tokens=1_000_000, output_tokens=1, income_share_max=0.02, source="", checked=date(2026, 11, 22))
 
 
 def test_the_basket_costs_its_tokens_at_list_price() -> None:
     """7.5 million at 1 USD and 2.5 million at 4 USD a million: 17.5 USD."""
     price = Price(price_id="p", rates=Rates(input=1_000_000_000, output=4_000_000_000), valid_from="")
-    assert basket_price(price, read_policies().basket) == 17_500_000_000
+    assert basket_price(price, read_basket()) == 17_500_000_000
 
 
-def test_every_serving_place_of_the_catalog_is_in_a_region(index: Index, catalog: Catalog) -> None:
-    """A word that nobody explains is an error, so a new provider cannot slip through as serving from nowhere."""
-    places = serving_places(catalog, index.map)
-    assert places["stackit"] == {"Europe"} and places["dashscope"] == {"Southeast Asia"}
-    assert places["anthropic"] == frozenset(), "it names no place"
-    assert {"North America", "Europe", "South Asia", "Oceania"} <= places["google-vertex"]
+@pytest.fixture(scope="module")
+def shipped(catalog: Catalog) -> tuple[list[Permit], list[Served]]:
+    return permits_and_served(Config(), catalog, DAY)
 
 
-def test_each_region_has_its_offers_its_price_and_its_gaps(index: Index, catalog: Catalog) -> None:
-    found = {one.region: one for one in implications(index, catalog, DAY)}
+def test_what_the_index_counts_is_what_routing_would_permit(shipped: tuple[list[Permit], list[Served]]) -> None:
+    """Every shipped policy, and where each provider processes."""
+    permits, served = shipped
+    assert {one.policy for one in permits} == set(read_policies({}))
+    places = {(one.provider, place) for one in served for place in one.processing}
+    assert {("stackit", "DEU"), ("dashscope", "SGP"), ("deepseek", "CHN"), ("google-vertex", "IND")} <= places
+    eu = {country for one in permits if one.policy == "eu-only" and one.countries for country in one.countries}
+    assert "DEU" in eu and len(eu) == 27
+    for one in served:
+        if "eu-only" in one.permitted_by:
+            assert one.processing and one.processing <= eu, one
+        if "no-training" in one.permitted_by:
+            assert one.trains is False, one
+        assert "zero-retention" not in one.permitted_by or one.retention_days == 0, one
+    outside = next(one for one in permits if one.policy == "outside-china")
+    assert outside.countries is not None and "CHN" not in outside.countries and "USA" in outside.countries
+
+
+def test_an_operators_own_policy_and_facts_are_counted(catalog: Catalog) -> None:
+    """What he says of a provider decides here as it does for a call."""
+    config = Config(
+        policies={"nordic": PolicyConfig(processing=("FI", "SE"))},
+        providers={"anthropic": ProviderConfig(facts=FactsConfig(processing=("FI",)))},
+    )
+    permits, served = permits_and_served(config, catalog, DAY)
+    nordic = next(one for one in permits if one.policy == "nordic")
+    assert nordic.countries == {"FIN", "SWE"} and nordic.says == "processing FI SE"
+    assert {one.provider for one in served if "nordic" in one.permitted_by} >= {"anthropic"}
+
+
+def test_each_region_has_its_offers_its_price_and_its_gaps(
+    index: Index, shipped: tuple[list[Permit], list[Served]]
+) -> None:
+    permits, served = shipped
+    found = {one.region: one for one in implications(index, served, permits)}
     assert list(found) == list(index.regions)
     africa, north_america = found["Africa"], found["North America"]
     assert not africa.local_providers and any(gap.startswith("no local endpoint") for gap in africa.gaps)
     assert "openai" in north_america.local_providers
     for one in found.values():
         offers = {offer.policy: offer for offer in one.offers}
-        assert offers["any"].endpoints > offers["no-training"].endpoints >= offers["local-no-training"].endpoints
-        assert offers["local"].cheapest_nano_usd is None or offers["local"].endpoints > 0
+        assert offers["any"].endpoints > offers["no-training"].endpoints >= offers["zero-retention"].endpoints
+        assert all(offer.local <= offer.endpoints for offer in one.offers)
+    assert {offer.policy: offer.local for offer in found["Europe"].offers}["eu-only"] > 0
+    assert {offer.policy: offer.local for offer in africa.offers}["eu-only"] == 0
     assert africa.basket_share is not None and north_america.basket_share is not None
     assert africa.basket_share > 10 * north_america.basket_share
 
 
-def test_income_counts_only_people_whose_product_is_known(index: Index, catalog: Catalog) -> None:
+def test_income_counts_only_people_whose_product_is_known(index: Index) -> None:
     """MENA: Iran, Syria and Yemen have no GDP here; they must not pull income down as zeros."""
-    mena = next(one for one in implications(index, catalog, DAY) if one.region == "MENA")
+    mena = next(one for one in implications(index, [], []) if one.region == "MENA")
     of = index.evidence.by_place
     people, product = of("working_age_population", "2024"), of("gdp_usd", "2024")
     here = [c for c in people if index.map.region_of(c) == "MENA"]
@@ -193,7 +243,7 @@ def test_income_counts_only_people_whose_product_is_known(index: Index, catalog:
     by_hand = sum(product[c] for c in both) / sum(people[c] for c in both) / 12
     assert mena.income_usd_month == pytest.approx(by_hand)
     assert mena.income_coverage == pytest.approx(sum(people[c] for c in both) / sum(people[c] for c in here))
-    assert any(gap.startswith("income known for 59%") for gap in mena.gaps)
+    assert mena.basket_share is None and "price against income not computable" in mena.gaps[-1], "nothing is offered"
 
 
 # -- what is printed --------------------------------------------------------------

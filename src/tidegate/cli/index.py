@@ -316,8 +316,9 @@ def implications(day: str | None, **options: Any) -> None:
         scores = [one.region, f"{one.index:.0f}", f"{one.low:.0f}-{one.high:.0f}"]
         shown.append([*scores, ", ".join(counts), share, row[-2], row[-1]])
     basket = read_basket()
+    policies = "; ".join(f"{permit.policy}: {permit.says}" for permit in permits)
     more = [
-        f"Endpoints a policy permits, and in brackets those local to the region. {'; '.join(f'{p.policy}: {p.says}' for p in permits)}.",
+        f"Endpoints that a policy permits; in brackets those that process in the region alone. {policies}.",
         f"Basket: {basket.input_tokens:,} input and {basket.output_tokens:,} output tokens a month at the median "
         f"model's cheapest list price of {today}, against GDP per person of working age and month.",
     ]

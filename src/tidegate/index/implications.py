@@ -1,20 +1,18 @@
 """What the index means for a gateway: per region, which endpoints may serve it, at what price against income, and gaps.
 
-Everything rests on what providers publish of themselves and on list prices of one day. A provider that names no place
-serves from nowhere known, and so counts as local nowhere.
+The caller says what is served, where calls are processed, and which of an installation's policies permit it; nothing
+here knows how policies decide. An endpoint of which nobody knows where it works is local nowhere. Prices are list
+prices of one day.
 """
 
-import csv
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
-from tidegate.catalog import Catalog
-from tidegate.core.facts import Provider
 from tidegate.core.price import Price
 from tidegate.index.evidence import FACTS, RegionMap
 from tidegate.index.regional import Index
@@ -23,16 +21,34 @@ from tidegate.index.table import IndexRefusal
 
 MONTHS: Final = 12
 TOKENS_PER_RATE: Final = 1_000_000
+ANY: Final = "any"
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Conditions on an endpoint; None asks nothing."""
+class Permit(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy that may bind a caller. `says`: its rules in words.
+
+    `countries`: where it lets calls be processed (ISO 3166-1 alpha-3); None: anywhere.
+    """
 
     policy: str
     says: str
+    countries: frozenset[str] | None = None
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """A model at a provider in one of its regions. `price` None: it cannot be called.
+
+    `processing`: countries where calls are processed (ISO 3166-1 alpha-3); empty where nobody knows them all. `trains`,
+    `retention_days`: as published; None: not said. `permitted_by`: the policies that let it serve.
+    """
+
+    provider: str
+    model: str
+    price: Price | None
+    processing: frozenset[str] = frozenset()
     trains: bool | None = None
-    retention_days_max: int | None = None
-    local: bool = False
+    retention_days: int | None = None
+    permitted_by: frozenset[str] = frozenset()
 
 
 class Basket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,19 +61,16 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     checked: datetime.date
 
 
-class Policies(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    policies: tuple[Policy, ...]
-    basket: Basket
-
-
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """Endpoints of one policy in one region. Prices in nano-USD for the basket; None where there is no endpoint.
+    """Endpoints that one policy permits to callers of one region. Prices in nano-USD for the basket; None: no endpoint.
 
-    models: different models among them. cheapest: of all; median: over models, each at its cheapest endpoint.
+    local: those that process in the region alone. models: different models among all. cheapest: of all; median: over
+    models, each at its cheapest endpoint.
     """
 
     policy: str
     endpoints: int
+    local: int
     models: int
     providers: int
     cheapest_nano_usd: int | None
@@ -68,7 +81,7 @@ class Implication(msgspec.Struct, frozen=True, kw_only=True):
     """One region. income_usd_month: GDP per person of working age and month, over countries where both are known.
 
     income_coverage: part of those people who live in such countries. basket_share: median price over that income.
-    local_providers: those that name a place in the region and have a price.
+    local_providers: those that process in the region alone, and have a price.
     """
 
     region: str
@@ -84,32 +97,28 @@ class Implication(msgspec.Struct, frozen=True, kw_only=True):
     gaps: tuple[str, ...]
 
 
-def read_policies(folder: Path = FACTS) -> Policies:
-    """`policies.yml`. Raises IndexRefusal naming the entry that cannot be read."""
+def read_basket(folder: Path = FACTS) -> Basket:
+    """`basket.yml`. Raises IndexRefusal naming what cannot be read."""
     try:
-        return msgspec.yaml.decode((folder / "policies.yml").read_bytes(), type=Policies)
+        return msgspec.yaml.decode((folder / "basket.yml").read_bytes(), type=Basket)
     except msgspec.MsgspecError as error:
-        raise IndexRefusal(f"{folder / 'policies.yml'}: {error}") from error
+        raise IndexRefusal(f"{folder / 'basket.yml'}: {error}") from error
 
 
-def implications(index: Index, catalog: Catalog, day: str, policies: Policies | None = None) -> list[Implication]:
-    """One entry a region, in the index's order. day: ISO day of the prices."""
-    chosen = policies or read_policies()
-    places = serving_places(catalog, index.map)
-    endpoints = [
-        (provider, endpoint.model, basket_price(endpoint.price, chosen.basket))
-        for provider in catalog.providers.values()
-        for endpoint in catalog.endpoints_of(provider.provider, day)
-        if endpoint.price is not None
-    ]
-    endpoints = [entry for entry in endpoints if entry[2] > 0]
+def implications(
+    index: Index, served: Iterable[Served], permits: Sequence[Permit], basket: Basket | None = None
+) -> list[Implication]:
+    """One entry a region, in the index's order. Its first offer is of all endpoints, the others of each policy."""
+    chosen = basket or read_basket()
+    entries = list(served)
+    places = [_region_of(entry, index.map) for entry in entries]
     low, high = index.runs.quantiles((0.05, 0.95))
     found = []
     for number, region in enumerate(index.regions):
-        offers = tuple(_offer(policy, region, endpoints, places) for policy in chosen.policies)
+        here = [entry for entry, place in zip(entries, places, strict=True) if place == region]
+        offers = tuple(_offer(policy, entries, here, chosen) for policy in (ANY, *(one.policy for one in permits)))
         income, covered = _income(index, region)
-        priced = {provider.provider for provider, _, _ in endpoints}
-        local = {name for name, regions in places.items() if region in regions}
+        priced = {entry.provider for entry in here if _costs(entry, chosen)}
         median = offers[0].median_nano_usd
         share = median / 1e9 / income if median is not None and income else None
         found.append(
@@ -122,56 +131,49 @@ def implications(index: Index, catalog: Catalog, day: str, policies: Policies | 
                 income_usd_month=income,
                 income_coverage=covered,
                 basket_share=share,
-                local_providers=tuple(sorted(local & priced)),
-                local_without_price=tuple(sorted(local - priced)),
-                gaps=tuple(_gaps(catalog, chosen, local & priced, share, covered)),
+                local_providers=tuple(sorted(priced)),
+                local_without_price=tuple(sorted({entry.provider for entry in here} - priced)),
+                gaps=tuple(_gaps([one for one in here if one.provider in priced], chosen, share, covered)),
             )
         )
     return found
 
 
-def columns_of(policies: Policies) -> list[str]:
+def columns_of(permits: Sequence[Permit]) -> list[str]:
     """Names of the columns of `table_of`."""
-    counts = [f"endpoints {policy.policy}" for policy in policies.policies]
+    names = (ANY, *(one.policy for one in permits))
+    counts = [f"{what} {name}" for name in names for what in ("endpoints", "local")]
     prices = ["cheapest_usd", "median_usd", "income_usd_month", "basket_share"]
     return ["region", "index", "low", "high", *counts, *prices, "local_providers", "gaps"]
 
 
 def table_of(found: Iterable[Implication]) -> list[list[Any]]:
-    """One row a region: endpoints by policy, prices of the basket in USD under the first of them, income, gaps."""
+    """One row a region: endpoints by policy, prices of the basket in USD among all of them, income, gaps."""
     rows = []
     for one in found:
         first = one.offers[0]
         prices = [None if x is None else x / 1e9 for x in (first.cheapest_nano_usd, first.median_nano_usd)]
-        counts = [offer.endpoints for offer in one.offers]
+        counts = [count for offer in one.offers for count in (offer.endpoints, offer.local)]
         local, gaps = "; ".join(one.local_providers), "; ".join(one.gaps)
         known = [one.region, one.index, one.low, one.high, *counts, *prices]
         rows.append([*known, one.income_usd_month, one.basket_share, local, gaps])
     return rows
 
 
-def serving_places(catalog: Catalog, region_map: RegionMap) -> dict[str, frozenset[str]]:
-    """Regions from which each provider says that it serves; empty where it names no place.
+def concerns(permit: Permit, region: str, region_map: RegionMap) -> bool:
+    """Whether callers of a region can be meant by a policy: it asks for no place, or for one of theirs."""
+    return permit.countries is None or any(_region(place, region_map) == region for place in permit.countries)
 
-    Its words are ISO codes, or stand in serving_places.csv. Raises IndexRefusal for a word that nobody explains.
-    """
-    with (FACTS / "serving_places.csv").open(encoding="utf-8") as file:
-        words = {row["word"]: row["place"] for row in csv.DictReader(file)}
-    found = {}
-    for provider in catalog.providers.values():
-        regions = set()
-        for word in (*provider.regions, *provider.hosts):
-            if word == "global":
-                continue
-            country = catalog.countries.get(word)
-            place = country.alpha3 if country else words.get(word)
-            if place is None:
-                raise IndexRefusal(
-                    f"{provider.provider} serves from {word!r}, which is no country; add it to serving_places.csv"
-                )
-            regions.add(str(region_map.region_of(place)))
-        found[provider.provider] = frozenset(regions)
-    return found
+
+def _region_of(entry: Served, region_map: RegionMap) -> str | None:
+    """The region in which alone it processes; None where there is none, or nobody knows."""
+    regions = {_region(place, region_map) for place in entry.processing}
+    return regions.pop() if len(regions) == 1 else None
+
+
+def _region(place: str, region_map: RegionMap) -> str | None:
+    """None for a territory that the map leaves out, as it may those without people of working age."""
+    return region_map.region_of(place) if place in region_map.regions else None
 
 
 def basket_price(price: Price, basket: Basket) -> int:
@@ -180,33 +182,25 @@ def basket_price(price: Price, basket: Basket) -> int:
     return total // TOKENS_PER_RATE
 
 
-def allowed(policy: Policy, provider: Provider, is_local: bool) -> bool:
-    """Whether what the provider publishes meets the policy; what it does not say does not."""
-    said = provider.data_policy
-    if policy.trains is not None and said.trains is not policy.trains:
-        return False
-    limit = policy.retention_days_max
-    if limit is not None and (said.retention_days is None or said.retention_days > limit):
-        return False
-    return is_local or not policy.local
+def _costs(entry: Served, basket: Basket) -> int:
+    """What the basket costs there; 0 where nothing can be bought, or is given away."""
+    return 0 if entry.price is None else basket_price(entry.price, basket)
 
 
-def _offer(
-    policy: Policy,
-    region: str,
-    endpoints: Iterable[tuple[Provider, str, int]],
-    places: dict[str, frozenset[str]],
-) -> Offer:
-    kept = [entry for entry in endpoints if allowed(policy, entry[0], region in places[entry[0].provider])]
+def _offer(policy: str, entries: Iterable[Served], here: Iterable[Served], basket: Basket) -> Offer:
+    kept = [one for one in entries if (policy == ANY or policy in one.permitted_by) and _costs(one, basket)]
+    local = [one for one in here if (policy == ANY or policy in one.permitted_by) and _costs(one, basket)]
     by_model: dict[str, int] = {}
-    for _, model, price in kept:
-        by_model[model] = min(price, by_model.get(model, price))
+    for one in kept:
+        price = _costs(one, basket)
+        by_model[one.model] = min(price, by_model.get(one.model, price))
     prices = list(by_model.values())
     return Offer(
-        policy=policy.policy,
-        endpoints=len(kept),
+        policy=policy,
+        endpoints=len({(one.provider, one.model) for one in kept}),
+        local=len({(one.provider, one.model) for one in local}),
         models=len(by_model),
-        providers=len({provider.provider for provider, _, _ in kept}),
+        providers=len({one.provider for one in kept}),
         cheapest_nano_usd=min(prices) if prices else None,
         median_nano_usd=int(np.median(prices)) if prices else None,
     )
@@ -224,14 +218,14 @@ def _income(index: Index, region: str) -> tuple[float | None, float]:
     return sum(product[c] for c in both) / covered / MONTHS, covered / sum(people[country] for country in here)
 
 
-def _gaps(catalog: Catalog, chosen: Policies, local: set[str], share: float | None, covered: float) -> Iterable[str]:
+def _gaps(local: Sequence[Served], basket: Basket, share: float | None, covered: float) -> Iterable[str]:
     if not local:
-        yield "no local endpoint: no provider with a price names a place here"
-    elif not any(catalog.providers[name].data_policy.trains is False for name in local):
+        yield "no local endpoint: no provider with a price is known to process here alone"
+    elif not any(one.trains is False for one in local):
         yield "no local endpoint whose provider publishes that it does not train"
-    if not any(catalog.providers[name].data_policy.retention_days == 0 for name in local):
+    if not any(one.retention_days == 0 for one in local):
         yield "content leaves or is kept: no local provider publishes that it keeps none, or where"
-    limit = chosen.basket.income_share_max
+    limit = basket.income_share_max
     if share is None:
         yield "price against income not computable: no country here has both GDP and population"
     elif share > limit:
