@@ -20,6 +20,7 @@ from tidegate.core.cache_settings import Cache, Sharing
 from tidegate.core.console_settings import Console
 from tidegate.core.errors import ConfigError
 from tidegate.core.facts import Auth, Dialect
+from tidegate.core.ladder_settings import LadderConfig
 from tidegate.core.price_settings import PriceConfig as PriceConfig
 from tidegate.core.price_settings import WindowConfig as WindowConfig
 from tidegate.core.routing_settings import FactsConfig, PolicyConfig, Routing
@@ -199,6 +200,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     accounts: Accounts = Accounts()
     routing: Routing = Routing()
     policies: Annotated[dict[str, PolicyConfig], _help("policies by name, beside the shipped ones")] = {}
+    ladders: Annotated[dict[str, LadderConfig], _help("ladders by the name that callers ask for")] = {}
     upstream: Upstream = Upstream()
     labels: Labels = Labels()
     cache: Cache = Cache()

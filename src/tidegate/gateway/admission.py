@@ -110,7 +110,7 @@ class Gate:
         """Raises Forbidden, naming what the caller's key may not do with an endpoint."""
         plan = self.plan_of(call.key)
         if plan is not None and plan.has_rules:
-            plan.check(endpoint, call.client.caller.address(call.request.headers))
+            plan.check(endpoint, call.client.caller.address(call.request.headers), call.ladder_name)
 
     # -- in -----------------------------------------------------------------------------------------------------------
 

@@ -69,6 +69,8 @@ def extra_headers(exchange: "Call") -> bytes:
         lines += b"x-tidegate-dropped-parameters: %b\r\n" % header_list(exchange.way.dropped)
     if exchange.share is not None:
         lines += exchange.share.lines
+    if exchange.ladder_told:
+        lines += exchange.ladder_told
     if exchange.claim is not None:
         lines += quota_lines(exchange.claim, exchange.request.arrived_us // 1_000_000)
     return lines

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tidegate.accounts.keys import Key
     from tidegate.gateway.claim import Claim
+    from tidegate.gateway.climb import Climb
     from tidegate.gateway.listener import ClientConnection
     from tidegate.gateway.operation import Operation
     from tidegate.gateway.server import Server
@@ -65,6 +66,10 @@ class Call:
     client_gone = False
     attempt_started = (0, 0.0)
     is_begun = False  # the caller has events of an answer: no other endpoint may answer now
+    climb: "Climb | None" = None  # of a call that asked for a ladder
+    ladder_name = ""  # the ladder on which an attempt is made
+    ladder_told = b""  # the header line that says how far it went
+    attempts_before = 0  # of the same call, by other rungs
     is_cut_off = False  # ended by the gateway though caller and provider went on
     content_type = JSON
     retry_after = b""
@@ -121,6 +126,11 @@ class Call:
     def on_client_gone(self) -> None:
         """The caller hung up. What was dispatched goes on or is cancelled, as policy says, and is settled."""
         self.client_gone = True
+        if self.climb is not None and self.climb.child is not None:
+            if not self.reply_started:
+                self.status = 499
+            self.climb.child.on_client_gone()
+            return
         if self._upstream is not None:
             self._upstream.stop_offering()
         if self.settlement is not None:
@@ -150,7 +160,7 @@ class Call:
     def _end_attempt(self, error: GatewayError | None, settlement: Settlement) -> None:
         if error is not None and not isinstance(error, ClientGone):
             self.server.totals.count_upstream_failure(error.code)
-        self.attempts.append(attempt_of(self, len(self.attempts) + 1, error, settlement))
+        self.attempts.append(attempt_of(self, self.attempts_before + len(self.attempts) + 1, error, settlement))
 
     def _settle(self, settlement: Settlement) -> None:
         """Record the outcome; the caller's last bytes follow when it is in the kernel.
@@ -200,8 +210,12 @@ class Call:
         if self._upstream is not None and not self.client_gone:
             self._upstream.pause_reading()
             self.patience.pause()
+        elif self.climb is not None and self.climb.child is not None:
+            self.climb.child.pause()
 
     def resume(self) -> None:
         self.patience.resume()
         if self._upstream is not None:
             self._upstream.resume_reading()
+        elif self.climb is not None and self.climb.child is not None:
+            self.climb.child.resume()

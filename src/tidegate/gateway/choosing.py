@@ -15,6 +15,7 @@ from tidegate.gateway.claiming import text_bound
 from tidegate.gateway.clamping import with_output_limit
 from tidegate.gateway.dispatch import Dispatch, passed_on, prepare
 from tidegate.gateway.http import JSON
+from tidegate.gateway.ladders import explained, first_asking
 from tidegate.gateway.meter import NOTHING_SPENT
 from tidegate.gateway.planning import (
     asking_of,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tidegate.gateway.bounds import Bound, Ceiling
     from tidegate.gateway.table import Route, Serving
     from tidegate.route.health import Fault
+    from tidegate.route.ladder import Ladder
     from tidegate.route.planner import Call as Asking
     from tidegate.route.planner import RoutePlan
     from tidegate.wire.dialect import Head, Pieces
@@ -80,16 +82,31 @@ class Choosing(Call):
             self._go()
 
     def _plan(self) -> bool:
-        """Make the plan of a call like no other before it. False: that was all that the caller wanted."""
+        """Make the plan of a call like no other before it. False: that was all of it, or its ladder goes on."""
+        if self.server.table.ladders and (found := self.server.table.ladders.of(self)) is not None:
+            return self._climb(found)
         asking = asking_of(self)
         if is_asked_to_explain(self):
-            self._explain(asking)
+            self._explain(explanation(self, asking))
             return False
         router = self.server.router
         self.course = self._begun(router.planner.plan(asking, time.monotonic()), asking)
         router.lanes.remember(self, asking, self.course.plan)
         self.request.body = unrouted(self, self.request.body)
         return True
+
+    def _climb(self, found: "tuple[Ladder, str]") -> bool:
+        """The caller asked for a ladder. True: the call goes on as one for its first rung, since it only counts."""
+        if is_asked_to_explain(self):
+            self._explain(explained(self, found))
+        elif self.operation.counts_only:
+            self.ladder_name, asking = found[0].name, first_asking(self, found)
+            self.course = self._begun(self.server.router.planner.plan(asking, time.monotonic()), asking)
+            return True
+        else:
+            self.climb = self.server.climb(self, found)
+            self.climb.start()
+        return False
 
     def _go(self) -> None:
         if self.course is not None:
@@ -157,10 +174,10 @@ class Choosing(Call):
         """How an endpoint serves this call. Raises InvalidRequest where it cannot."""
         return route.serving(self.operation.dialect.name)
 
-    def _explain(self, asking: "Asking") -> None:
+    def _explain(self, told: bytes) -> None:
         """Answer with the plan of the call, in place of making it."""
         self.content_type, self.status = JSON, 200
-        self.body = [explanation(self, asking)]
+        self.body = [told]
         self._settle(NOTHING_SPENT)
 
     def bound(self, ceiling: "Ceiling", charge: "Charge") -> "Bound":

@@ -37,7 +37,7 @@ def claim_of(gate: "Gate", plan: "Plan", call: "Choosing") -> Claim | None:
     assert endpoint is not None and price is not None
     now_us = call.request.arrived_us
     if plan.has_rules:
-        plan.check(endpoint, call.client.caller.address(call.request.headers))
+        plan.check(endpoint, call.client.caller.address(call.request.headers), call.ladder_name)
     terms, charge = gate.terms, AT_COST
     if terms.has_groups:
         charge = terms.charge(plan.key.tenant_id, endpoint.model, now_us, plan.key.price_group)

@@ -50,7 +50,7 @@ class Exchange(Choosing):
         self.attempt_started = (now_us, time.monotonic())
         self.upstream_status = 0
         self.identity = self.identity or identity_row(self)
-        intent = intent_of(self, len(self.attempts) + 1, now_us)
+        intent = intent_of(self, self.attempts_before + len(self.attempts) + 1, now_us)
         self.server.recorder.record(intent, self._dispatch, self.refuse)
 
     def _dispatch(self) -> None:
@@ -230,6 +230,9 @@ class Exchange(Choosing):
         if self.settlement is not None or (self.head is not None and not self.head.is_stream and self.dispatched):
             return  # an answer that comes whole is on its way, and will be charged
         self.is_cut_off = True
+        if self.climb is not None and self.climb.child is not None:
+            self.climb.child.cut_off(error)
+            return
         if self._upstream is not None:
             self._cancel(error)
             return

@@ -14,6 +14,7 @@ from tidegate.core.facts import Endpoint
 from tidegate.core.money import format_unit_price
 from tidegate.core.price import KindRates, Price, Rates
 from tidegate.gateway.http import Headers
+from tidegate.gateway.ladders import PROVIDER as LADDERS
 from tidegate.wire.dialects import DIALECTS
 
 Json = dict[str, Any]
@@ -144,7 +145,7 @@ class Listings:
             "created": self._created_s,
             "context_length": context,
             "architecture": {"modality": None, "input_modalities": ["text"], "output_modalities": ["text"]},
-            "pricing": pricing(endpoint.price),
+            "pricing": pricing(endpoint.price) if endpoint.provider != LADDERS else VARYING,
             "top_provider": {"context_length": context, "max_completion_tokens": None, "is_moderated": False},
             "per_request_limits": None,
             "supported_parameters": list(SAID_EVERYWHERE),
@@ -153,6 +154,9 @@ class Listings:
             "links": {"details": f"/api/v1/models/{name}/endpoints"},
         }
 
+
+VARYING: Final[Json] = {"prompt": "-1", "completion": "-1"}
+"""OpenRouter's word for a name behind which several models stand: it has no price of its own."""
 
 ENTRIES: Final[Mapping[str, Callable[[Listings, Endpoint], Json]]] = {
     "openai": Listings._openai,

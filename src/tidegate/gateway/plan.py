@@ -129,12 +129,13 @@ class Plan:
             known.turn(self._lease_of, now_us)
         return known
 
-    def check(self, endpoint: "Endpoint", address: str) -> None:
-        """Raises Forbidden, naming what the key may not do."""
-        key = self.key
-        if key.models and not any(fnmatchcase(endpoint.model, glob) for glob in key.models):
+    def check(self, endpoint: "Endpoint", address: str, ladder: str = "") -> None:
+        """Raises Forbidden, naming what the key may not do. ladder: on which the endpoint is asked; it is what the key
+        must name then."""
+        key, name = self.key, ladder or endpoint.model
+        if key.models and not any(fnmatchcase(name, glob) for glob in key.models):
             raise Forbidden(
-                f"This key may not call the model {endpoint.model!r}; it may call {', '.join(key.models)}.",
+                f"This key may not call the model {name!r}; it may call {', '.join(key.models)}.",
                 param="model",
             )
         if key.providers and endpoint.provider not in key.providers:

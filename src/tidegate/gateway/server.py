@@ -17,6 +17,7 @@ from tidegate.core.ids import gateway_tag, generation_id
 from tidegate.gateway.admission import Gate
 from tidegate.gateway.answer import show_life
 from tidegate.gateway.callers import Forwarders
+from tidegate.gateway.climb import Climb
 from tidegate.gateway.connect import Target
 from tidegate.gateway.counting import CountExchange
 from tidegate.gateway.endpoint_pages import is_endpoint_page
@@ -97,6 +98,7 @@ class Server:
         self._keys_version = keys.version
         self._random = random.Random(os.urandom(16))  # makes ids unique, keeps no secret
         self.forwarders = Forwarders(config.gateway.trusted_forwarders)
+        self.climb = Climb  # of a call that asks for a ladder; here, since a climb is made of exchanges
         self._swept = 0.0
         self.now = time.monotonic()  # the sweep's clock: up to SWEEP_S behind, and free to read
 

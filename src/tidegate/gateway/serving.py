@@ -20,6 +20,7 @@ from tidegate.core.ids import KEY_PREFIX
 from tidegate.gateway.connect import Target
 from tidegate.gateway.credentials import Credentials, credentials_for
 from tidegate.gateway.egress import BODIES_BY_AUTH, KEY_LINES, request_prefix
+from tidegate.gateway.ladders import read_ladders
 from tidegate.gateway.routing import Router
 from tidegate.gateway.shelf import Shelf, ShelfLines
 from tidegate.gateway.table import Serving, Table
@@ -81,6 +82,7 @@ def build_serving(
     )
     table.holds_until_us = prices_hold_until(served, moment_us(day))
     _tell_stale_rates(served, day)
+    table.ladders = read_ladders(config.ladders, table.names)
     planner = planner_of(config.routing, table.by_model, policies, before.planner if before is not None else None)
     return table, Router(planner, table.names, config.routing, table.unpriced)
 

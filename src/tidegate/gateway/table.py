@@ -15,6 +15,7 @@ from tidegate.core.terms import NEVER_US
 from tidegate.gateway.connect import Target
 from tidegate.gateway.credentials import Credentials
 from tidegate.gateway.http import EVENT_STREAM
+from tidegate.gateway.ladders import NO_LADDERS, Ladders
 from tidegate.wire.dialect import Dialect, Pieces
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Table:
         callers may use, with the model each one means.
         """
         self.context_tokens = context_tokens
+        self.ladders: Ladders = NO_LADDERS
         self.routes: dict[str, Route] = {}
         self.by_model: dict[str, list[EndpointFacts]] = {}
         self._listed: dict[str, Endpoint] = {}
@@ -108,5 +110,5 @@ class Table:
 
     @property
     def models(self) -> dict[str, Endpoint]:
-        """Models by the name they are listed under."""
-        return self._listed
+        """Models by the name they are listed under, ladders among them."""
+        return self._listed | self.ladders.listed() if self.ladders else self._listed

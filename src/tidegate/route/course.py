@@ -133,6 +133,10 @@ class Course:
             return False
         return len(tried) < 2 or any(one not in tried for one in order)
 
+    def never_pause(self) -> None:
+        """Who failed is not asked again: somebody outside of the plan stands ready."""
+        self._bounds = msgspec.structs.replace(self._bounds, pauses_s=0.0)
+
     def fail(self, fault: Fault | None, now_s: float, *, is_begun: bool,
              setback: Setback = NO_SETBACK) -> Candidate | None:  # fmt: skip
         """The attempt failed. The endpoint to ask next, or None: the call has failed, and `stopped` says why not on.
