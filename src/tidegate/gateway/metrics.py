@@ -42,6 +42,12 @@ HISTOGRAMS = (
     ("overhead", "tidegate_overhead_seconds", "the gateway's own part of a call"),
     ("first_chunk", "tidegate_time_to_first_chunk_seconds", "request arrival to the first answer byte"),
 )
+LABELLED = ("calls", "upstream_failures")
+MEMBERS = (
+    *LABELLED,
+    *(member for member, _, _ in (*COUNTERS, *GAUGES, *HISTOGRAMS)),
+    *(f"{member}_sum_us" for member, _, _ in HISTOGRAMS),
+)
 
 
 class MetricsBoard:
@@ -86,7 +92,7 @@ class MetricsBoard:
 
 
 def _as_dict(totals: Totals) -> dict[str, Any]:
-    found = dict(vars(totals))
+    found = {name: getattr(totals, name) for name in MEMBERS}  # a compiled object has no `vars`
     found["calls"] = {str(status): count for status, count in totals.calls.items()}
     return found
 
