@@ -75,11 +75,17 @@ async def is_slow(call: Call) -> None:
     await answer(call)
 
 
+async def is_late(call: Call) -> None:
+    """It answers well, but after longer than anybody waits who could ask another."""
+    await asyncio.sleep(0.6)
+    await answer(call)
+
+
 MOODS: dict[str, Callable[[Call], Awaitable[None]]] = {
     act.__name__: act
     for act in (
         *(refuses, refuses_loudly, is_full, rejects_key, blames_caller, hangs, dies, dies_after_role),
-        *(dies_after_words, errs_in_stream, is_slow),
+        *(dies_after_words, errs_in_stream, is_slow, is_late),
     )
 } | {"well": answer}
 TRIED_ELSEWHERE = ("refuses", "is_full", "rejects_key", "hangs", "dies", "dies_after_role", "errs_in_stream")

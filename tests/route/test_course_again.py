@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.endpoints import endpoint, planner
-from tidegate.route.course import FAILURES_TO_GIVE_UP, PAUSE_LEAST_S, PAUSE_MOST_S, Bounds, Course, RetryBudget, Setback
+from tidegate.route.course import (
+    FAILURES_TO_GIVE_UP,
+    PAUSE_LEAST_S,
+    PAUSE_MOST_S,
+    SILENCES_TO_GIVE_UP,
+    Bounds,
+    Course,
+    RetryBudget,
+    Setback,
+)
 from tidegate.route.health import Fault, Health
 from tidegate.route.planner import Call
 
@@ -120,7 +129,7 @@ def test_nobody_asks_twice_who_has_been_down_for_long_or_was_silent_to_many() ->
         health.fail("m@a", 0.0, "connect")
     assert course.fail("connect", 0.0, is_begun=False, setback=Setback(health=health)) is None
     course, health = course_of(1)
-    for _ in range(5):
+    for _ in range(SILENCES_TO_GIVE_UP):
         health.fail("m@a", 0.0, "timeout")
     assert course.fail("timeout", 0.0, is_begun=False, setback=Setback(health=health)) is None
     course, health = course_of(1)

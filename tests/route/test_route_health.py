@@ -68,6 +68,18 @@ def test_failures_of_calls_begun_before_it_opened_do_not_prolong_it() -> None:
     assert health.of("m@a").state(15.0) == "half_open"
 
 
+def test_who_answered_others_in_the_meantime_is_not_down() -> None:
+    """Sixteen calls that hang together time out together, long after the last answer; that is no row of failures."""
+    health = Health(Patience(failures_to_open=5))
+    health.succeed("m@a", 10.2)
+    for number in range(16):
+        health.fail("m@a", 11.0 + number / 100, "timeout", began_s=10.0 + number / 100)
+    assert health.of("m@a").state(11.2) == "closed" and not health.of("m@a").is_well(11.2), "but many did fail"
+    for number in range(5):
+        health.fail("m@a", 12.0 + number / 100, "timeout", began_s=11.0)
+    assert health.of("m@a").state(12.1) == "open"
+
+
 def test_a_rate_limit_rests_an_endpoint_and_is_no_outage() -> None:
     health = Health()
     for _ in range(20):

@@ -263,8 +263,10 @@ class Choosing(Call):
         if course is None:
             return False
         now, body = time.monotonic(), course.kept
-        setback = server.router.failed(course, fault, now, retry_after_s=retry_after_of(self.retry_after),
-                                       may_pause=server.pauses.has_room)  # fmt: skip
+        began, retry_after = self.attempt_started[1] or now, retry_after_of(self.retry_after)
+        setback = server.router.failed(course, fault, now, began_s=began, retry_after_s=retry_after)
+        if not server.pauses.has_room:
+            setback = setback._replace(may_pause=False)
         is_begun = self.is_begun or body is None
         if self.client_gone or course.fail(fault, now, is_begun=is_begun, setback=setback) is None or body is None:
             return False

@@ -204,15 +204,15 @@ class Router:
             fresh = max(usage.input_tokens - usage.cached_tokens, 0) or asking.input_tokens
             planner.health.load(endpoint_id, work_of(fresh, usage.output_tokens), now_s)
 
-    def failed(self, course: Course, fault: Fault | None, now_s: float, *, retry_after_s: float | None = None,
-               may_pause: bool = True) -> Setback:  # fmt: skip
+    def failed(self, course: Course, fault: Fault | None, now_s: float, *, began_s: float,
+               retry_after_s: float | None = None) -> Setback:  # fmt: skip
         """It has not. A fault of None is the caller's own, and says nothing of the endpoint but that it lives."""
         endpoint_id, health = course.current.endpoint_id, self.planner.health
         if fault is None:
             health.succeed(endpoint_id, now_s)
         else:
-            health.fail(endpoint_id, now_s, fault, retry_after_s=retry_after_s)
-        return Setback(retry_after_s, self._random.getrandbits(32), health, may_pause)
+            health.fail(endpoint_id, now_s, fault, retry_after_s=retry_after_s, began_s=began_s)
+        return Setback(retry_after_s, self._random.getrandbits(32), health)
 
 
 class Spent(NamedTuple):

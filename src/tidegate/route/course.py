@@ -17,6 +17,7 @@ BURST: Final = 100.0  # retries that are always allowed at once
 PAUSE_LEAST_S: Final = 0.05
 PAUSE_MOST_S: Final = 2.0
 FAILURES_TO_GIVE_UP: Final = 20  # in a row, of all calls: such an endpoint is down, and no call asks it twice
+SILENCES_TO_GIVE_UP: Final = 10  # failures in a row, after which who is silent is not waited for twice
 TIMES_BEFORE_SHUT: Final = 3  # that one call asks an endpoint that is well before it asks one that is shut
 NEVER_S: Final = float("inf")
 _DRAWS: Final = 1 << 32
@@ -193,12 +194,12 @@ class Course:
 
     def _note(self, fault: Fault | None, now_s: float, setback: Setback) -> None:
         """When the current endpoint may be asked again. Who refused our key, or does not know the model: never; nor who
-        is silent, where others found it so before: each time costs the caller the whole time-out."""
+        is silent, where many calls have failed: each time costs the caller the whole time-out."""
         endpoint_id, health = self.current.endpoint_id, setback.health
-        is_silent = fault == "timeout" and health is not None and health.of(endpoint_id).is_shut(now_s)
+        failures = 0 if health is None else health.of(endpoint_id).failures
+        is_over = fault == "rejected" or (fault == "timeout" and failures >= SILENCES_TO_GIVE_UP)
         if self._again_s is None:
             self._again_s = {}
-        is_over = fault == "rejected" or is_silent
         self._again_s[endpoint_id] = NEVER_S if is_over else now_s + (setback.retry_after_s or 0.0)
 
     def _chosen(self, now_s: float, setback: Setback) -> Candidate | None:

@@ -114,8 +114,8 @@ class EndpointHealth:
     """One endpoint's health. `latency_us`: to the first byte of an answer; `throughput`: output tokens a second."""
 
     __slots__ = (
-        "_counted_s", "_failed", "_ok", "_opened", "_patience", "_probe_until_s", "_uncounted", "closes_s", "failures",
-        "latency_us", "load", "rests_s", "throughput",
+        "_answered_s", "_counted_s", "_failed", "_ok", "_opened", "_patience", "_probe_until_s", "_uncounted",
+        "closes_s", "failures", "latency_us", "load", "rests_s", "throughput",
     )  # fmt: skip
 
     def __init__(self, patience: Patience) -> None:
@@ -124,6 +124,7 @@ class EndpointHealth:
         self._ok = self._failed = 0
         self._uncounted = 0  # successes that are still to be added to `_ok`
         self._counted_s = 0.0
+        self._answered_s = -math.inf  # when a call was last seen to be answered
         self.failures = 0  # in a row
         self._opened = 0  # times in a row
         self.closes_s = 0.0  # the breaker is open until then
@@ -174,6 +175,7 @@ class EndpointHealth:
             self._decay(now_s)
         self._ok += SCALE * (1 + self._uncounted)
         self._uncounted = 0
+        self._answered_s = now_s
         if latency_us:
             self.latency_us.add(latency_us, now_s)
         if tokens_per_s:
@@ -196,8 +198,9 @@ class EndpointHealth:
         self.failures = self._opened = 0
         self.rests_s = self._probe_until_s = 0.0
 
-    def fail(self, now_s: float, fault: Fault, *, retry_after_s: float | None = None) -> None:
-        """A call failed."""
+    def fail(self, now_s: float, fault: Fault, *, retry_after_s: float | None = None,
+             began_s: float | None = None) -> None:  # fmt: skip
+        """A call failed. began_s: when its attempt began: who answered others since then is not down; None: now."""
         self._decay(now_s)
         self._ok += SCALE * self._uncounted
         self._uncounted = 0
@@ -206,9 +209,11 @@ class EndpointHealth:
             self._probe_until_s = 0.0
             return
         self._failed += SCALE
-        self.failures += 1
         if retry_after_s:
             self.rests_s = max(self.rests_s, now_s + min(retry_after_s, REST_S_MAX))
+        if began_s is not None and began_s < self._answered_s:
+            return
+        self.failures += 1
         if self._opened or self.failures >= self._patience.failures_to_open:
             self._open(now_s)
 
@@ -264,10 +269,11 @@ class Health:
         if endpoint_id in self.unwell and one.is_well(now_s):
             self.unwell.discard(endpoint_id)
 
-    def fail(self, endpoint_id: str, now_s: float, fault: Fault, *, retry_after_s: float | None = None) -> None:
+    def fail(self, endpoint_id: str, now_s: float, fault: Fault, *, retry_after_s: float | None = None,
+             began_s: float | None = None) -> None:  # fmt: skip
         self._moved = True
         one = self.of(endpoint_id)
-        one.fail(now_s, fault, retry_after_s=retry_after_s)
+        one.fail(now_s, fault, retry_after_s=retry_after_s, began_s=began_s)
         self._shaky.add(endpoint_id)
         if not one.is_well(now_s):
             self.unwell.add(endpoint_id)
