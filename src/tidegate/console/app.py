@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from tidegate.accounts.money.terms import has_terms
 from tidegate.config import Config
 from tidegate.console import litellm, one_api, pages
 from tidegate.console.access import require
@@ -96,9 +97,12 @@ def create_app(config: Config) -> Starlette:
     reader = StatusReader()
 
     def generation(request: Request) -> Response:
-        tenant_id = request.headers.get(TENANT_HEADER) or _reader(backend, request)
+        tenant_id, is_operator = request.headers.get(TENANT_HEADER), False
+        if not tenant_id:
+            tenant_id, is_operator = _reader(backend, request)
         found = _own_generation(ledger_of, request.query_params.get("id", ""), tenant_id)
-        return _json(GenerationReply(data=generation_of(found.row, found.attempts)))
+        sees_upstream = is_operator or not _has_terms(backend)
+        return _json(GenerationReply(data=generation_of(found.row, found.attempts, sees_upstream=sees_upstream)))
 
     def judge(body: bytes, tenant_id: str, key_id: str | None) -> Response:
         given = read_feedback(body)
@@ -162,13 +166,22 @@ def _lifespan(backend: Backend) -> Callable[[Starlette], contextlib.AbstractAsyn
     return lifespan
 
 
-def _reader(backend: Backend, request: Request) -> str | None:
-    """The tenant whose calls a service key may read; None: every one's. Raises Unauthenticated, Forbidden."""
+def _has_terms(backend: Backend) -> bool:
+    """Whether some tenant is charged otherwise than the operator is: then tenants see what they pay, and no more."""
+    with backend.database.reading() as connection:
+        return has_terms(connection)
+
+
+def _reader(backend: Backend, request: Request) -> tuple[str | None, bool]:
+    """The tenant whose calls a service key may read (None: every one's), and whether it is the operator's.
+
+    Raises Unauthenticated, Forbidden.
+    """
     caller = caller_of(backend, Knock(method=request.method, headers=request.headers))
     if caller.kind != "service_key":
-        return caller.tenant_id or _tenant(request)
+        return caller.tenant_id or _tenant(request), False
     require(caller, "usage.read", caller.tenant_id or "")
-    return caller.tenant_id
+    return caller.tenant_id, caller.role is not None
 
 
 def _tenant(request: Request) -> str:

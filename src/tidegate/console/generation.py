@@ -27,7 +27,9 @@ class ProviderResponse(msgspec.Struct, frozen=True, kw_only=True):
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """OpenRouter's fields, in its words. Money is an exact decimal, times are milliseconds; null is "not known here".
 
-    `tidegate_row` is ours: the row itself, with money in integer nano-USD, the price's id and the routing reason.
+    `usage`, `total_cost`: what the tenant is charged. `upstream_inference_cost`: what the provider charges; null for
+    whom it would tell the operator's margin. `tidegate_row` is ours: the row itself, with money in integer nano-USD,
+    the price's id and the routing reason.
     """
 
     id: str
@@ -84,8 +86,15 @@ class GenerationReply(msgspec.Struct, frozen=True, kw_only=True):
     data: Generation
 
 
-def generation_of(row: Row, attempts: Sequence[Attempt]) -> Generation:
-    """A call in OpenRouter's shape. A cost that is not known was not charged: 0."""
+def generation_of(row: Row, attempts: Sequence[Attempt], *, sees_upstream: bool = True) -> Generation:
+    """A call in OpenRouter's shape. A cost that is not known was not charged: 0.
+
+    sees_upstream: whether the reader may know what the provider charges, where that is not what the tenant pays.
+    """
+    if not sees_upstream and row.upstream_cost_nano_usd != row.cost_nano_usd:
+        row = msgspec.structs.replace(row, upstream_cost_nano_usd=None)
+    if not sees_upstream:
+        row = msgspec.structs.replace(row, operator_loss_nano_usd=None)
     first_us, duration_us = row.time_to_first_chunk_us, row.duration_us
     answering_us = duration_us - first_us if duration_us is not None and first_us is not None else duration_us
     return Generation(

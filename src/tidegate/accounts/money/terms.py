@@ -148,6 +148,11 @@ def check_group(group: str) -> None:
         raise AccountInvalid(f"price group {group[:80]!r}: 1 to 64 of a-z, 0-9, - and _ expected, such as vip")
 
 
+def has_terms(connection: sa.Connection) -> bool:
+    """Whether anybody's charge ever differed from the provider's: entries are never taken out."""
+    return connection.execute(sa.select(price_terms.c.term_id).limit(1)).first() is not None
+
+
 def _terms(connection: sa.Connection) -> list[GroupTerm]:
     order = (price_terms.c.price_group, price_terms.c.valid_from_us, price_terms.c.term_id)
     found = []
