@@ -134,6 +134,8 @@ class TermsBook:
 
     def __init__(self, groups: Iterable[Terms] = (), memberships: Iterable[Membership] = ()) -> None:
         self._groups = {terms.group: terms for terms in groups}
+        self.has_groups = bool(self._groups)
+        """Whether anybody's charge may differ from the provider's."""
         self._joined: dict[str, list[Membership]] = {}
         changes = {us for terms in self._groups.values() for us in terms.changes_us()}
         for one in sorted(memberships, key=lambda one: one.since_us):
@@ -141,11 +143,6 @@ class TermsBook:
             changes.add(one.since_us)
         self._changes_us = sorted(changes)
         self._known: dict[tuple[str, str, str], _Known] = {}
-
-    @property
-    def has_groups(self) -> bool:
-        """Whether anybody's charge may differ from the provider's."""
-        return bool(self._groups)
 
     def terms_for(self, tenant_id: str, ts_us: int, key_group: str = "") -> Terms:
         """The terms of a call that begins at `ts_us`: its key's group where somebody has made it, else its tenant's.

@@ -119,14 +119,10 @@ class Gate:
 
         Raises GatewayError.
         """
-        amounts = claim.amounts
         if self.leasing.valid_until > call.request.complete:
-            for lease in claim.leases:
-                if lease.free < amounts[lease.kind]:
-                    break
-            else:
-                claim.take()
-                claim.clamp_to_budget()
+            if claim.take_if_free():
+                if claim.bound is not None and claim.bound.output_tokens is None:
+                    claim.clamp_to_budget()
                 return True
         elif not claim.leases:
             return True

@@ -14,6 +14,7 @@ from tidegate.core.money import UNITS_PER_RATE
 from tidegate.core.price import Price, Rates
 from tidegate.core.terms import PPM
 from tidegate.wire.openai_chat import OpenAIHead
+from tidegate.wire.routing_ask import ABSENT
 
 if TYPE_CHECKING:
     from tidegate.wire.dialect import Head
@@ -62,13 +63,20 @@ _limits_decoder = msgspec.json.Decoder(_Limits)
 
 def asked_of(dialect: str, head: "Head", body: bytes) -> Asked:
     """What the request says of the length of its answer. head: as decoded, before it is stripped of its views."""
+    return Asked(*limits_of(dialect, head, body))
+
+
+def limits_of(dialect: str, head: "Head", body: bytes) -> tuple[int | None, int]:
+    """As `asked_of`, without a name for each: every call asks."""
     if dialect == "openai-chat":
-        request = head.request if isinstance(head, OpenAIHead) else None
+        request = head.request if type(head) is OpenAIHead else None
         if request is not None and request.messages:
-            told = _count(request.max_completion_tokens) or _count(request.max_tokens)
-            if not request.n:
-                return Asked(told, 1) if told else NO_LIMIT
-            return Asked(told, min(_count(request.n) or 1, CHOICES_MAX))
+            limit, older, told = request.max_completion_tokens, request.max_tokens, None
+            if limit is not ABSENT:
+                told = _count(limit)
+            if told is None and older is not ABSENT:
+                told = _count(older)
+            return told, 1 if request.n is ABSENT else min(_count(request.n) or 1, CHOICES_MAX)
     if dialect == "openai-embeddings":
         return NO_OUTPUT
     try:
@@ -80,14 +88,13 @@ def asked_of(dialect: str, head: "Head", body: bytes) -> Asked:
         (count for value in (said.max_completion_tokens, said.max_tokens, said.max_output_tokens,
                              own.max_output_tokens) if (count := _whole(value))), None)  # fmt: skip
     choices = max(_whole(said.n) or 1, _whole(said.best_of) or 1, _whole(own.candidate_count) or 1)
-    return Asked(told, min(choices, CHOICES_MAX))
+    return told, min(choices, CHOICES_MAX)
 
 
 def _count(raw: msgspec.Raw) -> int | None:
-    if not raw:
-        return None
     try:
-        return _whole(_number_decoder.decode(raw))
+        value = _number_decoder.decode(raw)
+        return value if type(value) is int and 0 < value <= TOKENS_MAX else _whole(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -113,7 +120,7 @@ class Ceiling:
     `price`: the first of them. `prices`: those that a call may have, by the hour at which it is made.
     """
 
-    __slots__ = ("_first", "_is_plain", "_steps", "price", "prices", "request", "search")
+    __slots__ = ("_steps", "first", "is_plain", "price", "prices", "request", "search")
 
     def __init__(self, price: Price, *others: Price) -> None:
         self.price, self.prices = price, (price, *others)
@@ -125,14 +132,14 @@ class Ceiling:
         for end in ends:
             below = [rates for bound, rates in bounds if bound < end]
             self._steps.append(Step(end, max(map(_input_rate, below)), max(map(_output_rate, below))))
-        self._is_plain, self._first = len(self._steps) == 1, self._steps[0][1:]
+        self.is_plain, self.first = len(self._steps) == 1, self._steps[0][1:]
         self.request = max(rates.request or 0 for rates in every)
         self.search = max(rates.web_search or 0 for rates in every)
 
     def rates(self, input_tokens: int) -> tuple[int, int]:
         """Of a token in and of one out, with at most so much input."""
-        if self._is_plain:
-            return self._first
+        if self.is_plain:
+            return self.first
         step = next(step for step in self._steps if input_tokens <= step.input_tokens_max)
         return step.input, step.output
 

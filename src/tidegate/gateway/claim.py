@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Final
 
-from tidegate.core.terms import Charge
+from tidegate.core.terms import AT_COST, Charge
 from tidegate.gateway.bounds import OUTPUT_TOKENS_LEAST, OUTPUT_TOKENS_MOST, Bound
 from tidegate.gateway.lease import MONEY, Amounts, Lease
 from tidegate.gateway.media_meter import billed_part
 
 if TYPE_CHECKING:
+    from tidegate.core.usage import Usage
     from tidegate.gateway.meter import Settlement
     from tidegate.gateway.plan import Plan
 
@@ -32,6 +33,26 @@ class Claim:
     def __init__(self, plan: "Plan", leases: tuple[Lease, ...], charge: Charge, *, is_limited: bool = False) -> None:
         """is_limited: some quota of the call's is of money, so its cost may not exceed what is reserved."""
         self.plan, self.leases, self.charge, self.is_limited = plan, leases, charge, is_limited
+
+    def take_if_free(self) -> bool:
+        """Reserve, where all of it is free."""
+        amounts = self.amounts
+        for lease in self.leases:
+            lease.free = free = lease.free - amounts[lease.kind]
+            if free < lease.low:
+                if free < 0:
+                    self._put_back(lease)
+                    return False
+                lease.low = free
+        self.is_held = True
+        return True
+
+    def _put_back(self, last: Lease) -> None:
+        """Of what was taken up to a lease that had not enough. That they looked needed once does no harm."""
+        for lease in self.leases:
+            lease.free += self.amounts[lease.kind]
+            if lease is last:
+                return
 
     def take(self) -> None:
         """Reserve: the amounts are there, whoever calls this has looked."""
@@ -71,21 +92,28 @@ class Claim:
         What exceeds the reservation is taken from what is free of the slices; where that is not enough the tenant is
         not charged, now or later: so the cost that a reply tells is the one that its row has.
         """
-        upstream = settlement.upstream_cost_nano_usd
-        if upstream is None:
+        amount = settlement.upstream_cost_nano_usd
+        if amount is None:
             return
-        usage, own = settlement.usage, self.charge.price
-        if self.is_media and own is not None and usage is not None:
-            usage = billed_part(usage, own.rates) or usage
-        amount = self.charge.amount(usage, upstream)
+        if self.charge is not AT_COST:
+            amount = self._marked_up(settlement.usage, amount)
         if not self.is_limited:
             settlement.cost_nano_usd = amount
             return
-        if amount > self.amounts[MONEY] and self.is_held and not self.is_capped:
+        if amount <= self.amounts[MONEY]:
+            settlement.cost_nano_usd, settlement.operator_loss_nano_usd = amount, None
+            return
+        if self.is_held and not self.is_capped:
             self._extend(amount - self.amounts[MONEY])
             self.is_capped = amount > self.amounts[MONEY]
         settlement.cost_nano_usd = charged = min(amount, self.amounts[MONEY])
         settlement.operator_loss_nano_usd = amount - charged or None
+
+    def _marked_up(self, usage: "Usage | None", upstream: int) -> int:
+        own = self.charge.price
+        if self.is_media and own is not None and usage is not None:
+            usage = billed_part(usage, own.rates) or usage
+        return self.charge.amount(usage, upstream)
 
     def _extend(self, missing: int) -> None:
         leases = [lease for lease in self.leases if lease.kind == MONEY]

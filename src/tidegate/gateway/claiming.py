@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from tidegate.core.money import UNITS_PER_RATE
 from tidegate.core.terms import AT_COST, Charge
 from tidegate.gateway.bounds import (
     BYTES_PER_TOKEN,
@@ -13,7 +14,7 @@ from tidegate.gateway.bounds import (
     SEARCHES_ASSUMED,
     Bound,
     Ceiling,
-    asked_of,
+    limits_of,
 )
 from tidegate.gateway.claim import Claim
 from tidegate.gateway.hourly import latest_end_us
@@ -72,13 +73,14 @@ def _reckon(claim: Claim, bound: Bound) -> None:
         money_leases = tuple([lease for lease in leases if lease.kind == MONEY])
     else:
         token_leases, money_leases = plan.tokens, plan.money
-    tokens, tokens_least = _tokens(bound, token_leases) if token_leases else (0, 0)
-    amount = least = 0
+    amount = least = tokens = tokens_least = 0
+    if token_leases:
+        tokens, tokens_least = _tokens(bound, token_leases)
     if money_leases:
         claim.is_limited, claim.bound = True, bound
         limit = bound.output_tokens
         if limit is not None:
-            amount = least = bound.nano_usd(limit)
+            amount = least = -(-(bound.base + limit * bound.per_token) // UNITS_PER_RATE)  # `bound.nano_usd`
         elif bound.base or bound.per_token:
             amount, least = _without_limit(bound, money_leases)
         if not amount:
@@ -114,16 +116,17 @@ def text_bound(call: "Choosing", ceiling: Ceiling, charge: Charge) -> Bound:
     head, endpoint, body = call.head, call.endpoint, call.request.body
     assert head is not None and endpoint is not None
     context = call.server.table.context_tokens.get(endpoint.model) or CONTEXT_TOKENS_ELSE
-    limit, choices = asked_of(call.operation.dialect.name, head, body)
+    limit, choices = limits_of(call.operation.dialect.name, head, body)
     if limit is not None and limit > context:
         limit = context
     length = len(body)
-    entered, left = ceiling.rates(tokens := min(length, context))
+    tokens = length if length < context else context
+    entered, left = ceiling.first if ceiling.is_plain else ceiling.rates(tokens)
     base = tokens * entered + ceiling.request
     if ceiling.search and b"search" in body:
         base += SEARCHES_ASSUMED * ceiling.search
     bound = Bound(base, left * choices, limit, choices, length)
-    if charge.margin_ppm and charge.price is None:
+    if charge is not AT_COST and charge.margin_ppm and charge.price is None:
         bound.add_margin(charge.margin_ppm)
     return bound
 

@@ -101,7 +101,7 @@ class Plan:
         self.tokens: tuple[Lease, ...] = ()
         self.shown: tuple[Lease, ...] = ()
         self.ends_us = self.told_s = 0
-        self.told: list[tuple[Lease, str, str]] = []  # of `shown`: what headers say around what is left
+        self.told = b""  # of `shown`: what headers say around what is left
 
     @property
     def says_nothing(self) -> bool:
