@@ -1,10 +1,12 @@
 # Tidegate. Needs Python >= 3.11, a C compiler and make; everything else comes from the locks in requirements/.
 #
-#   make up      install, start gateway, console and a model, make one real call     PORT=8081 MODEL=local
+#   make up      install, start gateway, console and a model, make one real call     PORT=8081 MODEL=local FAST=1
+#   make fast    the gateway with its data plane compiled, in build/fast            (docs/how-to/compile-the-gateway.md)
 #   make test    install what the tests need and run them all                        ARGS="tests/ledger -k seal"
+#   make test-fast   those that call a gateway, against the compiled one             ARGS="tests/gateway/test_relay.py"
 #   make check   lint, format, types
 #   make kill50  the kill -9 test at its full length
-#   make bench   the measured claims of the README        (other gateways beside it: make peers, once)
+#   make bench   the measured claims of the README, of `make fast`       (other gateways beside it: make peers, once)
 #   make conformance   the official SDKs' own API tests and other people's clients, through the gateway
 #   make fuzz    ten minutes for each fuzz target, with atheris             SECONDS=60 ARGS="listener"
 #   make docs    the generated reference
@@ -18,10 +20,10 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --require-hashes
 SELF := $(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --no-index --editable .
 
-.PHONY: up test kill50 check bench peers conformance fuzz docs labels oracles lock clean install-up install-dev
+.PHONY: up fast test test-fast kill50 check bench peers conformance fuzz docs labels oracles lock clean install-up install-dev
 
-up: install-up
-	@$(VENV)/bin/tidegate up $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+up: install-up $(if $(FAST),fast)
+	@$(if $(FAST),PYTHONPATH=$(CURDIR)/build/fast) $(VENV)/bin/tidegate up $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 # Rooms whose tests neither watch a clock nor share a port run two at a time; the others one after another.
 SIDE_BY_SIDE := $(addprefix tests/,bench catalog core index labels ledger market report study wire)
@@ -35,6 +37,12 @@ else
 	@$(PY) -m pytest $(filter-out tests/rig tests/__pycache__,$(ONE_BY_ONE))
 endif
 
+# Over real processes and sockets: what a caller sees must not tell which build served it.
+FAST_TESTS := $(addprefix tests/gateway/test_,calls relay faults lanes short_way whole_reply known_head dialects)
+
+test-fast: install-dev fast
+	@PYTHONPATH=$(CURDIR)/build/fast $(PY) -m pytest $(or $(ARGS),$(FAST_TESTS))
+
 kill50: install-dev
 	@KILLS=50 $(PY) -m pytest tests/gateway/test_lifecycle.py -k kill_9 -s
 
@@ -43,7 +51,7 @@ check: install-dev
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy --strict
 
-bench: install-dev
+bench: install-dev fast
 	@$(PY) bench/run.py $(ARGS)
 
 peers: install-dev
@@ -81,6 +89,13 @@ clean:
 	rm -rf $(VENV) $(VENV)-oracles .mypy_cache .ruff_cache .hypothesis dist build src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Compiled anew when any source has changed; the package in src/ never holds a binary.
+fast: build/fast/built.json
+
+FAST_SOURCES := $(shell find src/tidegate -type f -not -path '*/__pycache__/*')
+build/fast/built.json: $(FAST_SOURCES) pyproject.toml requirements/fast.txt tools/build_fast.py tools/mypyc.ini | $(VENV)/.fast
+	@$(PY) tools/build_fast.py
+
 # Stamps: an install step runs again only when its lock has changed.
 
 install-up: $(VENV)/.up $(VENV)/.local
@@ -104,6 +119,11 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.python
 	@echo "== installing the locked packages for tests and checks (once)"
 	@$(PIP) --requirement requirements/dev.txt
 	@$(SELF)
+	@touch $@
+
+$(VENV)/.fast: requirements/fast.txt | $(VENV)/.python
+	@echo "== installing the compiler of the data plane, mypyc (once)"
+	@$(PIP) --requirement requirements/fast.txt
 	@touch $@
 
 # The local model is an extra: without it everything else works, and `tidegate up` says what is missing.

@@ -7,8 +7,9 @@ from harness.calls import Calls, measure_calls
 from harness.peers import PEERS
 from harness.record import Claim
 from harness.setting import Setting
+from harness.targets import INTERPRETED, SUBJECT
 
-CALLS = Calls("call_1k", "CPU of a call, 1 kB request", 1024, ("nginx", "tidegate", *PEERS))
+CALLS = Calls("call_1k", "CPU of a call, 1 kB request", 1024, ("nginx", SUBJECT, INTERPRETED, *PEERS))
 NAME = CALLS.name
 
 

@@ -18,7 +18,7 @@ NAME = CALLS.name
 
 
 def measure(setting: Setting) -> Claim:
-    both = msgspec.structs.replace(setting, subjects=(*setting.subjects, WithAccounts()))
+    both = msgspec.structs.replace(setting, subjects=(*setting.subjects, WithAccounts(setting.build)))
     claim = measure_calls(both, CALLS)
     limited, free = claim.series[WithAccounts.name], claim.series[SUBJECT]
     pairs = zip(limited.metrics["cpu_us"].samples, free.metrics["cpu_us"].samples, strict=True)

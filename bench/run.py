@@ -3,7 +3,11 @@
     python bench/run.py                      all claims, about thirteen minutes
     python bench/run.py --quick              fewer and shorter rounds; prints, and writes out/bench/quick.json
     python bench/run.py --only call_1k       one claim; writes out/bench/only.json
+    python bench/run.py --interpreted        the gateway of src/, although build/fast has it compiled
     python bench/run.py --profile call_1k    where the gateway's CPU goes, function by function
+
+The gateway under test is that of build/fast, its data plane compiled, where `make fast` has built it (`make bench`
+does), and the result says so; the plain call is then measured on the interpreted one as well, and profiles are of that.
 
 nginx and wrk must be installed (Debian: apt-get install nginx wrk). Other gateways are measured where `make peers` has
 installed them; the result names the others with the reason.
@@ -16,6 +20,8 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import msgspec
 
 import call_1k
 import call_1k_accounts
@@ -30,6 +36,7 @@ import sse_across
 import sse_event
 import streams_memory
 import streams_memory_tls
+from harness.builds import INTERPRETED, Build, compiled_build
 from harness.machine import machine, raise_file_limit, versions
 from harness.nginx import nginx_binary
 from harness.peers import PEERS, Peer, installed_versions
@@ -39,8 +46,8 @@ from harness.record import BenchError, Claim, Result, write_result
 from harness.setting import Setting, now, say
 from harness.subjects import Nginx, Subject
 from harness.tables import publish, summary
-from harness.targets import judge
-from harness.tidegate_gateway import REPOSITORY, Tidegate, commit
+from harness.targets import SUBJECT, judge
+from harness.tidegate_gateway import REPOSITORY, Interpreted, Tidegate, WithAccounts, commit
 from harness.wrk import wrk_binary
 
 CLAIMS = {
@@ -118,16 +125,26 @@ def measure_all(names: Iterable[str], setting: Setting) -> tuple[list[Claim], li
     claims, failed = [], []
     for name in names:
         try:
-            claims.append(CLAIMS[name](setting))
+            claims.append(with_builds(CLAIMS[name](setting), setting.build))
         except BenchError as error:
             failed.append(f"{name}: {error}")
             say(f"bench: {failed[-1]}")
     return claims, failed
 
 
+def with_builds(claim: Claim, build: Build) -> Claim:
+    """The claim, and which gateway each of our own subjects was."""
+    words = {SUBJECT: build.words, WithAccounts.name: build.words, Interpreted.name: INTERPRETED.words}
+    return msgspec.structs.replace(claim, builds={name: words[name] for name in claim.series if name in words})
+
+
 def setting_of(options: argparse.Namespace, folder: Path) -> Setting:
     subject_cpus, load_cpus = split_cpus()
-    chosen: list[Subject] = [Nginx(), Tidegate(), *(Peer(name) for name in PEERS)]
+    build = INTERPRETED if options.interpreted else compiled_build()
+    if not (build.is_compiled or options.interpreted):
+        say("bench: no build/fast (`make fast`; it needs a C compiler): the interpreted gateway is measured")
+    ours = (Tidegate(build), Interpreted()) if build.is_compiled else (Tidegate(),)
+    chosen: list[Subject] = [Nginx(), *ours, *(Peer(name) for name in PEERS)]
     if options.subjects:
         chosen = [subject for subject in chosen if subject.name in options.subjects]
     return Setting(
@@ -138,6 +155,7 @@ def setting_of(options: argparse.Namespace, folder: Path) -> Setting:
         rounds=options.rounds or (2 if options.quick else 5),
         seconds=options.seconds or (2.0 if options.quick else 3.0),
         warmup_s=1.0 if options.quick else 2.0,
+        build=build,
     )
 
 
@@ -145,7 +163,10 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="two rounds of two seconds instead of five of three")
     made.add_argument("--only", action="append", choices=sorted(CLAIMS), metavar="CLAIM", help=", ".join(CLAIMS))
-    made.add_argument("--subjects", nargs="+", choices=["nginx", "tidegate", *PEERS], help="measure these only")
+    made.add_argument(
+        "--subjects", nargs="+", choices=["nginx", SUBJECT, Interpreted.name, *PEERS], help="measure these only"
+    )
+    made.add_argument("--interpreted", action="store_true", help="measure src/, although build/fast is there")
     made.add_argument("--rounds", type=int, help="rounds of each subject")
     made.add_argument("--seconds", type=float, help="length of a round, or of a profile")
     made.add_argument("--out", type=Path, help="write the result here")

@@ -30,4 +30,5 @@ compile requirements/up.txt --constraint "$all" --extra up
 compile requirements/local.txt --constraint "$all" --extra local
 compile requirements/dev.txt --constraint "$all" --extra up --extra prices --extra cloud --extra postgres --extra redis --group dev
 compile requirements/oracles.txt --constraint "$all" --group oracles
+compile requirements/fast.txt --constraint "$all" --group fast
 wc -l requirements/*.txt

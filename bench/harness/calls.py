@@ -19,13 +19,13 @@ from harness.process import cpu_s, rss_mb, tree
 from harness.record import BenchError, Claim, Series, spread
 from harness.setting import Setting, Started, now, say, started
 from harness.subjects import Running
-from harness.targets import SUBJECT
+from harness.targets import INTERPRETED, SUBJECT
 from harness.tidegate_gateway import Counted, count_journal
 from harness.wrk import Load, run_wrk
 
 CONNECTIONS = 32
 SETTLE_S = 0.4  # after the load, so that calls under way end before CPU and calls are read
-BYTE_EQUAL = ("nginx", SUBJECT)  # those that pass the reply through; the others may write it anew
+BYTE_EQUAL = ("nginx", SUBJECT, INTERPRETED)  # those that pass the reply through; the others may write it anew
 
 
 class Round(msgspec.Struct, frozen=True):

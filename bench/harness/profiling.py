@@ -40,7 +40,7 @@ def profile(asked: Calls | Events, folder: Path, out: Path, seconds: float) -> s
     launcher = [sys.executable] if py_spy else [sys.executable, "-m", "cProfile", "-o", str(stats)]
     provider = _provider(asked, folder, load_cpus)
     try:
-        running = Tidegate(launcher).start(provider.place, folder / "gateway", subject_cpus)
+        running = Tidegate(launcher=launcher).start(provider.place, folder / "gateway", subject_cpus)
         try:
             _load(asked, running, folder, 1.0, load_cpus)
             sampler = _sample(py_spy, running.child.pid, folder, seconds) if py_spy else None

@@ -41,6 +41,7 @@ class Claim(msgspec.Struct, frozen=True):
     series: dict[str, Series]
     missing: dict[str, str] = {}  # subject -> why it was not measured
     checks: dict[str, int] = {}  # what was counted to see that the answers and the ledger are right
+    builds: dict[str, str] = {}  # subject -> which build of the gateway it was
 
 
 class Machine(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.builds import INTERPRETED, Build
 from harness.place import Place
 from harness.record import BenchError
 from harness.subjects import Running, Subject
@@ -23,6 +24,7 @@ class Setting(msgspec.Struct, frozen=True):
     rounds: int
     seconds: float  # one round of one subject
     warmup_s: float
+    build: Build = INTERPRETED  # of the gateway under test
 
     def among(self, names: Sequence[str]) -> "Setting":
         """The same with those subjects only that a claim is about."""

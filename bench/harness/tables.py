@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.record import BenchError, Claim, Result, Spread, ratio
-from harness.targets import Verdict, judge
+from harness.targets import INTERPRETED, SUBJECT, Verdict, judge, measured
 from harness.words import COMPARED, METRICS, SUBJECTS, UNITS, WORDS
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
@@ -80,6 +80,8 @@ def readme_block(result: Result, language: str) -> str:
         date=result.date[:10],
         name=result.name,
     )
+    if interpreted := measured(result, "call_1k", "cpu_us", INTERPRETED):
+        foot += str(words["compiled"]).format(interpreted=ranged(interpreted, " µs"))
     return f"{BEGIN}\n{table(head, verdict_rows(result, words))}\n{foot}\n{END}\n"
 
 
@@ -104,7 +106,8 @@ def reference(result: Result) -> str:
         HOW,
     ]
     for claim in result.claims:
-        parts += [f"## {claim.title}\n", f"{claim.conditions}. {claim.rounds} rounds.\n", claim_table(claim)]
+        built = f" Tidegate: {claim.builds[SUBJECT]}." if SUBJECT in claim.builds else ""
+        parts += [f"## {claim.title}\n", f"{claim.conditions}. {claim.rounds} rounds.{built}\n", claim_table(claim)]
         parts += [f"Without {name}: {reason}\n" for name, reason in claim.missing.items()]
         if claim.checks:
             counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in claim.checks.items())

@@ -6,6 +6,7 @@ from harness.record import Result, Spread, ratio
 
 SUBJECT = "tidegate"
 ACCOUNTS = "tidegate_accounts"
+INTERPRETED = "tidegate_interpreted"  # beside SUBJECT where that is compiled
 
 
 class Target(msgspec.Struct, frozen=True):

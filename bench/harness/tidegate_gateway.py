@@ -13,6 +13,7 @@ import msgspec
 
 from harness import targets
 from harness.bodies import MODEL
+from harness.builds import INTERPRETED, Build
 from harness.place import Place
 from harness.process import START_S, Child, free_port
 from harness.record import BenchError
@@ -48,12 +49,12 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 class Tidegate:
-    """`launcher` goes before `-m tidegate.gateway`: a profiler may stand there."""
+    """`launcher` goes before `-m tidegate.gateway`: a profiler may stand there. `build`: what is run."""
 
     name = "tidegate"
 
-    def __init__(self, launcher: Sequence[str] = (sys.executable,)) -> None:
-        self._launcher = list(launcher)
+    def __init__(self, build: Build = INTERPRETED, launcher: Sequence[str] = (sys.executable,)) -> None:
+        self.build, self._launcher = build, list(launcher)
 
     def version(self) -> str:
         import tidegate
@@ -76,7 +77,7 @@ class Tidegate:
                 [*self._launcher, "-m", "tidegate.gateway", "--worker", "0", "--ready-fd", str(ready_write)],
                 folder / "log",
                 cpus=cpus,
-                env={**os.environ, "TIDEGATE_CONFIG": str(config)},
+                env={**os.environ, "TIDEGATE_CONFIG": str(config), "PYTHONPATH": self.build.folder},
                 pass_fds=(ready_write,),
             )
             os.close(ready_write)
@@ -87,6 +88,12 @@ class Tidegate:
 
     def furnish(self, config: Path) -> None:
         """What else the installation has, made before it starts."""
+
+
+class Interpreted(Tidegate):
+    """The same from src/, beside a gateway under test that is compiled."""
+
+    name = targets.INTERPRETED
 
 
 class WithAccounts(Tidegate):
