@@ -80,7 +80,7 @@ def test_shipped_policies_let_pass_what_is_known_to_be_inside_and_nothing_else()
     assert passes(facts_at("google-vertex", "asia-south1"), "india-only") is False, "where it stores is not known"
     assert passes(facts_at("bedrock", "me-central-1"), "gulf-only")
     assert not passes(facts_at("deepseek"), "outside-china") and not passes(facts_at("openai"), "outside-china")
-    assert passes(facts_at("groq"), "zero-retention") and not passes(facts_at("deepseek"), "no-training")
+    assert passes(facts_at("perplexity"), "zero-retention") and not passes(facts_at("deepseek"), "no-training")
 
 
 def test_a_model_on_this_machine_is_local_only_where_the_table_knows_its_server() -> None:
@@ -214,3 +214,36 @@ def test_a_currency_that_is_unknown_or_has_no_rate_is_refused(currency: str, day
     with pytest.raises(CatalogError) as told:
         priced(currency, day)
     assert said in str(told.value) and "'a' at 'acme'" in str(told.value)
+
+
+def test_what_a_provider_says_of_all_models_but_some_is_not_said_of_those() -> None:
+    """DeepInfra keeps nothing and does not train, but passes what is asked of Gemini and Claude on to their makers."""
+    provider = CATALOG.providers["deepinfra"]
+
+    def found(upstream: str) -> EndpointFacts:
+        endpoint = Endpoint(endpoint_id="m", provider="deepinfra", model="m", upstream_model=upstream)
+        return facts_book(CATALOG).facts(endpoint, provider)
+
+    own, passed_on = found("deepseek-ai/DeepSeek-V3.2"), found("Google/gemini-2.5-pro")
+    assert (own.trains, own.retention_days, own.storage) == (False, 0, frozenset())
+    assert (passed_on.trains, passed_on.retention_days, passed_on.storage) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("provider", "region", "processing", "storage"),
+    [
+        ("dashscope", "Singapore", None, {"SG"}),  # scheduled anywhere outside mainland China; kept in Singapore
+        ("dashscope-cn", "Beijing", {"CN"}, {"CN"}),
+        ("xai", "us", {"US"}, {"US"}),
+        ("xai", "eu-west-1", None, None),  # no longer documented
+        ("together", "ca", {"CA"}, None),
+        ("google-vertex", "asia-south1", {"IN"}, None),
+        ("google-vertex", "me-central1", None, None),  # "there is no guarantee"
+    ],
+)
+def test_where_providers_say_that_they_process(
+    provider: str, region: str, processing: set[str] | None, storage: set[str] | None
+) -> None:
+    """As their pages said on the day of checking; what they leave open is unknown."""
+    found = facts_at(provider, region)
+    assert (found.processing, found.storage) == (processing, storage)

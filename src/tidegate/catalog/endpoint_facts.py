@@ -18,7 +18,7 @@ from tidegate.catalog.routes import endpoint_id_of
 from tidegate.catalog.tables import read_lines
 from tidegate.core.endpoint_facts import QUANTIZATIONS, EndpointFacts
 from tidegate.core.errors import CatalogError
-from tidegate.core.facts import Endpoint, Provider
+from tidegate.core.facts import DataPolicy, Endpoint, Provider
 from tidegate.core.routing_settings import FactsConfig
 
 REGION_COLUMNS: Final = ("provider", "region", "upstream", "processing", "storage", "source", "checked")
@@ -96,6 +96,8 @@ class FactsBook:
         placed = self._placed(endpoint, provider)
         is_local = placed.processing == LOCAL and urlsplit(provider.base_url).hostname in LOOPBACK
         policy, where = provider.data_policy, f"provider_regions.csv: {provider.provider}"
+        if any(fnmatchcase(endpoint.upstream_model.lower(), glob) for glob in policy.except_models):
+            policy = DataPolicy()
         processing = None if placed.processing == LOCAL else self._places(placed.processing, where)
         storage = self._places(placed.storage, where) if placed.processing != LOCAL or is_local else None
         return {

@@ -35,10 +35,12 @@ class DataPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     """What a provider publishes about the content of API calls. None: it does not say, or nobody has looked.
 
     `trains`: it may train on API content by default. `retention_days`: how long content is kept; 0: not at all.
+    `except_models`: globs on its names of models (lower case) of which this does not hold, and nothing is known.
     """
 
     trains: bool | None = None
     retention_days: int | None = None
+    except_models: tuple[str, ...] = ()
     source: str = ""
     checked: str = ""
 
