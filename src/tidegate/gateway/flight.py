@@ -2,18 +2,27 @@
 
 The events of a stream are kept as they come, so that whoever joins later begins at the beginning. Once they are more
 than one answer may have, nobody joins any more, and what all have taken is let go. Who falls further behind than that
-is let go, too: no slow caller holds up the others.
+holds up the others for GRACE_S in all, and is then left behind: the buffers of sockets are of different sizes, and a
+burst alone should cost nobody an answer.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from tidegate.gateway.response_cache import Kept, ResponseCache
+
+GRACE_S: Final = 1.0  # for which one stream may wait in all for those who are too far behind
 
 
 class Follower(Protocol):
     """A call that waits for another's answer."""
+
+    @property
+    def is_slow(self) -> bool:
+        """Its caller takes nothing at present."""
+        ...
 
     def on_piece(self) -> None:
         """There is more of the answer."""
@@ -30,12 +39,30 @@ class Follower(Protocol):
         """There will be no answer."""
         ...
 
+    def on_left_behind(self) -> None:
+        """The others have waited long enough for this caller."""
+        ...
+
 
 class Leader(Protocol):
     """The call that asks the provider."""
 
-    def on_followed(self) -> None:
-        """Somebody waits with it from now on."""
+    @property
+    def is_slow(self) -> bool:
+        """Its caller takes nothing at present, or has left."""
+        ...
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What its caller has not taken yet."""
+        ...
+
+    def on_left_behind(self) -> None:
+        """As a follower's."""
+        ...
+
+    def on_paced(self, *, is_stalled: bool) -> None:
+        """Nobody takes anything any more, so the provider need not be read; or somebody does again."""
         ...
 
     def on_alone(self) -> None:
@@ -59,14 +86,16 @@ class Flight:
     it has begun. `is_in_pieces`: it comes as a stream, and has begun.
     """
 
-    def __init__(self, cache: ResponseCache, name: bytes, leader: Leader) -> None:
+    def __init__(self, cache: ResponseCache, name: bytes, leader: Leader, loop: asyncio.AbstractEventLoop) -> None:
         """Others may join it where the cache has it under its name."""
-        self._cache, self._name, self._leader = cache, name, leader
+        self._cache, self._name, self._leader, self._loop = cache, name, leader, loop
+        self._grace_s, self._waits_since = GRACE_S, 0.0
+        self._timer: asyncio.TimerHandle | None = None  # while it waits for those who are too far behind
         self._followers: dict[Follower, _Place] = {}
         self._pieces: deque[bytes] = deque()
         self._first = 0  # the number of the first piece held
         self._held_bytes = self._total_bytes = 0
-        self._is_open, self._is_starved = True, False
+        self._is_open, self._is_starved, self._is_stalled = True, False, False
         self.is_in_pieces = self.is_over = False
         self.endpoint_id = ""
         self.total_s = 0.0
@@ -86,7 +115,7 @@ class Flight:
     def join(self, follower: Follower) -> None:
         """To be called only for a flight that the cache still has under its name."""
         self._followers[follower] = _Place()
-        self._leader.on_followed()
+        self.pace()
 
     def leave(self, follower: Follower) -> None:
         """Again, or by a stranger: no change."""
@@ -95,6 +124,43 @@ class Flight:
         self._let_go()
         if not self._followers and not self.is_over:
             self._leader.on_alone()
+        self.pace()
+
+    def pace(self) -> None:
+        """The fastest sets the pace: the provider is read while anybody takes what it says, and nobody is too late."""
+        if self.is_over:
+            return
+        late = self._late()
+        if late and self._grace_s <= 0:
+            for one in late:
+                if one is self._leader or one in self._followers:  # who left meanwhile is not concerned
+                    one.on_left_behind()
+            late = []
+        is_stalled = bool(late) or (self._leader.is_slow and all(one.is_slow for one in self._followers))
+        if is_stalled is not self._is_stalled:
+            self._is_stalled = is_stalled
+            self._leader.on_paced(is_stalled=is_stalled)
+        self._count_grace(is_late=bool(late))
+
+    def _late(self) -> list[Follower | Leader]:
+        if not self._followers:
+            return []
+        limit = self.lag_bytes_max
+        late: list[Follower | Leader] = [one for one in self._followers if one.is_slow and self.lag_bytes(one) > limit]
+        return [*late, self._leader] if self._leader.unsent_bytes > self._cache.settings.entry_bytes_max else late
+
+    def _count_grace(self, *, is_late: bool) -> None:
+        if is_late and self._timer is None:
+            self._waits_since = self._loop.time()
+            self._timer = self._loop.call_later(self._grace_s, self._lose_patience)
+        elif not is_late and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._grace_s -= self._loop.time() - self._waits_since
+
+    def _lose_patience(self) -> None:
+        self._timer, self._grace_s = None, 0.0
+        self.pace()
 
     def lag_bytes(self, follower: Follower) -> int:
         """How much of the answer a follower has not taken yet."""
@@ -126,6 +192,7 @@ class Flight:
         for follower in self._present():
             follower.on_piece()
         self._let_go()
+        self.pace()
 
     def whole(self, last: bytes) -> bytes:
         """All of a stream; empty where its begin is not held any more."""
@@ -148,6 +215,7 @@ class Flight:
     def _end(self) -> bool:
         """False where it is over already."""
         was_over, self.is_over = self.is_over, True
+        self._count_grace(is_late=False)
         self._close()
         return not was_over
 

@@ -89,7 +89,6 @@ class Overheard:
 
     def __init__(self, relay: Relay, call: "Call", flight: "Flight") -> None:
         self._relay, self._call, self._flight = relay, call, flight
-        self._unsent_bytes_max = flight.lag_bytes_max
         self._last: bytes | None = None
 
     @property
@@ -123,8 +122,4 @@ class Overheard:
     def _told(self, out: bytes) -> bytes:
         if out and self._call.is_begun:
             self._flight.add(gratis(self._call, out))
-            client = self._call.client
-            is_slow = client.is_clogged and self._flight.has_followers and not self._call.client_gone
-            if is_slow and client.transport.get_write_buffer_size() > self._unsent_bytes_max:
-                client.abort()  # as any other who is too far behind; the others read on
         return out

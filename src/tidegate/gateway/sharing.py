@@ -139,7 +139,7 @@ class SharingExchange(Exchange):
         is_first = cache.settings.coalesce and share.name not in cache.flights
         if not is_first and not cache.settings.ttl_s:
             return
-        share.leads = flight = Flight(cache, share.name, self)
+        share.leads = flight = Flight(cache, share.name, self, self.server.loop)
         if is_first:
             cache.flights[share.name] = flight
         share.tell(MISS)
@@ -207,12 +207,12 @@ class SharingExchange(Exchange):
             return
         if not self.is_begun and not self._may_have(flight.endpoint_id):
             self._go_alone()
-        elif not self.client.is_clogged and not self.operation.as_array:
+        elif self.operation.as_array:
+            if flight.lag_bytes(self) > flight.lag_bytes_max:
+                self.on_left_behind()
+        elif not self.client.is_clogged:
             self._begin_shared(flight)
             self.client.write_stream(flight.read(self))
-        elif flight.lag_bytes(self) > flight.lag_bytes_max:
-            self.share.tries = 0
-            self.on_lost()
 
     def _begin_shared(self, flight: Flight) -> None:
         if not self.is_begun:
@@ -244,10 +244,17 @@ class SharingExchange(Exchange):
             return
         if not self.is_begun:
             self._go_alone()
-        elif self.client.is_clogged:
-            self.fail(Unavailable("This caller was too far behind in a stream that others share."), NOTHING_SPENT)
         else:
             self.fail(UpstreamError("the call whose answer this one shares broke off"), NOTHING_SPENT)
+
+    def on_left_behind(self) -> None:
+        if self.share.follows is None:
+            self.client.abort()  # the others read on
+        elif not self.is_begun:
+            self.share.tries = 0
+            self._go_alone()
+        else:
+            self.fail(Unavailable("This caller was too far behind in a stream that others share."), NOTHING_SPENT)
 
     def _go_alone(self) -> None:
         """Ask after all; the caller has seen nothing of an answer. The first to do so may be followed by the others."""
@@ -275,17 +282,9 @@ class SharingExchange(Exchange):
             flight.lines = own_lines(self)
             flight.add(gratis(self, out))
 
-    def on_followed(self) -> None:
-        if self.client.is_clogged and self.settlement is None:
-            super().resume()
-
     def on_alone(self) -> None:
-        if self.settlement is not None:
-            return
-        if self.client_gone:
+        if self.settlement is None and self.client_gone:
             super().on_client_gone()
-        elif self.client.is_clogged:
-            super().pause()
 
     def _land(self) -> None:
         """The call is over and recorded: what came of it goes to those who waited, and is kept."""
@@ -338,10 +337,10 @@ class SharingExchange(Exchange):
         self.client_gone = True
         if not self.reply_started:
             self.status = 499
-        if not is_followed:
+        if flight is None:
             self.refuse(ClientGone("the caller left while it waited for an answer that it shares"))
-        elif self.client.is_clogged:
-            super().resume()
+        else:
+            flight.pace()
 
     def on_deadline(self) -> None:
         flight = self.share.follows
@@ -360,14 +359,38 @@ class SharingExchange(Exchange):
 
     # -- flow ---------------------------------------------------------------------------------------------------------
 
+    @property
+    def is_slow(self) -> bool:
+        if self.share.follows is not None:  # an array comes whole to those who wait: they set no pace
+            return self.client.is_clogged or self.operation.as_array
+        if self.client_gone:
+            return self.share.leads is not None and self.share.leads.has_followers
+        return self.client.is_clogged
+
+    @property
+    def unsent_bytes(self) -> int:
+        is_behind = self.client.is_clogged and not self.client_gone
+        return self.client.transport.get_write_buffer_size() if is_behind else 0
+
+    def on_paced(self, *, is_stalled: bool) -> None:
+        if not is_stalled:
+            super().resume()
+        elif self._upstream is not None:
+            self._upstream.pause_reading()
+            self.patience.pause()
+
     def pause(self) -> None:
         """A slow caller holds up the provider only while nobody else reads."""
-        flight = self.share.leads
-        if self.share.follows is None and (flight is None or not flight.has_followers):
+        flight = self.share.follows or self.share.leads
+        if flight is None:
             super().pause()
+        else:
+            flight.pace()
 
     def resume(self) -> None:
-        if self.share.follows is None:
+        flight = self.share.follows or self.share.leads
+        if flight is None:
             super().resume()
         else:
             self.on_piece()
+            flight.pace()
