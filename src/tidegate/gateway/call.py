@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tidegate.gateway.listener import ClientConnection
     from tidegate.gateway.operation import Operation
     from tidegate.gateway.server import Server
-    from tidegate.gateway.share import Share
     from tidegate.gateway.table import Serving
     from tidegate.gateway.upstream import UpstreamConnection
     from tidegate.route.course import Course
@@ -54,7 +53,7 @@ class Call:
     error: GatewayError | None = None
     claim: "Claim | None" = None  # on quotas; None where no quota and no price of its own concerns the caller
     course: "Course | None" = None  # its way through the plan; None before there is one
-    share: "Share | None" = None  # what it has to do with others like it; None where its tenant keeps no answers
+    share: Any = None  # a `share.Share`: what it has to do with others like it; None where its tenant keeps no answers
     identity: Any = None  # what was known at dispatch: a `rows.Draft`
     prompt: bytes | int | None = NONE  # what is kept of a stream's request
     status = 0
