@@ -46,6 +46,7 @@ class Calls(msgspec.Struct, frozen=True):
     form: Form = CHAT
     tls: bool = False  # between subject and provider, on kept-alive connections
     remark: str = ""
+    turns: bool = False  # every other round in the opposite order: who is compared with whom stand side by side
 
 
 def measure_calls(setting: Setting, asked: Calls) -> Claim:
@@ -97,7 +98,8 @@ def _rounds(
     made: dict[str, list[Round]] = {subject: [] for subject in subjects.running}
     for number in range(setting.rounds + 1):
         seconds = setting.seconds if number else setting.warmup_s
-        for subject, running in subjects.running.items():
+        order = list(subjects.running.items())
+        for subject, running in reversed(order) if asked.turns and number % 2 else order:
             load = functools.partial(
                 run_wrk, running, asked.form.path, body, seconds, set(setting.load_cpus), connections=CONNECTIONS
             )

@@ -1,5 +1,6 @@
 """The result of a run: what was measured, how often, on what; one JSON file, from which every table is rendered."""
 
+import random
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 FORMAT = 1
+BOOTSTRAPS, BOOTSTRAP_SEED = 2000, 20261122
 
 
 class BenchError(Exception):
@@ -14,12 +16,16 @@ class BenchError(Exception):
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Samples of one quantity, one a round, in round order. The unit is in the name under which it is kept."""
+    """Samples of one quantity, one a round, in round order. The unit is in the name under which it is kept.
+
+    interval: that holds the median with 95 % (bootstrap), where it was asked for.
+    """
 
     median: float
     min: float
     max: float
     samples: tuple[float, ...]
+    interval: tuple[float, float] | None = None
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -70,6 +76,15 @@ def spread(samples: Sequence[float]) -> Spread:
         raise BenchError("no sample was taken; the run was stopped before its first round ended")
     kept = tuple(round(sample, 3) for sample in samples)
     return Spread(median=round(statistics.median(kept), 3), min=min(kept), max=max(kept), samples=kept)
+
+
+def paired(over: Spread, under: Spread) -> Spread:
+    """Differences of the same rounds, and how well their median is known: load on the machine falls out of both."""
+    found = spread([one - other for one, other in zip(over.samples, under.samples, strict=True)])
+    draw = random.Random(BOOTSTRAP_SEED)
+    medians = sorted(statistics.median(draw.choices(found.samples, k=len(found.samples))) for _ in range(BOOTSTRAPS))
+    ends = (medians[BOOTSTRAPS // 40], medians[-1 - BOOTSTRAPS // 40])
+    return msgspec.structs.replace(found, interval=ends)
 
 
 def ratio(over: Spread, under: Spread) -> Spread:

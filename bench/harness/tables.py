@@ -22,6 +22,8 @@ def figure(value: float) -> str:
 def ranged(value: Spread, unit: str = "") -> str:
     """Median, and the range where there is one: `48.1 µs (45.2-52.7)`."""
     shown = figure(value.median) + unit
+    if value.interval:
+        return f"{shown} (95 %: {figure(value.interval[0])} to {figure(value.interval[1])})"
     return shown if len(value.samples) == 1 else f"{shown} ({figure(value.min)}-{figure(value.max)})"
 
 
