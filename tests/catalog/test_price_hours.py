@@ -1,5 +1,6 @@
 """Prices by the hour from their sources: the package's, those written by hand, and an operator's own."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from tidegate.catalog.tables import (
     prices_of_lines,
     read_price_lines,
 )
-from tidegate.config import EndpointConfig, PriceConfig, WindowConfig
+from tidegate.config import EndpointConfig, PriceConfig, WindowConfig, load_config
 from tidegate.core.errors import CatalogError
 from tidegate.core.hours import moment_us
 from tidegate.core.money import parse_rate
@@ -164,3 +165,25 @@ def test_an_installations_own_table_of_prices_wins(tmp_path: Path) -> None:
     for moment, expected in (("2026-11-23T07:00Z", 8), ("2026-11-23T17:00Z", 7), ("2026-07-20T06:00Z", 8)):
         price = known.price_on("openai", "openai/gpt-4o-mini", moment)
         assert price is not None and price.rates.input == expected, moment
+
+
+@pytest.mark.parametrize(
+    ("model", "moment", "usd"),
+    [
+        ("acme/large", "2026-11-23T12:00Z", "0.50"),
+        ("acme/large", "2026-11-23T21:30Z", "0.25"),
+        ("acme/large", "2026-11-28T04:00Z", "0.25"),  # Saturday at five in Berlin: the night of Friday
+        ("acme/large", "2026-11-28T12:00Z", "0.20"),
+        ("acme/large", "2026-12-26T12:00Z", "0.50"),
+        ("haihe/chat", "2026-11-23T12:00Z", "0.300622"),  # 2 x 1.1172 / 7.4326
+        ("haihe/chat", "2026-11-23T17:00Z", "0.150311"),
+    ],
+)
+def test_the_how_to_page_says_what_a_call_costs(tmp_path: Path, model: str, moment: str, usd: str) -> None:
+    """Its configuration, served at a moment."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "hourly-prices.md"
+    (tmp_path / "tidegate.toml").write_text("\n".join(re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)))
+    config = load_config([tmp_path / "tidegate.toml"], {"TIDEGATE_HOME": str(tmp_path)})
+    served = served_endpoints(config.providers, config.endpoints, load_catalog(), {}, moment, False)
+    price = next(endpoint.price for endpoint in served if endpoint.model == model)
+    assert price is not None and round(price.rates.input / 1e9, 6) == float(usd)
