@@ -30,6 +30,7 @@ WRITTEN = [page for page in PAGES if page.parent.name != "reference"]
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 CLIENTS = ROOT / "docs" / "how-to" / "clients.md"
 CACHE = ROOT / "docs" / "how-to" / "cache-answers.md"
+CASCADE = ROOT / "docs" / "how-to" / "cascade.md"
 RESELLERS = ROOT / "docs" / "how-to" / "resell.md"
 IMAGES = ROOT / "docs" / "images"
 STEP = re.compile(r"(?:(<!-- background -->)\n+)?^```sh\n(.*?)^```$|(<!-- stop -->)", re.MULTILINE | re.DOTALL)
@@ -303,9 +304,19 @@ def test_the_page_of_the_response_cache_does_what_it_says(tmp_path: Path) -> Non
     assert re.findall(r"^cost_nano_usd +(\d+)", printed, re.MULTILINE) == ["3200", "0"]
 
 
+def test_the_page_of_ladders_does_what_it_says(tmp_path: Path) -> None:
+    """The small model answers; asked for JSON it does not, and the large one is asked: $0.1 and $0.4, and ten times that."""
+    printed = follow(CASCADE, tmp_path)
+    assert re.findall(r"x-tidegate-ladder: (.+?)\s*$", printed, re.MULTILINE) == [
+        "cheap-first 1/2",
+        "cheap-first 2/2 schema",
+    ]
+    assert re.findall(r"^cost_nano_usd +(\d+)", printed, re.MULTILINE) == ["3200", "35200"]
+
+
 def test_no_other_page_has_blocks_that_are_never_run() -> None:
     """`sh` means that this file runs it; elsewhere a block is `console` or `text`."""
     tutorial = ROOT / "docs" / "tutorial" / "first-call-first-figure.md"
-    runnable = {READMES[0], READMES[1], CACHE, CLIENTS, RESELLERS, tutorial}
+    runnable = {READMES[0], READMES[1], CACHE, CASCADE, CLIENTS, RESELLERS, tutorial}
     for page in set(WRITTEN) - runnable:
         assert "```sh\n" not in page.read_text("utf-8"), f"{page.relative_to(ROOT)} has a block that no test runs"

@@ -23,6 +23,7 @@ from tidegate import config
 from tidegate.catalog import load_catalog
 from tidegate.catalog.addresses import dialects_of
 from tidegate.cli import cli
+from tidegate.core.ladder_settings import JudgeConfig, RungConfig
 from tidegate.ledger import schema
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
@@ -38,6 +39,9 @@ TABLES = (
     ("console", config.Console, "[console]"),
     ("routing", config.Routing, "[routing]"),
     ("", config.PolicyConfig, "[policies.NAME]"),
+    ("", config.LadderConfig, "[ladders.NAME]"),
+    ("", RungConfig, "rungs = [{ ... }] of a ladder"),
+    ("", JudgeConfig, "judge = { ... } of a ladder"),
     ("", config.TenantConfig, "[tenants.NAME]"),
     ("", config.ProviderConfig, "[providers.NAME]"),
     ("", config.EndpointConfig, "[[endpoints]]"),

@@ -93,3 +93,25 @@ def test_policies_tell_their_rules_and_whom_they_bind(config: Path) -> None:
 def test_a_call_that_cannot_be_planned_is_one_line_and_not_zero(config: Path, body: object, said: str) -> None:
     done = run(config, "explain", "-", body=body)
     assert done.exit_code != 0 and said in str(done.exception)
+
+
+def test_a_ladder_is_explained_rung_by_rung(config: Path) -> None:
+    """With the plan of each rung under the caller's policies; a rung that nobody may serve says why."""
+    ladder = """
+[[endpoints]]
+provider = "nowhere"
+model = "acme/far"
+price = { input = "1", output = "1" }
+[ladders.cheap-first]
+rungs = [{ model = "acme/far", escalate_on = ["refusal"] }, { model = "acme/m" }]
+budget_usd = "0.01"
+"""
+    config.write_text(config.read_text() + ladder)
+    body = {"model": "cheap-first", "messages": []}
+    told = run(config, "explain", "-", body=body)
+    assert told.exit_code == 0 and "ladder cheap-first, rung after rung; budget 0.01 USD a call" in told.output
+    found = json.loads(run(config, "explain", "-", "--format", "json", body=body).output)
+    assert [one["plan"]["availability"] is None for one in found["rungs"]] == [False, True]
+    assert {one["tag"] for one in found["rungs"][1]["plan"]["plan"]} == {"berlin", "paris"}
+    lines = run(config, "explain", "-", "--format", "csv", body=body).output.splitlines()
+    assert lines[0].startswith("rung,order,endpoint") and lines[1].startswith("1,,acme/far@nowhere")

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from rig.borders import MOODS
 from rig.gateway import Gateway, start_gateway
 from rig.ladder import NANO, Models, breaks_in_the_middle, fails, says, scores
 from rig.provider import Call
@@ -371,6 +372,25 @@ def test_when_the_last_rung_fails_the_best_answer_so_far_is_delivered(
     assert row.response_model == "acme/small" and row.cost_nano_usd == NANO["small"] + NANO["mid"]
 
 
+def test_once_the_last_rung_has_begun_its_end_is_the_calls_end(gateway: Gateway, models: Models) -> None:
+    """The caller has words of it: no other answer may follow them."""
+    models.be(small=says("Half of it", "length"), mid=says("", refusal="No."), large=breaks_in_the_middle)
+    reply = call(gateway, stream=True)
+    assert text_of(reply) == "Half" and '"error"' in reply.text and "Half of it" not in reply.text
+    assert outcome_of(gateway, reply).row.error_type == "upstream_error"
+    models.be(small=says("Half of it", "length"), mid=says("", refusal="No."), large=MOODS["dies_after_role"])
+    assert text_of(call(gateway, stream=True)) == "Half of it", "of a role alone, another may"
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_conversation_that_the_small_model_cannot_hold_goes_to_the_next(
+    gateway: Gateway, models: Models, is_stream: bool
+) -> None:
+    models.be(small=fails(400, "This model's maximum context length is 8192 tokens."))
+    reply = call(gateway, stream=is_stream)
+    assert text_of(reply) == "This is mid." and reply.headers["x-tidegate-ladder"] == "cheap-first 2/3 length"
+
+
 def test_the_callers_own_mistake_is_told_by_the_first_rung(gateway: Gateway, models: Models) -> None:
     models.be(small=fails(400, "messages: too odd"))
     for path in ("/v1/chat/completions", "/api/v1/chat/completions"):
@@ -586,6 +606,8 @@ def test_ladders_stand_among_the_models(gateway: Gateway) -> None:
     assert next(one for one in listed if one["id"] == "judged")["pricing"] == {"prompt": "-1", "completion": "-1"}
     named = CLIENTS[0].get(f"{gateway.url}/v1/models/judged", headers=gateway.headers).json()
     assert named["owned_by"] == "tidegate"
+    page = CLIENTS[0].get(f"{gateway.url}/api/v1/models/judged/endpoints", headers=gateway.headers).json()["data"]
+    assert [one["endpoint_id"] for one in page["endpoints"]] == ["acme/small@mock", "acme/large@mock"]
 
 
 def test_the_plan_of_each_rung_and_of_the_judge_is_explained(gateway: Gateway, models: Models) -> None:

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -14,12 +14,14 @@ from tidegate.core.errors import GatewayError, TidegateError
 
 if TYPE_CHECKING:
     from tidegate.catalog.installed import Installed
+    from tidegate.gateway.ladders import ExplainedLadder, Ladders
     from tidegate.gateway.routing import Router
     from tidegate.route.explain import Explanation
 
 format_option = click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
+COLUMNS = ["order", "endpoint", "state", "expected_usd", "chance", "why"]
 DIALECTS = ("openai-chat", "openai-responses", "openai-completions", "openai-embeddings", "anthropic")
 
 
@@ -66,13 +68,15 @@ def explain(  # noqa: PLR0913 - one option each
 ) -> None:
     """Tell the plan of the call in BODY (JSON; `-`: standard input) on this installation, without making it.
 
-    Live health is that of a fresh worker. A running gateway tells its own: POST /api/v1/route/explain.
+    Live health is that of a fresh worker. A running gateway tells its own: POST /api/v1/route/explain. Of a ladder the
+    plan of each rung is told, and of its judge.
 
     \b
     Example:
       tidegate route explain body.json --tenant acme --data-class health
       echo '{"model": "openai/gpt-4o-mini", "messages": [], "provider": {"zdr": true}}' | tidegate route explain -
     """
+    from tidegate.gateway.ladders import explain_ladder
     from tidegate.gateway.operation import Operation
     from tidegate.gateway.planning import read_head
     from tidegate.gateway.routing import Said
@@ -83,32 +87,57 @@ def explain(  # noqa: PLR0913 - one option each
     headers = {DATA_CLASS: data_class.encode()} if data_class else {}
     if policies:
         headers[POLICY] = ",".join(policies).encode()
-    router = _router()[0]
+    router, _, ladders = _router()
+    caller: Any = _Caller(tenant, project, key_id)
     try:
         head, read = read_head(Operation("chat", SPOKEN[dialect]), read)
-        asking = router.asking(Said(head, read, headers, dialect), _Caller(tenant, project, key_id))  # type: ignore[arg-type]
-        found = router.explain(asking, time.monotonic())
+        said = Said(head, read, headers, dialect)
+        if (ladder := ladders.find(head.model)) is not None:
+            _print_ladder(explain_ladder(router, said, caller, ladder, time.monotonic()), form)
+        else:
+            _print(router.explain(router.asking(said, caller), time.monotonic()), form)
     except GatewayError as error:
         raise TidegateError(error.message) from None
-    _print(found, form)
 
 
 def _print(found: "Explanation", form: str) -> None:
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
+    rows = _rows(found)
+    if form == "table":
+        names = ", ".join(found.policies) or "none"
+        click.echo(f"models {', '.join(found.models)}; policies {names}; first by {found.reason}")
+        if found.availability is not None:
+            click.echo(f"nothing may serve: {found.availability['code']}")
+    print_table(COLUMNS, rows, form)
+
+
+def _rows(found: "Explanation") -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = [
         (number, one.endpoint_id, "planned", one.expected_cost_usd,
          None if one.weight_ppm is None else one.weight_ppm / 1e6, "")
         for number, one in enumerate(found.plan, start=1)
     ]  # fmt: skip
     rows += [(None, one.endpoint_id, one.excluded_by, None, None, f"{one.rule} ({one.fact})") for one in found.excluded]
+    return rows
+
+
+def _print_ladder(found: "ExplainedLadder", form: str) -> None:
+    if form == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        return
     if form == "table":
-        names = ", ".join(found.policies) or "none"
-        click.echo(f"models {', '.join(found.models)}; policies {names}; first by {found.reason}")
-        if found.availability is not None:
-            click.echo(f"nothing may serve: {found.availability['code']}")
-    print_table(["order", "endpoint", "state", "expected_usd", "chance", "why"], rows, form)
+        budget = f"; budget {found.budget_usd} USD a call" if found.budget_usd is not None else ""
+        click.echo(f"ladder {found.ladder}, rung after rung{budget}")
+    rows: list[tuple[Cell, ...]] = []
+    for number, one in enumerate(found.rungs, start=1):
+        rung = str(number) if one.role == "rung" else one.role
+        if one.plan is None:
+            rows.append((rung, None, one.model, "unserved", None, None, one.error))
+        else:
+            rows += [(rung, *row) for row in _rows(one.plan)]
+    print_table(["rung", *COLUMNS], rows, form)
 
 
 @route.command()
@@ -152,7 +181,7 @@ def facts(query: str, form: str) -> None:
     Example:
       tidegate route facts gpt-4o --format csv
     """
-    installed = _router()[1]
+    _, installed, _ = _router()
     rows: list[tuple[Cell, ...]] = []
     for one in installed.endpoints:
         if query.lower() not in one.endpoint.endpoint_id.lower():
@@ -168,12 +197,13 @@ def facts(query: str, form: str) -> None:
     print_table([*columns, "context_tokens", "local"], rows, form)
 
 
-def _router() -> "tuple[Router, Installed]":
+def _router() -> "tuple[Router, Installed, Ladders]":
     """The plans of this installation as a fresh worker would make them. Raises ConfigError or CatalogError."""
     from tidegate.catalog import load_catalog
     from tidegate.catalog.installed import installed, model_of, names_by_model, read_policies
     from tidegate.config import load_config
     from tidegate.core.endpoint_facts import EndpointFacts
+    from tidegate.gateway.ladders import read_ladders
     from tidegate.gateway.routing import Router
     from tidegate.route.setup import planner_of, policy_book
 
@@ -189,4 +219,5 @@ def _router() -> "tuple[Router, Installed]":
     for one in found.endpoints:
         models.setdefault(model_of(one.endpoint, catalog), []).append(one)
     names = names_by_model([one.endpoint for one in found.endpoints], catalog)
-    return Router(planner_of(config.routing, models, book), names, config.routing, frozenset()), found
+    router = Router(planner_of(config.routing, models, book), names, config.routing, frozenset())
+    return router, found, read_ladders(config.ladders, names)

@@ -133,7 +133,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt_no: Annotated[int, column("identity", "1 for the first")]
     ts: Annotated[int, column("identity", "dispatch, microseconds since 1970-01-01 UTC")]
     endpoint_id: Annotated[str, column("what", "endpoint tried")]
-    rung: Annotated[int, column("what", "rung of a cascade; 0 for the only one")] = 0
+    rung: Annotated[
+        int, column("what", "rung of a ladder, from 1; below 0 the judge of that rung; 0 where there is none")
+    ] = 0
     status_code: Annotated[int | None, column("shape", "HTTP status of the provider; null if none came")] = None
     error_type: Annotated[str | None, column("shape", "why the attempt failed; null if it served")] = None
     usage_input_tokens: Annotated[Count | None, column("usage", "as in the row")] = None

@@ -4,6 +4,7 @@ The call itself talks to no provider: each rung is a `RungExchange`. What is del
 answered, and the row is the call's: its usage the delivered answer's, its cost that of all rungs and judges together.
 """
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,6 +47,12 @@ if TYPE_CHECKING:
 
 MENDED: Final = (NotAvailable, ModelNotFound, PriceUnknown, UpstreamError, UpstreamRejected, UpstreamTimeout)
 """Errors of a rung that another model may not have."""
+
+TOO_LONG: Final = re.compile(
+    rb"context[_ ](?:length|window|size)|prompt is too long|input (?:is too long|token count)|too many tokens",
+    re.IGNORECASE,
+)
+"""How the errors of OpenAI, Anthropic, Google and open servers say that a conversation is too long for its model."""
 
 JUDGE: Final = OPERATIONS["/v1/chat/completions"]
 BASES: Final[tuple[CostBasis, ...]] = ("provider_reported", "metered", "estimated_partial")  # the strongest first
@@ -146,6 +153,11 @@ class Climb:
         return endpoint is None or endpoint.endpoint_id not in self.call.server.table.ladders.without_logprobs
 
     @property
+    def has_best(self) -> bool:
+        """There is an answer to deliver, should the rung that runs give none."""
+        return self._best is not None
+
+    @property
     def spent(self) -> int:
         """What was charged so far, in nano-USD."""
         return self._purse.spent
@@ -232,14 +244,16 @@ class Climb:
             self._refusals.append(error)
         elif not isinstance(error, OverBudget):
             self._failed = child
+        if not child.is_held and child.is_begun:
+            self._best = None  # the caller has the begin of another
         is_over = self.call.client_gone or self.stopped is not None
-        if not is_over and not isinstance(error, OverBudget) and self._is_mended(child, error):
-            self._steps.append(_step_of(child, error))
-            self._next()
-            return
+        is_mended = not isinstance(error, OverBudget) and self._is_mended(child, error)
         if not is_over:
-            self._steps.append(_step_of(child, error))
-        self._give_up()
+            self._steps.append("length" if self._is_too_long(child) else _step_of(child, error))
+        if is_mended and not is_over:
+            self._next()
+        else:
+            self._give_up()
 
     def _is_mended(self, child: RungExchange, error: GatewayError) -> bool:
         """Whether another model may serve what this one could not."""
@@ -247,10 +261,15 @@ class Climb:
             if child.has_logprobs and child.endpoint is not None and b"logprob" in b"".join(child.raw).lower():
                 self.call.server.table.ladders.without_logprobs.add(child.endpoint.endpoint_id)
                 return True
-            return fault_of_status(error.status) is not None
+            return fault_of_status(error.status) is not None or self._is_too_long(child)
         if isinstance(error, InvalidRequest):
             return not child.attempts
         return isinstance(error, MENDED)
+
+    def _is_too_long(self, child: RungExchange) -> bool:
+        """The provider says that the conversation does not fit its model, and the next one may hold more."""
+        refused = isinstance(child.error, UpstreamRefusal) and "length" in self._rung.escalate_on
+        return refused and TOO_LONG.search(b"".join(child.raw)) is not None
 
     # -- the judge --------------------------------------------------------------------------------------------------
 

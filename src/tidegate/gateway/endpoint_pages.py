@@ -55,10 +55,12 @@ def _is_priced(facts: EndpointFacts) -> bool:
 def _model(server: "Server", name: str) -> Json:
     router = server.router
     stem = split_suffix(name)[0]
-    model = router.names.get(stem) or router.names.get(stem.lower())
+    found = server.table.ladders.find(name)
+    model = found[0].name if found is not None else router.names.get(stem) or router.names.get(stem.lower())
     if model is None:
         raise ModelNotFound(stem, router.names.keys())
-    group = [facts for facts in router.planner.models[model] if _is_priced(facts)]
+    models = [model] if found is None else dict.fromkeys(router.names[rung.model] for rung in found[0].rungs)
+    group = [facts for one in models for facts in router.planner.models[one] if _is_priced(facts)]
     modalities = sorted({word for facts in group for word in facts.modalities or ("text",)})
     return {
         "id": model,

@@ -14,8 +14,10 @@ from tidegate.gateway.bounds import OUTPUT_TOKENS_ASSUMED
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import EVENT_STREAM, Request
 from tidegate.gateway.ladders import asking_of_rung
+from tidegate.gateway.listener import ClientConnection
 from tidegate.gateway.meter import NOTHING_SPENT
 from tidegate.gateway.patience import NEVER
+from tidegate.gateway.relay import is_finished
 from tidegate.gateway.replies import reply_too_large
 from tidegate.gateway.routing import Said
 from tidegate.gateway.rows import identity_row
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from tidegate.core.row import Attempt
     from tidegate.gateway.claim import Claim
     from tidegate.gateway.climb import Climb
-    from tidegate.gateway.listener import ClientConnection
     from tidegate.gateway.meter import Settlement
     from tidegate.gateway.operation import Operation
     from tidegate.gateway.relay import Relay
@@ -42,17 +43,16 @@ class OverBudget(PaymentRequired):
     """The ladder's budget does not pay for one more attempt; no caller sees this one."""
 
 
-class Memory:
-    """Where a rung's answer goes while nobody knows whether it will be delivered. Stands in for a connection."""
+class Memory(ClientConnection):
+    """Where a rung's answer goes while nobody knows whether it will be delivered. No socket is behind it."""
 
-    serves_http_11 = is_clogged = False
-    held_head = b""
-
-    def __init__(self, client: "ClientConnection") -> None:
+    def __init__(self, client: ClientConnection) -> None:
+        super().__init__(client.server)
         self.caller, self.keeps_alive = client.caller, client.keeps_alive
         self.events: list[bytes] = []
 
-    def begin_stream(self, content_type: bytes, extra: bytes) -> None: ...
+    def begin_stream(self, content_type: bytes, extra: bytes) -> None:
+        """Nobody waits for it."""
 
     def write_stream(self, data: bytes) -> None:
         self.events.append(data)
@@ -84,8 +84,8 @@ class RungExchange(Exchange):
                  is_held: bool) -> None:  # fmt: skip
         """rung: from 1; below 0 the judge of that rung. is_held: its answer goes into memory."""
         call = climb.call
-        memory: Any = Memory(call.client)
-        super().__init__(call.server, memory if is_held else call.client, request, call.key, operation)
+        client = Memory(call.client) if is_held else call.client
+        super().__init__(call.server, client, request, call.key, operation)
         self.generation_id, self.request_id = call.generation_id, call.request_id
         self.part_of, self.model, self.rung, self.is_held = climb, model, rung, is_held
         self.ladder_name = climb.ladder.name
@@ -189,12 +189,23 @@ class RungExchange(Exchange):
         else:
             super()._pass(out)
 
+    @property
+    def _is_spared(self) -> bool:
+        """Nothing of a last rung was seen yet, and there is a better answer than a failure."""
+        return not self.is_begun and self.part_of.has_best
+
+    def _let_out(self) -> None:
+        seen = self.relay.seen if self.relay is not None else None
+        is_whole = seen is not None and is_finished(seen) and not seen.has_error
+        if is_whole or not self._is_spared:
+            super()._let_out()
+
     # -- its end ----------------------------------------------------------------------------------------------------
 
     def _settle(self, settlement: "Settlement") -> None:
         """Count what was charged of it, and let the ladder go on."""
         self.settlement = settlement
-        is_unseen = self.is_held and not self.client_gone and not self.is_cut_off
+        is_unseen = (self.is_held or self._is_spared) and not self.client_gone and not self.is_cut_off
         if self.error is not None and is_unseen:
             settlement = self.settlement = NOTHING_SPENT  # nobody pays for what nobody could see
         if self.claim is not None:
