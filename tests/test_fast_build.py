@@ -90,6 +90,29 @@ def test_no_attribute_becomes_a_keyword_of_c() -> None:
     assert not found, f"{found}: call it something else"
 
 
+def test_what_inherits_from_a_compiled_class_is_compiled() -> None:
+    """An interpreted class of such a kind can be defined, and fails when the first object of it is made."""
+    names = {(path.relative_to(ROOT / "src").with_suffix("").as_posix().replace("/", "."), node.name)
+             for path, node in classes()}  # fmt: skip
+    found = []
+    for path in (ROOT / "src").rglob("*.py"):
+        text = path.read_text("utf-8")
+        if path in TREES or "class " not in text:
+            continue
+        tree = ast.parse(text)
+        brought = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+            if (node.module, alias.name) in names
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and brought & set(map(ast.unparse, node.bases)):
+                found.append(where(path, node))
+    assert not found, f"{found}: name the module in the hook's `include` as well"
+
+
 def test_the_gateway_asks_no_object_for_its_dictionary() -> None:
     """A compiled object has none."""
     words = re.compile(r"\bvars\(|\.__dict__\b")
