@@ -97,11 +97,8 @@ def create_app(config: Config) -> Starlette:
     reader = StatusReader()
 
     def generation(request: Request) -> Response:
-        tenant_id, is_operator = request.headers.get(TENANT_HEADER), False
-        if not tenant_id:
-            tenant_id, is_operator = _reader(backend, request)
+        tenant_id, sees_upstream = _reader(backend, request)
         found = _own_generation(ledger_of, request.query_params.get("id", ""), tenant_id)
-        sees_upstream = is_operator or not _has_terms(backend)
         return _json(GenerationReply(data=generation_of(found.row, found.attempts, sees_upstream=sees_upstream)))
 
     def judge(body: bytes, tenant_id: str, key_id: str | None) -> Response:
@@ -166,17 +163,23 @@ def _lifespan(backend: Backend) -> Callable[[Starlette], contextlib.AbstractAsyn
     return lifespan
 
 
-def _has_terms(backend: Backend) -> bool:
-    """Whether some tenant is charged otherwise than the operator is: then tenants see what they pay, and no more."""
-    with backend.database.reading() as connection:
-        return has_terms(connection)
-
-
 def _reader(backend: Backend, request: Request) -> tuple[str | None, bool]:
-    """The tenant whose calls a service key may read (None: every one's), and whether it is the operator's.
+    """The tenant whose calls may be read (None: every one's), and whether what providers charged for them, too.
 
+    That is the operator's to see; and everybody's, as long as no tenant is charged otherwise than the operator is.
     Raises Unauthenticated, Forbidden.
     """
+    tenant_id, is_operator = request.headers.get(TENANT_HEADER), False
+    if not tenant_id:
+        tenant_id, is_operator = _service_reader(backend, request)
+    if is_operator:
+        return tenant_id, True
+    with backend.database.reading() as connection:
+        return tenant_id, not has_terms(connection)
+
+
+def _service_reader(backend: Backend, request: Request) -> tuple[str | None, bool]:
+    """As a service key may: the tenant, and whether the key is the operator's."""
     caller = caller_of(backend, Knock(method=request.method, headers=request.headers))
     if caller.kind != "service_key":
         return caller.tenant_id or _tenant(request), False
