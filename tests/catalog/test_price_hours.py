@@ -28,6 +28,7 @@ from tidegate.core.errors import CatalogError
 from tidegate.core.hours import moment_us
 from tidegate.core.money import parse_rate
 from tidegate.core.price import Price
+from tidegate.study.facts import list_rates
 
 DAY = "2026-11-22"
 BY_THE_HOUR = [
@@ -109,6 +110,13 @@ def test_deepseeks_hours_are_known_for_old_logs_and_new(catalog: Catalog, model:
     """As its own page said at the time."""
     price = catalog.price_on("deepseek", f"deepseek/{model}", moment)
     assert price is not None and price.rates.input == parse_rate(usd)
+
+
+def test_every_id_that_a_row_may_bear_has_its_list_rates(catalog: Catalog) -> None:
+    """What a study compares a charge with: also of the hours of a price."""
+    price = catalog.price_on("deepseek", "deepseek/deepseek-chat", "2025-03-01T20:00Z")
+    assert price is not None
+    assert list_rates(catalog)[price.price_id] == (parse_rate("0.135"), parse_rate("0.55"))
 
 
 def entry(**of_price: object) -> EndpointConfig:

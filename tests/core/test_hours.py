@@ -132,6 +132,8 @@ def test_a_call_costs_the_rates_of_its_hour_to_the_nano_usd() -> None:
     assert (shown.rates, shown.price_id) == (night, price.at(dusk).price_id)
     assert shown.at(noon) is price.at(noon) and shown.shown_at(noon).rates == day
     assert msgspec.json.decode(msgspec.json.encode(price), type=Price) == price
+    assert shown.each() == price.each() == (price.at(noon), price.at(dusk))
+    assert price.at(noon).each() == (price.at(noon),)
 
 
 @pytest.mark.parametrize(

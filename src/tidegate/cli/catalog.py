@@ -328,8 +328,8 @@ def _prices_of(known: "Catalog", name: str, day: str, history: bool) -> "list[Pr
 def _price_rows(price: "Price") -> list[tuple[Cell, ...]]:
     from tidegate.catalog.tables import more_rates
 
-    rows = [(one, 0, one.rates) for one in _by_the_hour(price)]
-    rows += [(one, tier.input_tokens_above, tier.rates) for one in _by_the_hour(price) for tier in one.tiers]
+    rows = [(one, 0, one.rates) for one in price.each()]
+    rows += [(one, tier.input_tokens_above, tier.rates) for one in price.each() for tier in one.tiers]
     return [
         (
             one.price_id,
@@ -342,11 +342,6 @@ def _price_rows(price: "Price") -> list[tuple[Cell, ...]]:
         )
         for one, above, rates in sorted(rows, key=lambda row: (row[0].price_id, row[1]))
     ]
-
-
-def _by_the_hour(price: "Price") -> "list[Price]":
-    """A price, or all those that one by the hour has."""
-    return [face.price for face in price.faces] or [price]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -115,6 +115,10 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 return face.price
         return self.faces[0].price
 
+    def each(self) -> "tuple[Price, ...]":
+        """All prices that one by the hour has, the one outside its windows first; itself where it has no hours."""
+        return tuple([face.price for face in self.faces]) or (self,)
+
     def shown_at(self, at_us: int) -> "Price":
         """This price with the id and the rates that hold at an instant, and all of its hours."""
         now = self.at(at_us)

@@ -169,8 +169,8 @@ def open_facts(
 
 
 def list_rates(catalog: Catalog) -> ListRates:
-    """List rates of every price the catalog knows, by price id."""
-    prices = (price for pair in catalog.priced() for price in catalog.prices_of(*pair))
+    """List rates of every price the catalog knows, by price id; of one by the hour, of each of its hours."""
+    prices = (one for pair in catalog.priced() for price in catalog.prices_of(*pair) for one in price.each())
     return {price.price_id: (price.rates.input, price.rates.output) for price in prices}
 
 

@@ -203,21 +203,16 @@ def by_the_hour(held: Held, ts_us: int, *, is_sum: bool) -> Held:
         return held
     right: list[Price] = []
     also: list[Price] = []
-    others = [(cause, one) for cause, price in held.others for one in _faces(price)]
+    others = [(cause, one) for cause, price in held.others for one in price.each()]
     for price in held.right:
         now = price.at(ts_us)
         right.append(now)
-        faces = _faces(price)
+        faces = price.each()
         near = faces if is_sum else price.within(ts_us - NEAR_US, ts_us + NEAR_US)
         also += [one for one in near if one is not now]
         others += [("price_of_other_hour", one) for one in faces if not any(one is other for other in near)]
-    also += [one for price in held.also for one in _faces(price)]
+    also += [one for price in held.also for one in price.each()]
     return held._replace(right=tuple(right), also=tuple(also), others=tuple(others))
-
-
-def _faces(price: Price) -> list[Price]:
-    """A price, or all those that one by the hour has."""
-    return [face.price for face in price.faces] or [price]
 
 
 def _is_old(price: Price, day: str) -> bool:

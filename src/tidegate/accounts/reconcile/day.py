@@ -92,7 +92,7 @@ def at_hours_of(price: Price, ours: DayUse) -> Price:
     if not price.faces or not ours.cost_nano_usd or not ours.has_tokens or ours.unmetered:
         return price
     listed = ours.list_cost(price)
-    every = [ours.list_cost(face.price) for face in price.faces]
+    every = [ours.list_cost(one) for one in price.each()]
     if not listed or not min(every) <= ours.cost_nano_usd <= max(every):
         return price
 
