@@ -51,6 +51,7 @@ calls = st.builds(
     provider_name=st.sampled_from([None, "p"]),
     is_byok=st.sampled_from([None, False, True]),
     is_cancelled=st.sampled_from([None, True]),
+    is_cached=st.sampled_from([None, False, True]),
     status_code=st.sampled_from([None, 200, 429]),
     finish_reason=st.sampled_from([None, "stop", "tool_calls", "eos"]),
     error_type=st.sampled_from([None, None, "upstream_error"]),
@@ -203,6 +204,8 @@ def tag_line(row: Row, rule: str, path: str, measures: dict[str, int | None]) ->
 
 
 def length_histogram(row: Row) -> Iterator[Line]:
+    if row.is_cached:
+        return
     lengths = {"input": row.usage_input_tokens, "output": row.usage_output_tokens, "total": total(row)}
     for path, times in [("", 1), *((path, weight(row)) for path in strong_paths(row)[:1])]:
         for length_of, length in lengths.items():
@@ -212,6 +215,8 @@ def length_histogram(row: Row) -> Iterator[Line]:
 
 
 def latency_histogram(row: Row) -> Iterator[Line]:
+    if row.is_cached:
+        return
     for latency_of, time in (("first_chunk", row.time_to_first_chunk_us), ("duration", row.duration_us)):
         if time is not None:
             key = (row.source_id, day_of(row), row.response_model, row.provider_name, latency_of, bucket(time))

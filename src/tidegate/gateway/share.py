@@ -9,14 +9,13 @@ from tidegate.gateway.openrouter import CostWriter
 from tidegate.gateway.openrouter_errors import Identity
 from tidegate.gateway.relay import Relay, StreamRelay
 from tidegate.gateway.replies import header_list
-from tidegate.gateway.tariff import Tariff
+from tidegate.gateway.tariff import Gratis
 from tidegate.wire.dialect import Seen
 
 if TYPE_CHECKING:
     from tidegate.gateway.call import Call
     from tidegate.gateway.claim import Claim
     from tidegate.gateway.flight import Flight
-    from tidegate.gateway.meter import Settlement
 
 FLIGHTS_MAX: Final = 3  # whose answer one call waits for, one after the other; then it asks for its own
 
@@ -65,14 +64,6 @@ def narrow(claim: "Claim") -> "Claim":
     return claim
 
 
-class _Gratis(Tariff):
-    """Whatever was used was paid for by another call."""
-
-    def charged(self, settlement: "Settlement") -> "Settlement":
-        settlement.cost_nano_usd = 0
-        return settlement
-
-
 def gratis(call: "Call", data: bytes, *, is_body: bool = False) -> bytes:
     """Events of an answer, or its body, as those get them who pay nothing: under `/api/v1` replies tell their cost."""
     operation, seen = call.operation, call.seen
@@ -80,7 +71,7 @@ def gratis(call: "Call", data: bytes, *, is_body: bool = False) -> bytes:
         return data
     model = call.head.model if call.head is not None else ""
     identity = Identity(call.generation_id, call.request.arrived_us // 1_000_000, model)
-    writer = CostWriter(operation.dialect.name, _Gratis(call.price), identity, len(data) + 1)
+    writer = CostWriter(operation.dialect.name, Gratis(call.price), identity, len(data) + 1)
     return writer.body(data, seen) if is_body else writer.events(data, seen)
 
 

@@ -35,3 +35,13 @@ class Tariff:
         if self._claim is not None:
             self._claim.charged(settlement)
         return settlement
+
+
+class Gratis(Tariff):
+    """Of an answer that another call has paid for."""
+
+    __slots__ = ()
+
+    def charged(self, settlement: Settlement) -> Settlement:
+        settlement.cost_nano_usd = 0
+        return settlement

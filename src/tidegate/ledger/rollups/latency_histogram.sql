@@ -8,18 +8,19 @@
 -- latency_of: first_chunk (request arrival to first answer byte) or duration (to the last byte).
 -- bucket: the shortest time in it, in microseconds. Buckets keep 7 significant bits, as those of length_histogram: a
 -- time is known to better than one part in 64; everything from 2^40 us (12 days) on shares one. A call whose time is
--- unknown is in no bucket; a negative time, which only a clock set back can give, is in the bucket -1.
+-- unknown, or that a cache answered, is in no bucket; a negative time, which only a clock set back can give, is in the
+-- bucket -1.
 -- latency_us: the sum of those times, so that means are exact; negative ones add nothing.
 -- merge: group by the key, add each measure.
 WITH timed AS (
   SELECT source_id, day, response_model, provider_name, 'first_chunk' AS latency_of,
     time_to_first_chunk_us AS time_us
   FROM rows
-  WHERE time_to_first_chunk_us IS NOT NULL
+  WHERE time_to_first_chunk_us IS NOT NULL AND (is_cached IS NULL OR is_cached = FALSE)
   UNION ALL
   SELECT source_id, day, response_model, provider_name, 'duration' AS latency_of, duration_us AS time_us
   FROM rows
-  WHERE duration_us IS NOT NULL
+  WHERE duration_us IS NOT NULL AND (is_cached IS NULL OR is_cached = FALSE)
 ),
 bucketed AS (
   SELECT source_id, day, response_model, provider_name, latency_of,

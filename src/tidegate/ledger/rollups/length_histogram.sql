@@ -6,7 +6,7 @@
 --
 -- week: its Monday, UTC.
 -- tag_path: the task label the counts stand for; empty for all calls, labelled or not.
--- length_of: input, output or total, in tokens; a call of unknown length is in no bucket.
+-- length_of: input, output or total, in tokens; a call of unknown length, or that a cache answered, is in no bucket.
 -- bucket: the smallest length in it. Buckets keep 7 significant bits: exact below 128, then 2 wide, from 256 on
 -- 4 wide and so on, so that a length is known to better than one part in 64; everything from 2^40 on shares one.
 -- calls: weighted: each call counts sample_weight times under its label, once under the empty one.
@@ -18,11 +18,12 @@
 WITH labelled AS (
   SELECT source_id, day, response_model, '' AS tag_path, 1 AS weight, usage_input_tokens, usage_output_tokens
   FROM rows
+  WHERE is_cached IS NULL OR is_cached = FALSE
   UNION ALL
   SELECT source_id, day, response_model, top_tag_path AS tag_path, sample_weight AS weight,
     usage_input_tokens, usage_output_tokens
   FROM rows
-  WHERE top_tag_path IS NOT NULL
+  WHERE top_tag_path IS NOT NULL AND (is_cached IS NULL OR is_cached = FALSE)
 ),
 lengths AS (
   SELECT source_id, day, response_model, tag_path, weight, 'input' AS length_of, usage_input_tokens AS tokens
