@@ -53,13 +53,14 @@ def claim_of(gate: "Gate", plan: "Plan", call: "Choosing") -> Claim | None:
     if call.operation.is_media:
         claim.is_media = True
     if plan.has_money or plan.has_tokens:
-        _reckon(claim, call.bound(_ceiling(gate, call, charge.price or price), charge))
+        _reckon(claim, call.bound(ceiling_of(gate, call, charge.price or price), charge))
     else:
         claim.amounts = claim.least = COUNTED
     return claim
 
 
-def _ceiling(gate: "Gate", call: "Choosing", price: "Price") -> Ceiling:
+def ceiling_of(gate: "Gate", call: "Choosing", price: "Price") -> Ceiling:
+    """The highest that a call may be charged at: of a price by the hour, in the dearest that it may still meet."""
     if not price.faces:
         return gate.ceilings.of(price)
     return gate.ceilings.within(price, call.request.arrived_us, latest_end_us(call))

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tidegate.core.errors import GatewayError, PaymentRequired
 from tidegate.core.terms import AT_COST
 from tidegate.gateway.bounds import OUTPUT_TOKENS_ASSUMED
+from tidegate.gateway.claiming import ceiling_of
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.http import EVENT_STREAM, Request
 from tidegate.gateway.ladders import asking_of_rung
@@ -63,8 +64,11 @@ class LadderTariff(Tariff):
 
     __slots__ = ("_before",)
 
-    def __init__(self, price: "Price", claim: "Claim | None", before_nano_usd: int) -> None:
-        super().__init__(price, claim)
+    def __init__(
+        self, price: "Price", claim: "Claim | None", before_nano_usd: int, call: "RungExchange | None" = None
+    ) -> None:
+        """call: whose hour counts, where the price has hours."""
+        super().__init__(price, claim, call)
         self._before = before_nano_usd
 
     def charged(self, settlement: "Settlement") -> "Settlement":
@@ -121,7 +125,7 @@ class RungExchange(Exchange):
         super()._decide()
         assert self.price is not None
         charge = self.claim.charge if self.claim is not None else AT_COST
-        bound = self.bound(self.server.gate.ceilings.of(charge.price or self.price), charge)
+        bound = self.bound(ceiling_of(self.server.gate, self, charge.price or self.price), charge)
         limit = bound.output_tokens
         self.part_of.check_budget(bound.nano_usd(OUTPUT_TOKENS_ASSUMED if limit is None else limit))
 
@@ -144,7 +148,7 @@ class RungExchange(Exchange):
         """Of an answer in memory the cost is written when it is delivered."""
         if not self.operation.is_openrouter or self.price is None or self.is_held:
             return None
-        return LadderTariff(self.price, self.claim, self.part_of.spent)
+        return LadderTariff(self.price, self.claim, self.part_of.spent, self if self.price.faces else None)
 
     def _attempt(self) -> None:
         self.raw, self._raw_bytes, self.came_as_events = [], 0, False
