@@ -1,6 +1,8 @@
 """Prices by the hour from their sources: the package's, those written by hand, and an operator's own."""
 
+import json
 import re
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tidegate.catalog.catalog import DATA
 from tidegate.catalog.overlay import read_overlay
 from tidegate.catalog.routes import prices_hold_until, served_endpoints
 from tidegate.catalog.source_genai_prices import read_genai_prices
+from tidegate.catalog.source_litellm import MEMBER, read_litellm
 from tidegate.catalog.sync import merge, read_own
 from tidegate.catalog.tables import (
     OWN_PRICES,
@@ -195,3 +198,41 @@ def test_the_how_to_page_says_what_a_call_costs(tmp_path: Path, model: str, mome
     served = served_endpoints(config.providers, config.endpoints, load_catalog(), {}, moment, False)
     price = next(endpoint.price for endpoint in served if endpoint.model == model)
     assert price is not None and round(price.rates.input / 1e9, 6) == float(usd)
+
+
+UNREAD = "its off-peak hours cannot be read"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "at_two", "at_noon", "note"),
+    [
+        ({"hours_utc": "16:30-03:00", "input_cost_per_token": 1e-7}, 100, 200, ""),
+        ({"hours_utc": ["01:00-04:00", "11:00-13:00"], "input_cost_per_token": 1e-7}, 100, 100, ""),
+        ({"hours_utc": "05:00-05:00", "input_cost_per_token": 1e-7}, 100, 100, ""),
+        ({"hours_utc": "at night", "input_cost_per_token": 1e-7}, 200, 200, "its off-peak hours cannot be read"),
+        (
+            {"hours_utc": "01:00-03:00", "days": [1], "input_cost_per_token": 1e-7},
+            200,
+            200,
+            "its off-peak hours cannot be read",
+        ),
+    ],
+)
+def test_litellms_off_peak_hours_are_read(
+    tmp_path: Path, schedule: dict[str, object], at_two: int, at_noon: int, note: str
+) -> None:
+    """As its documentation has them: one range or several, in UTC, past midnight, or a whole day."""
+    entry = {
+        "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 2e-7, "output_cost_per_token": 4e-7,
+        "off_peak_pricing": schedule,
+    }  # fmt: skip
+    wheel = tmp_path / "litellm-1.0.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(MEMBER, json.dumps({"gpt-4o-mini": entry}))
+    facts = list(read_litellm(wheel, {"openai": "openai"}))
+    tables = merge(facts, read_overlay(DATA), DAY, (), ())
+    (price,) = prices_of_lines(line for line in tables.prices if line.model == "openai/gpt-4o-mini")
+    seen = [price.at(moment_us(f"2026-11-22T{clock}Z")).rates for clock in ("02:00", "12:00")]
+    assert [rates.input for rates in seen] == [at_two * 10**6, at_noon * 10**6]
+    assert {rates.output for rates in seen} == {400 * 10**6}, "what it does not say stays"
+    assert [told for _, _, told in tables.notes] == ([note] if note else [])

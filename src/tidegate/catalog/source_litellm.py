@@ -5,13 +5,14 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from tidegate.catalog.source_fact import (
     SourceFact,
+    SourceHours,
     SourcePrice,
     inherited,
     of_other_kind,
@@ -20,6 +21,7 @@ from tidegate.catalog.source_fact import (
     without_blanks,
 )
 from tidegate.core.errors import CatalogError
+from tidegate.core.hours import HoursUnclear, parse_window
 
 PACKAGE: Final = "litellm"
 MEMBER: Final = "litellm/model_prices_and_context_window_backup.json"
@@ -52,6 +54,7 @@ FIELDS: Final = {  # ours -> theirs, USD per token; tiers append `_above_200k_to
     "citation_output": "citation_cost_per_token",
     "request": "input_cost_per_request",
 }
+OFF_PEAK, HOURS = "off_peak_pricing", "hours_utc"
 SEARCHES: Final = "search_context_cost_per_query"  # USD by size of what is found
 BY_THE_PIECE = re.compile(
     r"output_cost_per_(image(?!_token)|audio_per|video_per|second)"
@@ -96,11 +99,13 @@ def read_litellm(wheel: Path, providers: Mapping[str, str]) -> Iterator[SourceFa
         ours = providers.get(label, "")
         mode = entry.get("mode")
         if ours and (mode in CHAT_MODES or mode in PIECES_BY_MODE):
+            prices = _prices(entry) if mode in CHAT_MODES else _other_prices(entry, PIECES_BY_MODE[mode])
             yield SourceFact(
                 source=source,
                 provider=ours,
                 name=key.removeprefix(f"{label}/").removeprefix(f"{ours}/"),
-                prices=_prices(entry) if mode in CHAT_MODES else _other_prices(entry, PIECES_BY_MODE[mode]),
+                prices=prices,
+                note=_note(entry, prices),
                 context_tokens=_count(entry.get("max_input_tokens")),
                 is_reasoning=True if entry.get("supports_reasoning") else None,
                 is_other=mode not in CHAT_MODES,
@@ -114,7 +119,27 @@ def _prices(entry: dict[str, Any]) -> tuple[SourcePrice, ...]:
     base = _rates(entry, "") | _searches(entry)
     above = (inherited(base) | _rates(entry, f"_above_{bound}k_tokens") for bound in bounds)
     tiers = (tier_of(b * 1000, r) for b, r in zip((0, *bounds), (base, *above), strict=True))
-    return (SourcePrice(valid_from="", tiers=tuple(tiers)),)
+    return (SourcePrice(valid_from="", tiers=tuple(tiers), windows=_windows(entry, base)),)
+
+
+def _windows(entry: dict[str, Any], base: Mapping[str, int]) -> tuple[SourceHours, ...]:
+    """Hours of the day (UTC) at which rates are lower; none where the schedule says more than hours of a day."""
+    lower = entry.get(OFF_PEAK)
+    if not isinstance(lower, dict) or lower.keys() - {HOURS, *FIELDS.values()}:
+        return ()
+    said = lower.get(HOURS, ())
+    ranges = [said] if isinstance(said, str) else list(said)
+    hours = " ".join("00:00-24:00" if one[:5] == one[6:] else one for one in ranges)
+    try:
+        parse_window(hours)
+    except HoursUnclear:
+        return ()
+    return (SourceHours(hours=hours, tiers=(tier_of(0, {**base, **_rates(lower, "")}),)),)
+
+
+def _note(entry: dict[str, Any], prices: Sequence[SourcePrice]) -> str:
+    """What is said of hours and could not be read."""
+    return "its off-peak hours cannot be read" if OFF_PEAK in entry and prices and not prices[-1].windows else ""
 
 
 def _other_prices(entry: dict[str, Any], pieces: Mapping[str, str]) -> tuple[SourcePrice, ...]:
