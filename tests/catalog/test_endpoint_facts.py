@@ -237,6 +237,8 @@ def test_what_a_provider_says_of_all_models_but_some_is_not_said_of_those() -> N
         ("xai", "us", {"US"}, {"US"}),
         ("xai", "eu-west-1", None, None),  # no longer documented
         ("together", "ca", {"CA"}, None),
+        ("ionos", "de-txl", {"DE"}, {"DE"}),
+        ("stackit", "eu01", {"DE"}, set()),  # keeps nothing
         ("google-vertex", "asia-south1", {"IN"}, None),
         ("google-vertex", "me-central1", None, None),  # "there is no guarantee"
     ],
