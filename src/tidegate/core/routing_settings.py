@@ -88,7 +88,7 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pauses_s: Annotated[
         Annotated[float, Meta(ge=0)],
         _help("how long one call may wait in all to ask endpoints again that failed it; 0: none is asked twice"),
-    ] = 5.0
+    ] = 6.0
     first_byte_s: Annotated[
         Positive, _help("silence after which a call goes on to the next endpoint of its plan, where one is left")
     ] = 60.0

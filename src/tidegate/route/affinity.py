@@ -52,18 +52,18 @@ class Affinity:
     """What a worker remembers of where prefixes are cached."""
 
     def __init__(self, keys_max: int = KEYS_MAX, sticky_s: float = STICKY_S) -> None:
-        self._keys_max, self._sticky_s = keys_max, sticky_s
-        self._known: OrderedDict[int, Known] = OrderedDict()
+        self._keys_max, self.sticky_s = keys_max, sticky_s
+        self.known: OrderedDict[int, Known] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self.known)
 
     def find(self, keys: Sequence[int], now_s: float) -> list[Found]:
         """Who has how much of a prompt, the longest first; each endpoint once, HOLDERS_MAX at most."""
-        known, found, seen = self._known, list[Found](), set[str]()
+        known, found, seen = self.known, list[Found](), set[str]()
         for key in reversed(keys):
             entry = known.get(key)
-            if entry is None or now_s - entry.used_s > self._sticky_s:
+            if entry is None or now_s - entry.used_s > self.sticky_s:
                 continue
             for endpoint_id in reversed(entry.endpoints):
                 if endpoint_id not in seen:
@@ -77,17 +77,17 @@ class Affinity:
         """The key that is a conversation's own: that of its shortest prefix which other conversations do not share, as
         far as known: they were served at several endpoints."""
         for key in keys:
-            entry = self._known.get(key)
+            entry = self.known.get(key)
             if entry is None or len(entry.endpoints) < SHARED_BY:
                 return key
         return keys[-1]
 
     def note(self, keys: Sequence[int], endpoint_id: str, tokens: int, now_s: float) -> None:
         """A call with these prefixes was served there. tokens: of its whole prompt; a shorter prefix has its part."""
-        known = self._known
+        known = self.known
         for depth, key in enumerate(keys, start=1):
             entry = known.get(key)
-            if entry is None or now_s - entry.used_s > self._sticky_s:
+            if entry is None or now_s - entry.used_s > self.sticky_s:
                 known[key] = Known([endpoint_id], tokens * depth // len(keys), now_s)
             else:
                 entry.used_s = now_s

@@ -73,7 +73,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
     attempts_max: int = 6
     attempts_s: float = 120.0
-    pauses_s: float = 5.0
+    pauses_s: float = 6.0
 
 
 class Setback(NamedTuple):
@@ -239,7 +239,9 @@ class Course:
         least_s = max(again_s - now_s, 0.0)
         if least_s > room_s or room_s <= 0.0:
             return -1.0
-        return min(least_s + pause_s, room_s)
+        if least_s > pause_s:
+            pause_s = least_s + PAUSE_LEAST_S * (setback.draw % _DRAWS) / _DRAWS  # all were told the same moment
+        return min(pause_s, room_s)
 
     def _jitter_s(self, draw: int) -> float:
         """A pause of decorrelated jitter: between the least and three times the one before, so that calls which failed

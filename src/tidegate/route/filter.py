@@ -18,7 +18,7 @@ from tidegate.route.wishes import MaxPrice, Wishes
 BY_PLACE: Final[dict[str, ExcludedBy]] = {"processing": "data_region", "storage": "data_region", "headquarters": "geo"}
 
 
-class Needs(msgspec.Struct, frozen=True):
+class Needs(msgspec.Struct, frozen=True, cache_hash=True):
     """What a call needs of whoever serves it. `parameters`: those it uses; `modalities`: beside text.
 
     `input_tokens`, `output_tokens`: 0 where nothing is known of them.
@@ -30,7 +30,7 @@ class Needs(msgspec.Struct, frozen=True):
     output_tokens: int = 0
 
 
-class Allowed(msgspec.Struct, frozen=True):
+class Allowed(msgspec.Struct, frozen=True, cache_hash=True):
     """What a key may call: globs of models as `fnmatch` has them, and names of providers; empty: all."""
 
     models: tuple[str, ...] = ()

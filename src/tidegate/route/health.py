@@ -247,6 +247,8 @@ class Health:
         self._ticked_s = 0.0
         self._moved = False  # something was learned since the last tick
         self._loads_since_s = 0.0
+        self.loads = 0  # how often work was sent anywhere
+        self.unit_ticked = 1.0  # `unit` as of the last tick
         self.version = 0
         self.unwell: set[str] = set()
         self._shaky: set[str] = set()  # that failed within the last minutes
@@ -300,12 +302,13 @@ class Health:
         """So much work was sent there."""
         unit = self.unit(now_s)
         self.of(endpoint_id).load += tokens * unit
+        self.loads += 1
 
     def tick(self, now_s: float) -> None:
         """To be called before a look at `unwell` or `version`: once a second they follow time and the calls made."""
         if now_s - self._ticked_s < self.TICK_S:
             return
-        self._ticked_s = now_s
+        self._ticked_s, self.unit_ticked = now_s, self.unit(now_s)
         if self.unwell:
             self.unwell -= {name for name in self.unwell if self._endpoints[name].is_well(now_s)}
         self.version += self._moved

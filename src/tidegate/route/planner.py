@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from tidegate.core.endpoint_facts import EndpointFacts, Exclusion
-from tidegate.route.affinity import Affinity, Homes, is_full
+from tidegate.route.affinity import HOLDERS_MAX, LOAD_FREE, Affinity, Homes, is_full
 from tidegate.route.filter import ALL_ALLOWED, NO_NEEDS, Allowed, Needs, exclusions
 from tidegate.route.health import Health
 from tidegate.route.policy import Policy, PolicyBook, Scope
@@ -23,8 +23,8 @@ from tidegate.route.rank import (
     Shape,
     begin_with,
     candidate,
-    cost_of,
     rank,
+    shape_number,
     shape_of,
 )
 from tidegate.route.wishes import NO_WISHES, Wishes
@@ -34,7 +34,6 @@ SHELVES_MAX: Final = 4096  # kept; callers' wishes make them, so their number is
 RANKINGS_MAX: Final = 256  # kept of one shelf
 PROBE_ONE_IN: Final = 8  # calls that may try an endpoint whose breaker is half open, until one does
 PROBE_WAIT_S: Final = 30.0
-SAVING_MIN: Final = 32  # a cached prompt keeps a call where it saves at least one part in so many of its cost
 REFERENCE: Final = Shape(3000, 1000, 3000)  # of the calls by which conversations find their home
 HOMES_MAX: Final = 16  # of one shelf: by who is unwell
 NOBODY: Final[frozenset[str]] = frozenset()
@@ -115,7 +114,8 @@ class Shelf:
         self.is_fine = wishes.sort == "price" or any(rates[3] for one in every for rates in one.rates)
         self.by_speed = wishes.sort in BY_SPEED or bool(wishes.max_latency_s or wishes.min_throughput or wishes.order)
         self.version = -1
-        self.rankings: dict[tuple[Shape, frozenset[str]], tuple[Ranking, ...]] = {}
+        self.forget()
+        self.is_plain = len(self.groups) == 1 and (wishes.allow_fallbacks or bool(wishes.order))
         self.ids = frozenset(one.endpoint_id for one in every)
         self.permitted = len(every)  # how many endpoints may serve
         ordered = "order" if wishes.order else f"sort_{wishes.sort}" if wishes.sort else "only"
@@ -123,6 +123,13 @@ class Shelf:
         self.sole = RoutePlan((every[0],), ordered, self) if len(every) == 1 else None
         names = ",".join(policy.name for policy in terms.policies)
         self.told = f"{self.permitted}/{self.asked}{' ' if names else ''}{names}"
+
+    def forget(self) -> None:
+        """All rankings. They are kept by who of the shelf is unwell, and then by the number of a shape."""
+        self.calm: dict[int, tuple[Ranking, ...]] = {}
+        self.rankings: dict[frozenset[str], dict[int, tuple[Ranking, ...]]] = {NOBODY: self.calm}
+        self.ranked = 0
+        self.calm_home: Homes | None = None
         self.homes: dict[frozenset[str], Homes] = {}
 
 
@@ -157,7 +164,13 @@ class Planner:
         self.models, self.book = models, book
         self.health = health or Health()
         self.affinity = affinity
-        self._shelves: dict[object, Shelf] = {}
+        self._shelves: dict[object, Shelf] = {}  # those asked for of late
+        self._older: dict[object, Shelf] = {}  # those before: they go when the first are many
+
+    @property
+    def shelves(self) -> int:
+        """How many are kept."""
+        return len(self._shelves) + len(self._older)
 
     def plan(self, call: Call, now_s: float) -> RoutePlan:
         """The endpoints that may serve a call, best first. Raises KeyError for a policy that the wishes misname."""
@@ -168,19 +181,33 @@ class Planner:
             return RoutePlan((), "none", shelf)
         rankings = self.rankings(shelf, call, now_s)
         ranking = rankings[0]
+        order, reason = ranking.order, "price"
         if ranking.drawn > 1:
-            order, reason = self._drawn(ranking, shelf, call, now_s)
+            if call.keys and self.affinity is not None:
+                place = self._cached(ranking, self.affinity, call, now_s)
+                reason = "cached"
+                if place < 0:
+                    place, reason = self._by_name(ranking, self.affinity, shelf, call, now_s), "conversation"
+            else:
+                place = ranking.first(call.draw)
+            order = ranking.beginning(place)
+            if shelf.is_plain and ranking.drawn == len(order):
+                return RoutePlan(order, reason, shelf)
         else:
             wishes = shelf.wishes
-            order = ranking.order
             alone = "only" if len(order) == 1 or ranking.drawn else "all_down"
             reason = "order" if wishes.order else f"sort_{wishes.sort}" if wishes.sort else alone
+        return self._ended(rankings, order, reason, shelf, call, now_s)
+
+    def _ended(self, rankings: tuple[Ranking, ...], order: tuple[Candidate, ...], reason: str, shelf: Shelf,
+               call: Call, now_s: float) -> RoutePlan:  # fmt: skip
+        """The plan of a call whose wishes, or the health of whose endpoints, are not plain."""
+        ranking, wishes, is_probe = rankings[0], shelf.wishes, False
         for further in rankings[1:]:
             order += begin_with(further.order, further.first(call.draw))
-        is_probe = False
-        if ranking.drawn < len(ranking.order) and not shelf.wishes.order and not call.draw % PROBE_ONE_IN:
+        if ranking.drawn < len(ranking.order) and not wishes.order and not call.draw % PROBE_ONE_IN:
             order, is_probe = self._probing(order, ranking, now_s)
-        if not shelf.wishes.allow_fallbacks and not shelf.wishes.order:
+        if not wishes.allow_fallbacks and not wishes.order:
             order = order[:1]
         return RoutePlan(order, "probe" if is_probe else reason, shelf, is_probe)
 
@@ -189,9 +216,10 @@ class Planner:
         key = (call.models, call.scope, call.data_class, call.allowed, call.wishes, call.needs)
         shelf = self._shelves.get(key)
         if shelf is None:
-            if len(self._shelves) >= SHELVES_MAX:
-                self._shelves.clear()
-            shelf = self._shelves[key] = self._built(call, call.needs)
+            shelf = self._older.pop(key, None) or self._built(call, call.needs)
+            if len(self._shelves) >= SHELVES_MAX // 2:
+                self._older, self._shelves = self._shelves, {}
+            self._shelves[key] = shelf
         if not shelf.context_bounds and not shelf.output_bounds:
             return shelf
         whole, output = needed_tokens(call)
@@ -220,78 +248,96 @@ class Planner:
         health = self.health
         health.tick(now_s)
         if shelf.by_speed and shelf.version != health.version:
-            shelf.version, shelf.rankings = health.version, {}
+            shelf.version = health.version
+            shelf.forget()
+        number = shape_number(
+            call.input_tokens, call.output_tokens or OUTPUT_TOKENS_ASSUMED, shelf.tier_bounds, is_fine=shelf.is_fine
+        )
+        unwell = health.unwell
+        if not unwell or shelf.ids.isdisjoint(unwell):
+            found = shelf.calm.get(number)
+            return found if found is not None else self._ranked(shelf, number, call, NOBODY, now_s)
+        which = shelf.ids & unwell
+        known = shelf.rankings.get(which)
+        found = known.get(number) if known is not None else None
+        return found if found is not None else self._ranked(shelf, number, call, which, now_s)
+
+    def _ranked(self, shelf: Shelf, number: int, call: Call, unwell: frozenset[str],
+                now_s: float) -> tuple[Ranking, ...]:  # fmt: skip
         shape = shape_of(
             call.input_tokens, call.output_tokens or OUTPUT_TOKENS_ASSUMED, shelf.tier_bounds, is_fine=shelf.is_fine
         )
-        unwell = frozenset(shelf.ids & health.unwell) if health.unwell else NOBODY
-        found = shelf.rankings.get((shape, unwell))
-        if found is None:
-            if len(shelf.rankings) >= RANKINGS_MAX:
-                shelf.rankings.clear()
-            found = tuple([rank(group, shelf.wishes, shape, health, now_s) for group in shelf.groups])
-            shelf.rankings[shape, unwell] = found
+        found = tuple([rank(group, shelf.wishes, shape, self.health, now_s) for group in shelf.groups])
+        if shelf.ranked >= RANKINGS_MAX:
+            shelf.forget()
+        shelf.ranked += 1
+        shelf.rankings.setdefault(unwell, {})[number] = found
         return found
 
-    def _drawn(self, ranking: Ranking, shelf: Shelf, call: Call, now_s: float) -> tuple[tuple[Candidate, ...], str]:
-        """Where several could be first: the one where the conversation is cached, else by its name, else by chance."""
-        keys = call.keys
-        if not keys or self.affinity is None:
-            return begin_with(ranking.order, ranking.first(call.draw)), "price"
-        place = self._cached(ranking, call, now_s)
-        if place is not None:
-            return begin_with(ranking.order, place), "cached"
-        return begin_with(ranking.order, self._by_name(ranking, shelf, call, now_s)), "conversation"
-
-    def _cached(self, ranking: Ranking, call: Call, now_s: float) -> int | None:
+    def _cached(self, ranking: Ranking, affinity: Affinity, call: Call, now_s: float) -> int:
         """The endpoint with part of the prompt in its cache where this call is cheapest, if it is cheaper there than a
-        draw among all is expected to be, and there is room. None where there is none."""
-        assert self.affinity is not None
-        best, chosen = (0, 0.0), None
+        draw among all is expected to be, and there is room. Below 0 where there is none.
+
+        Of several that have it the one that has the most comes first, and each is looked at once.
+        """
+        known, oldest_s, places = affinity.known, now_s - affinity.sticky_s, ranking.places
         entered, left = call.input_tokens, call.output_tokens or OUTPUT_TOKENS_ASSUMED
-        for found in self.affinity.find(call.keys, now_s):
-            place = ranking.place(found.endpoint_id)
-            if place is None:
+        chosen, best_cost, best_load, looked_at = -1, 0, 0.0, 0
+        for key in reversed(call.keys):
+            entry = known.get(key)
+            if entry is None or entry.used_s < oldest_s:
                 continue
-            one, cached = ranking.order[place], min(found.tokens, entered)
-            whole = cost_of(one, entered, left)
-            cost = cost_of(one, entered, left, cached)
-            if cost * ranking.costs[place] * SAVING_MIN > ranking.expected * whole * (SAVING_MIN - 1):
-                continue  # costs there are of rounded lengths, hence `whole`
-            load = self.health.of(found.endpoint_id).load
-            if (chosen is None or (cost, load) < best) and not self._is_full(ranking, place, now_s):
-                best, chosen = (cost, load), place
+            tokens = entry.tokens if entry.tokens < entered else entered
+            for endpoint_id in reversed(entry.endpoints):
+                place = places.get(endpoint_id, -1)
+                if place < 0 or looked_at >> place & 1:
+                    continue
+                looked_at |= 1 << place
+                read, write, cached, request = ranking.rates[place]
+                whole = entered * read + left * write + request
+                cost = whole - tokens * (read - cached)
+                load = ranking.healths[place].load
+                if cost > ranking.bars[place] * whole or (chosen >= 0 and (cost, load) >= (best_cost, best_load)):
+                    continue
+                if not self._is_full(ranking, place):
+                    chosen, best_cost, best_load = place, cost, load
+            if looked_at.bit_count() >= HOLDERS_MAX:
+                break
         return chosen
 
-    def _is_full(self, ranking: Ranking, place: int, now_s: float) -> bool:
-        of = self.health.of
-        mine = of(ranking.order[place].endpoint_id).load
-        if not mine:
+    def _is_full(self, ranking: Ranking, place: int) -> bool:
+        health, mine = self.health, ranking.healths[place].load
+        if mine <= LOAD_FREE * health.unit_ticked:
             return False
-        load_of_all = sum([of(one.endpoint_id).load for one in ranking.order[: ranking.drawn]])
-        return is_full(mine, ranking.share(place), load_of_all, self.health.unit(now_s))
+        return is_full(mine, ranking.share(place), ranking.load(health.loads), health.unit_ticked)
 
-    def _by_name(self, ranking: Ranking, shelf: Shelf, call: Call, now_s: float) -> int:
+    def _by_name(self, ranking: Ranking, affinity: Affinity, shelf: Shelf, call: Call, now_s: float) -> int:
         """The endpoint that a conversation's name wins, and while it is full the one it wins without that."""
-        assert self.affinity is not None
         homes = self._homes(shelf, now_s)
-        for won in homes.of(self.affinity.own(call.keys)):
-            place = ranking.place(homes.endpoints[won])
-            if place is not None and not self._is_full(ranking, place, now_s):
+        places, endpoints = ranking.places, homes.endpoints
+        for won in homes.of(affinity.own(call.keys)):
+            place = places.get(endpoints[won], -1)
+            if place >= 0 and not self._is_full(ranking, place):
                 return place
         return 0
 
     def _homes(self, shelf: Shelf, now_s: float) -> Homes:
         """By weights at one length for all calls: a conversation that grows keeps its home."""
-        unwell = frozenset(shelf.ids & self.health.unwell) if self.health.unwell else NOBODY
-        homes = shelf.homes.get(unwell)
+        unwell = self.health.unwell
+        is_calm = not unwell or shelf.ids.isdisjoint(unwell)
+        if is_calm and shelf.calm_home is not None:
+            return shelf.calm_home
+        which = NOBODY if is_calm else shelf.ids & unwell
+        homes = shelf.homes.get(which)
         if homes is None:
             ranking = rank(shelf.groups[0], shelf.wishes, REFERENCE, self.health, now_s)
             endpoints = [one.endpoint_id for one in ranking.order[: ranking.drawn]]
             if len(shelf.homes) >= HOMES_MAX:
                 shelf.homes.clear()
             homes = Homes(endpoints, [ranking.share(place) for place in range(ranking.drawn)])
-            shelf.homes[unwell] = homes
+            shelf.homes[which] = homes
+            if is_calm:
+                shelf.calm_home = homes
         return homes
 
     def _probing(

@@ -23,6 +23,9 @@ OUTPUT_TOKENS_ASSUMED: Final = 500  # of an answer, where the request sets no li
 PPM_OF: Final = {"p50": 500_000, "p75": 750_000, "p90": 900_000, "p99": 990_000}
 LATENCY_UNSEEN_US: Final = 1 << 62  # endpoints nobody has called yet come last in a sort by latency
 SHAPE_TOKENS: Final = 1 << 16  # of output, in a shape whose proportion alone matters
+SAVING_LEAST: Final = 1 / 32  # of the cost of a call: for less it is not kept where its prompt is cached
+BEGUN_MAX: Final = 16  # endpoints of an order that is remembered with each of them in front
+_DRAW_MASK: Final = (1 << DRAW_BITS) - 1
 FREE: Final = 1  # a cost of nothing, in the same unit: the weight of a free endpoint is as large as any can be
 
 
@@ -88,6 +91,19 @@ def shape_of(input_tokens: int, output_tokens: int, tier_bounds: Sequence[int], 
     return Shape(entered * 181 >> 7 if half_octaves & 1 else entered, SHAPE_TOKENS, at)
 
 
+def shape_number(input_tokens: int, output_tokens: int, tier_bounds: Sequence[int], *, is_fine: bool) -> int:
+    """The fast twin of `shape_of`: calls with one number have one shape."""
+    tier = bisect_left(tier_bounds, input_tokens) if tier_bounds else 0
+    if is_fine:
+        return (rounded(input_tokens) << 64 | rounded(output_tokens)) << 16 | tier
+    entered = input_tokens or 1
+    bits, left = entered.bit_length(), output_tokens.bit_length()
+    half_octaves = 2 * (bits - left)
+    half_octaves -= (entered * entered) >> (2 * bits - 1) == 0
+    half_octaves += (output_tokens * output_tokens) >> (2 * left - 1) == 0
+    return (half_octaves + 512) << 16 | tier
+
+
 def rounded(tokens: int) -> int:
     """To four significant bits, upwards."""
     power = max(tokens.bit_length() - 4, 0)
@@ -104,25 +120,30 @@ Key = tuple[bool, bool, int, int, int, Candidate]
 _BY_FIRST_FOUR: Final = itemgetter(0, 1, 2, 3)
 
 
-class Ranking(msgspec.Struct, frozen=True):
+class Ranking:
     """An order, and how its first is drawn.
 
     `order`: all candidates, best first. `drawn`: how many of the first are drawn among; `sums`: their running weights,
-    scaled to 2^32. `expected`: what a call is expected to cost when its first endpoint is drawn so.
+    scaled to 2^32. `expected`: what a call is expected to cost when its first endpoint is drawn so. `healths`: of all.
+    Of each that is drawn, `rates`, and in `bars` the part of its full cost below which a call is better off there.
     """
 
-    order: tuple[Candidate, ...]
-    costs: tuple[int, ...]
-    drawn: int = 0
-    sums: tuple[int, ...] = ()
-    expected: int = 0
-    _places: dict[str, int] = {}
-
-    def place(self, endpoint_id: str) -> int | None:
-        """Where one of the drawn stands; None for any other."""
-        if not self._places:
-            self._places.update((one.endpoint_id, place) for place, one in enumerate(self.order[: self.drawn]))
-        return self._places.get(endpoint_id)
+    def __init__(self, order: tuple[Candidate, ...], costs: tuple[int, ...], drawn: int,
+                 of: Callable[[str], EndpointHealth], at: int) -> None:  # fmt: skip
+        """costs: of a call of the ranking's shape, in the order. drawn: 0 where nothing is left to chance. of: health
+        of an endpoint. at: an input length in the tier of the shape."""
+        self.order, self.costs, self.drawn = order, costs, drawn
+        self.healths = tuple([of(one.endpoint_id) for one in order])
+        self.rates = tuple([one.rates[bisect_left(one.bounds, at)] for one in order[:drawn]])
+        sums: tuple[int, ...] = ()
+        self.expected = costs[0] if costs else 0
+        if drawn:
+            sums, self.expected = weights(costs[:drawn])
+        self.sums = sums
+        self.places = {one.endpoint_id: place for place, one in enumerate(order[:drawn])}
+        self.bars = tuple([self.expected * (1 - SAVING_LEAST) / cost for cost in costs[:drawn]])
+        self._begun: dict[int, tuple[Candidate, ...]] = {0: order}
+        self._load, self._loads = 0.0, -1 << 60
 
     def share(self, place: int) -> int:
         """Of 2^32 draws, how many one of the drawn wins."""
@@ -132,7 +153,22 @@ class Ranking(msgspec.Struct, frozen=True):
         """The place in `order` of the first to be tried. draw: any integer; its low 32 bits decide."""
         if self.drawn < 2:
             return 0
-        return bisect_right(self.sums, draw & ((1 << DRAW_BITS) - 1), 0, self.drawn - 1)
+        return bisect_right(self.sums, draw & _DRAW_MASK, 0, self.drawn - 1)
+
+    def beginning(self, place: int) -> tuple[Candidate, ...]:
+        """The order with one of it in front."""
+        found = self._begun.get(place)
+        if found is None:
+            found = begin_with(self.order, place)
+            if len(found) <= BEGUN_MAX:
+                self._begun[place] = found
+        return found
+
+    def load(self, loads: int) -> float:
+        """The work of late of all that are drawn, as of a few calls ago. loads: how often any has had more."""
+        if loads - self._loads > self.drawn >> 3:  # so that it costs the same however many they are
+            self._load, self._loads = sum([health.load for health in self.healths[: self.drawn]]), loads
+        return self._load
 
 
 def begin_with(order: tuple[Candidate, ...], place: int) -> tuple[Candidate, ...]:
@@ -163,8 +199,7 @@ def rank(candidates: Sequence[Candidate], wishes: Wishes, shape: Shape, health: 
         drawn = sum([not key[0] and not key[1] for key in keys])
     in_order = tuple([key[4] for key in keys])
     ordered = tuple([key[5] for key in keys])
-    sums, expected = weights(in_order[:drawn]) if drawn else ((), in_order[0] if in_order else 0)
-    return Ranking(ordered, in_order, drawn, sums, expected)
+    return Ranking(ordered, in_order, drawn, of, at)
 
 
 def weights(costs: Sequence[int]) -> tuple[tuple[int, ...], int]:

@@ -36,7 +36,7 @@ class MaxPrice(msgspec.Struct, frozen=True, kw_only=True):
     audio: int | None = None
 
 
-class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+class Wishes(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """A request's wishes. Fields of OpenRouter's `provider` object; its defaults are ours.
 
     `sort` None: weighted by price. `by_model`: fallback models stay fallbacks (`partition`). `max_latency_s`,
