@@ -9,15 +9,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2 as httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rig.gateway import Gateway, start_gateway
 from rig.provider import Call, FakeProvider, answer, completion, delta, usage_event
 from tidegate.accounts.keys import KeyWish, open_accounts
+from tidegate.core.cache_settings import Cache
 from tidegate.core.row import Row
+from tidegate.gateway.flight import Flight
+from tidegate.gateway.meter import Totals
+from tidegate.gateway.response_cache import Kept, ResponseCache
 
 CHAT = "/v1/chat/completions"
 COST = 68_000  # 12 tokens in, 4 of them cached, and 5 out, at $2, $0.5 and $10 a million
@@ -488,3 +495,140 @@ def test_a_gateway_that_stops_finishes_those_who_wait(run_gateway: Callable[...,
         assert [reply.status_code for reply in crowd.end()] == [200] * 6
         assert gateway.stop() == 0
     assert completion("m")
+
+
+# -- the fan-out alone ------------------------------------------------------------------------------------------------
+
+
+class Listener:
+    """A follower, or the leader, whose caller reads when the test says so."""
+
+    def __init__(self, flight: Flight | None = None) -> None:
+        self.flight, self.is_slow, self.heard, self.ended, self.unsent_bytes = flight, False, b"", "", 0
+        self.joined_at = 0
+
+    def on_piece(self) -> None:
+        if not self.is_slow and self.flight is not None:
+            self.heard += self.flight.read(self)
+
+    def on_landed(self, kept: Kept, last: bytes | None) -> None:
+        assert self.flight is not None
+        self.heard += self.flight.read(self) + (last or b"")
+        self._leave("landed")
+
+    def on_lost(self) -> None:
+        self._leave("lost")
+
+    def on_left_behind(self) -> None:
+        self._leave("left behind")
+
+    def on_alone(self) -> None:
+        self.ended = "alone"
+
+    def on_paced(self, *, is_stalled: bool) -> None:
+        self.ended = "stalled" if is_stalled else ""
+
+    def _leave(self, how: str) -> None:
+        self.ended = how
+        if self.flight is not None:
+            self.flight.leave(self)
+
+
+class Loop:
+    """A loop whose time the test moves."""
+
+    def __init__(self) -> None:
+        self.now, self.due = 0.0, list[Any]()
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, then: Callable[[], None]) -> Any:
+        entry = SimpleNamespace(at=self.now + delay, then=then, is_cancelled=False)
+        entry.cancel = lambda: setattr(entry, "is_cancelled", True)
+        self.due.append(entry)
+        return entry
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        due, self.due = [e for e in self.due if e.at <= self.now], [e for e in self.due if e.at > self.now]
+        for entry in due:
+            if not entry.is_cancelled:
+                entry.then()
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["add", "add", "join", "slow", "quick", "leave", "wait"]), st.integers(0, 400)),
+    max_size=60,
+)
+
+
+@given(STEPS, st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_whoever_stays_hears_the_whole_stream_and_nobody_else_s_pace(steps: list[tuple[str, int]], lands: bool) -> None:
+    """Any order of events, comers, leavers and slow readers: who is there at the end heard every byte once, in
+    order; at any time what is held is bounded and counted; in the end nothing is."""
+    totals, loop = Totals(), Loop()
+    cache = ResponseCache(Cache(bytes_max=5000, entry_bytes_max=1000), {}, totals, b"s" * 32)
+    leader = Listener()
+    flight = Flight(cache, b"n", leader, loop)  # type: ignore[arg-type]
+    cache.flights[b"n"] = flight
+    told, present, gone = b"", list[Listener](), list[Listener]()
+    for number, (what, amount) in enumerate(steps):
+        if what == "add" and leader.ended != "stalled":
+            piece = b"%d:" % number + b"x" * amount
+            told += piece
+            flight.add(piece)
+        elif what == "join" and b"n" in cache.flights:
+            present.append(Listener(flight))
+            flight.join(present[-1])
+            present[-1].on_piece()
+        elif what in ("slow", "quick") and present:
+            one = present[amount % len(present)]
+            one.is_slow = what == "slow"
+            one.on_piece()
+            flight.pace()
+        elif what == "leave" and present:
+            flight.leave(present.pop(amount % len(present)))
+        elif what == "wait":
+            loop.wait(amount / 200)
+        gone += [one for one in present if one.ended]
+        present = [one for one in present if not one.ended]
+        for one in present:
+            assert told.startswith(one.heard) and (one.is_slow or one.heard == told)
+        assert 0 <= totals.cache_bytes <= 1000 + 2 * 410  # what one may be behind, and the piece that was too much
+        assert all(one.ended == "left behind" and one.is_slow for one in gone)
+    if lands:
+        flight.land(Kept("e", b"", b"", "stop", 0, b"", b""), b"!")
+        assert all(one.heard == told + b"!" and one.ended == "landed" for one in present)
+    else:
+        flight.lose()
+        assert all(one.ended == "lost" for one in present)
+    assert totals.cache_bytes == 0 and not cache.flights
+
+
+def test_a_slow_reader_is_waited_for_a_second_in_all() -> None:
+    """One burst costs nobody an answer; whoever stands still costs the others a second, once."""
+    totals, loop = Totals(), Loop()
+    cache = ResponseCache(Cache(entry_bytes_max=100), {}, totals, b"s" * 32)
+    leader = Listener()
+    flight = Flight(cache, b"n", leader, loop)  # type: ignore[arg-type]
+    one, other = Listener(flight), Listener(flight)
+    flight.join(one)
+    flight.join(other)
+    one.is_slow = True
+    flight.add(b"x" * 150)
+    assert leader.ended == "stalled" and other.heard == b"x" * 150
+    loop.wait(0.7)
+    one.is_slow = False
+    one.on_piece()
+    flight.pace()
+    assert (leader.ended, one.heard) == ("", b"x" * 150)
+    one.is_slow = True
+    flight.add(b"y" * 150)
+    loop.wait(0.2)
+    assert (leader.ended, one.ended) == ("stalled", "")
+    loop.wait(0.2)
+    assert (leader.ended, one.ended) == ("", "left behind")
+    flight.add(b"z")
+    assert other.heard.endswith(b"z") and leader.ended == ""

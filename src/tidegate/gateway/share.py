@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Final
 
 from tidegate.gateway.cache_asks import PLAIN, CacheAsk
 from tidegate.gateway.claiming import COUNTED
+from tidegate.gateway.http import bearer_token
 from tidegate.gateway.lease import OPEN, REQUESTS
 from tidegate.gateway.openrouter import CostWriter
 from tidegate.gateway.openrouter_errors import Identity
 from tidegate.gateway.relay import Relay, StreamRelay
 from tidegate.gateway.replies import header_list
+from tidegate.gateway.response_cache import Kept
 from tidegate.gateway.tariff import Gratis
 from tidegate.wire.dialect import Seen
 
@@ -73,6 +75,24 @@ def gratis(call: "Call", data: bytes, *, is_body: bool = False) -> bytes:
     identity = Identity(call.generation_id, call.request.arrived_us // 1_000_000, model)
     writer = CostWriter(operation.dialect.name, Gratis(call.price), identity, len(data) + 1)
     return writer.body(data, seen) if is_body else writer.events(data, seen)
+
+
+def kept_of(call: "Call", flight: "Flight", last: bytes | None) -> Kept | None:
+    """The answer of a call that is over; None where it is none for others. last: its last piece, if it has any."""
+    seen = call.seen
+    if call.error is not None or call.upstream_status != 200 or call.is_cut_off:
+        return None
+    if seen is None or seen.has_error or call.endpoint is None:
+        return None
+    return Kept(
+        endpoint_id=call.endpoint.endpoint_id,
+        content_type=call.content_type if last is None else call.operation.stream_type,
+        body=gratis(call, b"".join(call.body), is_body=True) if last is None else flight.whole(last),
+        finish_reason=seen.finish_reason,
+        tool_calls=seen.tool_calls,
+        lines=own_lines(call),
+        owner=call.server.keys.hashed(bearer_token(call.request.headers) or b""),
+    )
 
 
 class Overheard:

@@ -14,12 +14,11 @@ from tidegate.gateway.answer import begin_stream
 from tidegate.gateway.cache_asks import cache_ask
 from tidegate.gateway.exchange import Exchange
 from tidegate.gateway.flight import Flight
-from tidegate.gateway.http import bearer_token
 from tidegate.gateway.meter import NOTHING_SPENT, Settlement
 from tidegate.gateway.patience import Patience
 from tidegate.gateway.response_cache import Kept, ResponseCache
 from tidegate.gateway.rows import identity_row
-from tidegate.gateway.share import COALESCED, HIT, MISS, REASONS, Overheard, Share, gratis, narrow, own_lines
+from tidegate.gateway.share import COALESCED, HIT, MISS, REASONS, Overheard, Share, gratis, kept_of, narrow, own_lines
 from tidegate.wire.dialect import Seen
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from tidegate.gateway.listener import ClientConnection
     from tidegate.gateway.operation import Operation
     from tidegate.gateway.server import Server
+    from tidegate.route.ladder import Ladder
 
 KEPT_FINISHES: Final = frozenset(("stop", "length", "tool_calls"))
 """How an answer ends that is kept; what a filter held back is shared by calls in flight, and not kept."""
@@ -70,11 +70,20 @@ class SharingExchange(Exchange):
         share.is_small = source is not None
         if source is not None:
             self._ask_for_request(source.endpoint_id)
-        elif share.ask.is_only:
-            share.lines = b"x-should-retry: false\r\n"
-            raise NotCached("No answer to this call is kept, and it asked for nothing else (only-if-cached).")
         else:
+            self._ask_a_provider()
             super()._decide()
+
+    def _ask_a_provider(self) -> None:
+        """Raises NotCached where the caller does not want that."""
+        if self.share.ask.is_only:
+            self.share.lines = b"x-should-retry: false\r\n"
+            raise NotCached("No answer to this call is kept, and it asked for nothing else (only-if-cached).")
+
+    def _climb(self, found: "tuple[Ladder, str]") -> bool:
+        """What comes of a ladder is neither kept nor shared."""
+        self._ask_a_provider()
+        return super()._climb(found)
 
     @property
     def _is_undecided(self) -> bool:
@@ -291,24 +300,13 @@ class SharingExchange(Exchange):
         flight, self.share.leads = self.share.leads, None
         if flight is None:
             return
-        seen, relay = self.seen, self.relay
-        is_answer = self.error is None and self.upstream_status == 200 and not self.is_cut_off
-        if not is_answer or seen is None or seen.has_error or self.endpoint is None:
+        last = self.relay.told_last() if isinstance(self.relay, Overheard) and self.error is None else None
+        kept = kept_of(self, flight, last)
+        if kept is None:
             flight.lose()
             return
-        last = relay.told_last() if isinstance(relay, Overheard) else None
-        body = gratis(self, b"".join(self.body), is_body=True) if last is None else flight.whole(last)
-        kept = Kept(
-            endpoint_id=self.endpoint.endpoint_id,
-            content_type=self.content_type if last is None else self.operation.stream_type,
-            body=body,
-            finish_reason=seen.finish_reason,
-            tool_calls=seen.tool_calls,
-            lines=own_lines(self),
-            owner=self.server.keys.hashed(bearer_token(self.request.headers) or b""),
-        )
         flight.land(kept, last)
-        if body and (seen.finish_reason in KEPT_FINISHES or self.operation.is_alone):
+        if kept.body and (kept.finish_reason in KEPT_FINISHES or self.operation.is_alone):
             self._cache.keep(self.share.name, kept)
 
     # -- ends ---------------------------------------------------------------------------------------------------------
