@@ -235,8 +235,6 @@ class Catalog:
             price = next((found for name in tried if (found := self._exact_price_on(provider, name, day))), None)
         if price is None and "/" not in model:
             price = self._exact_price_on(provider, self._priced_bare.get((provider, model.strip().lower()), ""), day)
-        if price is not None and price.faces and len(day) > DAY_CHARS:
-            price = price.shown_at(moment_us(day))
         return price
 
     @cached_property
@@ -249,7 +247,8 @@ class Catalog:
             return None
         for price in reversed(self._stated(provider, slug)):
             if price.valid_from <= day:
-                return self._in_usd(price, day)
+                priced = self._in_usd(price, day)
+                return priced.shown_at(moment_us(day)) if priced.faces and len(day) > DAY_CHARS else priced
         return None
 
     def upstream_model_of(self, provider: str, model: str) -> str:
@@ -261,7 +260,7 @@ class Catalog:
         """Every model with a price in force at a provider on an ISO day, by slug."""
         found = []
         for name, model in sorted(self._price_lines):
-            if name == provider and (price := self.price_on(provider, model, day)):
+            if name == provider and (price := self._exact_price_on(provider, model, day)):
                 found.append(
                     Endpoint(
                         endpoint_id=f"{model}@{provider}",
