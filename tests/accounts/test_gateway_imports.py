@@ -244,3 +244,15 @@ def test_a_name_with_a_line_break_writes_no_setting(tmp_path: Path) -> None:
     plan = read_config(tmp_path / "config.yaml", load_catalog(), DAY)
     assert "\n[gateway]" in plan.unmapped[0]
     assert tomllib.loads(render(plan)) == {"providers": {"openai": {"models": "listed"}}}
+
+
+@pytest.mark.parametrize("prefix", ["ollama", "ollama_chat"])
+def test_ollama_is_reached_where_it_speaks_openais_dialect(tmp_path: Path, prefix: str) -> None:
+    """LiteLLM speaks Ollama's own API, at an address without a version; ours stands under /v1."""
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"model_list:\n- model_name: home\n  litellm_params: {{model: {prefix}/llama3, input_cost_per_token: 0, "
+        'output_cost_per_token: 0, api_base: "http://10.0.0.2:11434"}\n'
+    )
+    (part,) = read_config(file, load_catalog(), DAY).providers
+    assert (part.base_url, part.dialect) == ("http://10.0.0.2:11434/v1", "openai-chat")

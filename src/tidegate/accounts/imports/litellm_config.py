@@ -18,7 +18,11 @@ from tidegate.core.money import NANO_PER_USD
 from tidegate.core.quota import Window
 
 ENVIRON: Final = "os.environ/"
-_DIALECTS: Final = {"anthropic": ("anthropic", "/v1"), "google": ("gemini", "/v1beta")}
+_DIALECTS: Final = {
+    "anthropic": ("anthropic", "/v1"),
+    "google": ("gemini", "/v1beta"),
+    "ollama": ("openai-chat", "/v1"),  # LiteLLM speaks the API of its own, which has no version in its path
+}
 _PRICES: Final = {
     "input": "input_cost_per_token",
     "output": "output_cost_per_token",
