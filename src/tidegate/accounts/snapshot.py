@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -242,10 +243,19 @@ def _all_records(connection: sa.Connection) -> Iterator[Rows]:
     cursor = driver.cursor() if is_sqlite else driver.cursor(name="keys")  # named: kept on the server, sent in parts
     try:
         cursor.execute(text)
-        while part := cursor.fetchmany(ROWS_AT_ONCE):
-            yield part
+        parts = iter(lambda: cursor.fetchmany(ROWS_AT_ONCE), [])
+        yield from parts if is_sqlite else _ahead(parts)
     finally:
         cursor.close()
+
+
+def _ahead(parts: Iterator[Rows]) -> Iterator[Rows]:
+    """The same parts, each fetched while the one before it is worked on: a server makes them meanwhile."""
+    with ThreadPoolExecutor(1, "keys") as thread:
+        coming = thread.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = thread.submit(next, parts, None)
+            yield part
 
 
 def _former_secrets(connection: sa.Connection, since: int = -1) -> dict[bytes, bytes | None]:
