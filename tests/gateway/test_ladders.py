@@ -482,13 +482,14 @@ def limited(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "by_rung": KeyWish(name="k", tenant_id="acme", models=("acme/*",)),
         "purse": KeyWish(name="k", tenant_id="purse"),
         "rate": KeyWish(name="k", tenant_id="rate"),
+        "cached": KeyWish(name="k", tenant_id="cached"),
     }
     keys = {name: accounts.add_key(wish).secret for name, wish in wishes.items()}
     with accounts.database.writing() as connection:
         for one in (WALLET, quota("rate", "requests", 2)):
             set_quota(connection, one)
     accounts.close()
-    found = start_gateway(home, models.configuration(LADDERS), key=keys["purse"])
+    found = start_gateway(home, models.configuration(f'{LADDERS}[tenants.cached]\ncache = "key"\n'), key=keys["purse"])
     yield found, keys
     if found.process.poll() is None:
         found.process.kill()
@@ -566,6 +567,16 @@ def test_the_cost_that_a_reply_tells_is_the_rows(gateway: Gateway, models: Model
     row = outcome_of(gateway, reply).row
     told = json.loads(reply.text if not is_stream else reply.text.rpartition("data: {")[2].join(("{", ""))[:-16])
     assert round(told["usage"]["cost"] * 1e9) == row.cost_nano_usd > NANO["small"] + NANO["mid"] - 1
+
+
+def test_what_a_ladder_answers_is_not_kept(limited: tuple[Gateway, dict[str, str]], models: Models) -> None:
+    """Which rung answers may be another one next time; a tenant that opted in to the response cache asks anew."""
+    for _ in range(2):
+        assert with_key(limited, "cached", temperature=0).headers["x-tidegate-ladder"] == "cheap-first 1/3"
+    assert models.asked == ["small", "small"]
+    gateway, keys = limited
+    headers = {"authorization": f"Bearer {keys['cached']}", "cache-control": "only-if-cached"}
+    assert call(gateway, headers=headers).status_code == 504 and models.asked == ["small", "small"]
 
 
 def test_a_climb_is_one_request_to_a_quota_of_requests(limited: tuple[Gateway, dict[str, str]], models: Models) -> None:

@@ -15,6 +15,7 @@ from tidegate.core.errors import (
     InvalidRequest,
     ModelNotFound,
     NotAvailable,
+    NotCached,
     PriceUnknown,
     UpstreamError,
     UpstreamRefusal,
@@ -92,6 +93,9 @@ class Climb:
             raise InvalidRequest(
                 f"{self.ladder.name!r} is a ladder, and holds conversations only; name a model for this.", param="model"
             )
+        share = getattr(call, "share", None)  # of a tenant that opted in to the response cache
+        if share is not None and share.ask.is_only:
+            raise NotCached("Answers of a ladder are not kept, and the call asked for nothing else (only-if-cached).")
         self._body, call.request.body = unrouted(call, call.request.body), b""
         if call.head.is_stream and call.operation.takes_comments:
             call.patience.quiet_at = time.monotonic() + call.server.comment_s
