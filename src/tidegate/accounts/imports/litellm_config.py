@@ -23,6 +23,7 @@ _DIALECTS: Final = {
     "google": ("gemini", "/v1beta"),
     "ollama": ("openai-chat", "/v1"),  # LiteLLM speaks the API of its own, which has no version in its path
 }
+_SAME: Final = {"ollama_chat": "ollama"}  # two of LiteLLM's names for one provider
 _PRICES: Final = {
     "input": "input_cost_per_token",
     "output": "output_cost_per_token",
@@ -141,8 +142,9 @@ class _Reader:
         """(provider as LiteLLM names it, model as the provider does)."""
         if params.get("custom_llm_provider"):
             said = str(params["custom_llm_provider"])
-            return said, model.removeprefix(f"{said}/")
+            return _SAME.get(said, said), model.removeprefix(f"{said}/")
         said, _, rest = model.partition("/")
+        said = _SAME.get(said, said)
         if rest and (self._book.provider_of(said) or said in OPEN_ADDRESSES):
             return said, rest
         return self._maker(model), model
