@@ -63,7 +63,7 @@ windows = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     chosen=st.lists(windows, min_size=1, max_size=2, unique_by=lambda one: one.name),
     week=st.sampled_from(sorted(WEEKS)),
