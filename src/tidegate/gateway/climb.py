@@ -299,7 +299,7 @@ class Climb:
     def _give_up(self) -> None:
         """No rung is left: the best answer that there was, else the error that says most."""
         call, failed = self.call, self._failed
-        if self._best is not None and not call.client_gone and self.stopped is None:
+        if self._best is not None and self.stopped is None and (failed is None or not call.client_gone):
             self._deliver(self._best[0])
         elif failed is not None:
             self._explain(failed)

@@ -58,7 +58,7 @@ def _fits(answer: Answer, text: str, ask: Ask) -> bool | None:
     for call in calls:
         tool = tools.get(call.start.name)
         if tool is None:
-            verdicts.append(False if ask.tools else None)  # a tool that nobody offered
+            verdicts.append(False if ask.tools and not ask.unsaid else None)  # nobody offered it, as far as we can read
         elif not tool.is_freeform:
             verdicts.append(fits(bytes(tool.schema), call.text or "{}"))
     form = ask.output_format
