@@ -256,3 +256,20 @@ def test_ollama_is_reached_where_it_speaks_openais_dialect(tmp_path: Path, prefi
     )
     (part,) = read_config(file, load_catalog(), DAY).providers
     assert (part.base_url, part.dialect) == ("http://10.0.0.2:11434/v1", "openai-chat")
+
+
+def test_odd_rows_of_one_api_make_nobody_freer_and_stop_nothing(tmp_path: Path) -> None:
+    """A token bound to networks that cannot be read is no key that is good from anywhere; the rest is told."""
+    file = one_api(tmp_path, is_new=False)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE tokens SET subnet = 'the office' WHERE id = 1")
+        database.execute("INSERT INTO tokens (id, user_id, key, status, name) VALUES (9, 1, NULL, 1, 'empty')")
+        database.execute("UPDATE channels SET model_mapping = '{broken' WHERE id = 2")
+        database.execute("""UPDATE options SET value = '{"vip": null, "odd": "x"}' WHERE key = 'GroupRatio'""")
+        database.execute("UPDATE users SET \"group\" = 'odd' WHERE id = 4")
+    plan = read_database(file, load_catalog(), DAY)
+    assert [key.name for key in plan.keys] == ["free"]
+    told = "\n".join(plan.unmapped)
+    assert "token 1 (app): no key was made of it" in told and "token 9 (empty): it has no key" in told
+    assert "channel 2 (oa2): its model_mapping is no JSON object" in told
+    assert "group odd of 1 users, x times the price: that is no number" in told

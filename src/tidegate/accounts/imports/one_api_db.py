@@ -144,7 +144,11 @@ class _Reader:
             text = str(token.get("key") or "").strip()
             where = f"token {token.get('id')} ({token.get('name') or 'no name'})"
             if tenant_id is None or not text:
-                self._unmapped.append(f"{where}: its user is not there any more")
+                why = "it has no key" if tenant_id else "its user is not there any more"
+                self._unmapped.append(f"{where}: {why}")
+                continue
+            networks = self._networks_of(token, where)
+            if networks is None:
                 continue
             expires = _number(token.get("expired_time"))
             unlimited = str(token.get("unlimited_quota")) in ("1", "True", "true")
@@ -157,7 +161,7 @@ class _Reader:
                 expires_us=None if expires in (NEVER, 0) else expires * 1_000_000,
                 is_enabled=_number(token.get("status")) in (ENABLED, 3, 4),  # expired and exhausted end by themselves
                 models=tuple(self._models_of(token)),
-                networks=tuple(self._networks_of(token, where)),
+                networks=networks,
                 quotas=() if unlimited else (self._limit(token, tenant_id),),
             )
 
@@ -176,14 +180,21 @@ class _Reader:
         listed = token.get("model_limits") if limited in (1, True, "1", "true") else token.get("models")
         return [word for part in str(listed or "").split(",") if (word := part.strip())]
 
-    def _networks_of(self, token: Record, where: str) -> Iterator[str]:
-        for word in re.split(r"[\s,;]+", str(token.get("allow_ips") or token.get("subnet") or "")):
-            if not word:
-                continue
+    def _networks_of(self, token: Record, where: str) -> tuple[str, ...] | None:
+        """Where a token may be used from; none: anywhere. None: it was bound, and to nothing that can be read."""
+        networks: list[str] = []
+        words = [
+            word for word in re.split(r"[\s,;]+", str(token.get("allow_ips") or token.get("subnet") or "")) if word
+        ]
+        for word in words:
             try:
-                yield str(ipaddress.ip_network(word, strict=False))
+                networks.append(str(ipaddress.ip_network(word, strict=False)))
             except ValueError:
                 self._unmapped.append(f"{where}: {word[:60]!r} among its networks is none")
+        if words and not networks:
+            self._unmapped.append(f"{where}: no key was made of it, since it would be good from anywhere")
+            return None
+        return tuple(networks)
 
     def _channel(self, channel: Record) -> None:
         number, kind = _number(channel.get("type")), self._types.get(_number(channel.get("type")))
@@ -205,9 +216,11 @@ class _Reader:
         if kind.provider == "azure" and channel.get("other"):
             part = self._providers.versioned(part, str(channel["other"]))
         mapping = _mapping(channel.get("model_mapping"))
+        if not mapping and str(channel.get("model_mapping") or "{}").strip() not in ("{}", ""):
+            self._unmapped.append(f"{where}: its model_mapping is no JSON object; models are asked for by their names")
         for listed in str(channel.get("models") or "").split(","):
             if model := listed.strip():
-                self._endpoint(part.name, kind.provider, model, mapping.get(model, model), where)
+                self._endpoint(part.name, kind.provider, model, str(mapping.get(model) or model), where)
 
     def _endpoint(self, provider: str, maker: str, model: str, upstream: str, where: str) -> None:
         wanted = EndpointPart(provider=provider, model=model, upstream_model=upstream)
@@ -238,11 +251,16 @@ class _Reader:
 
     def _groups(self) -> None:
         for group, ratio in _mapping(self._options.get("GroupRatio")).items():
-            if str(ratio) not in ("1", "1.0"):
+            if str(ratio) in ("1", "1.0"):
+                continue
+            users = sum(str(user.get("group")) == group for user in self._tables["users"])
+            where = f"group {group} of {users} users, {str(ratio)[:20]} times the price"
+            try:
                 margin = f"{(float(ratio) - 1) * 100:.4g}%"
-                self._unmapped.append(
-                    f"group {group}, {ratio} times the price: `tidegate accounts prices add {group} --margin {margin}`"
-                )
+                told = f"`tidegate accounts prices add {group} --margin {margin}`, and `prices join` for each tenant"
+            except (TypeError, ValueError):
+                told = "that is no number"
+            self._unmapped.append(f"{where}: {told}")
 
 
 def _types(is_new_api: bool) -> dict[int, ChannelType]:
