@@ -1,6 +1,7 @@
 """Ladders on a real worker before fake providers: who is asked, what is delivered, and what it comes to."""
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,7 +98,7 @@ def outcome_of(gateway: Gateway, reply: httpx.Response) -> Any:
     row, attempts = outcome.row, outcome.attempts
     assert [a.attempt_no for a in attempts] == list(range(1, len(attempts) + 1))
     assert row.attempt_count == len(attempts)
-    assert row.upstream_cost_nano_usd == sum(a.upstream_cost_nano_usd or 0 for a in attempts)
+    assert (row.upstream_cost_nano_usd or 0) == sum(a.upstream_cost_nano_usd or 0 for a in attempts)
     climbed = [a.rung for a in attempts if a.rung > 0]
     assert climbed == sorted(climbed), "rungs in order"
     return outcome
@@ -608,6 +609,46 @@ def test_a_wallet_pays_all_rungs_and_never_more_than_it_has(
 
 
 # -- told --------------------------------------------------------------------------------------------------------------
+
+
+MANY: list[Callable[[str], Any]] = [
+    lambda name: says(f"This is {name}."),
+    lambda name: says(f"This is {name}.", "length"),
+    lambda name: says("", refusal=f"No, says {name}."),
+    lambda name: says(f"This is {name}.", logprobs=(-0.1, -0.2)),
+    lambda name: says(f"This is {name}.", logprobs=(-3.0,)),
+    lambda _: fails(500),
+    lambda _: fails(429),
+    lambda _: breaks_in_the_middle,
+]
+
+
+def test_whatever_rungs_do_one_answer_is_told_and_the_books_balance(gateway: Gateway, models: Models) -> None:
+    """Climbs of random moods: rungs in order, the words of one of them, and a row that is the sum of its attempts."""
+    rng = random.Random(20261122)
+    for _ in range(120):
+        models.be(
+            small=rng.choice(MANY)("small"), mid=rng.choice(MANY)("mid"), large=rng.choice(MANY)("large"),
+            judge=rng.choice((scores(9), scores(2), says("?"), fails(500))),
+        )  # fmt: skip
+        name, is_stream = rng.choice(("cheap-first", "judged", "thrifty")), rng.random() < 0.5
+        reply = call(gateway, name, stream=is_stream)
+        row, attempts = (outcome := outcome_of(gateway, reply)).row, outcome.attempts
+        speakers = [
+            one for one in ("small", "mid", "large") if f"is {one}." in _plain(reply) or f"says {one}." in reply.text
+        ]
+        assert len(speakers) == (0 if "Half" in reply.text or row.error_type else 1), reply.text
+        if speakers:
+            assert row.response_model == f"acme/{speakers[0]}" and reply.status_code == 200
+        answered = sum(a.upstream_cost_nano_usd or 0 for a in attempts if a.error_type is None)
+        begun = attempts[-1].upstream_cost_nano_usd or 0 if row.error_type and "Half" in reply.text else 0
+        assert row.cost_nano_usd == answered + begun
+        if name == "thrifty":
+            assert row.cost_nano_usd <= 100_000 or attempts[0].error_type, "its budget"
+
+
+def _plain(reply: httpx.Response) -> str:
+    return text_of(reply) if reply.status_code == 200 and "choices" in reply.text else ""
 
 
 def test_ladders_stand_among_the_models(gateway: Gateway) -> None:
