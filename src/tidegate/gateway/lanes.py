@@ -11,6 +11,8 @@ from tidegate.wire.openai_chat import OpenAIHead
 from tidegate.wire.routing_ask import ABSENT, STEERING
 
 if TYPE_CHECKING:
+    from msgspec import Raw
+
     from tidegate.accounts.keys import Key
     from tidegate.gateway.call import Call
     from tidegate.gateway.operation import Operation
@@ -108,7 +110,7 @@ class Lanes:
         self._known[name] = (lane, lane.takes_pictures and not lane.is_limited)
 
 
-def _is_below(limit: bytes, room: int) -> bool:
+def _is_below(limit: "Raw", room: int) -> bool:
     """A glance at the limit of an answer: so many digits are less than ten to that power. False: it takes a look."""
     text = bytes(limit)
     return not text or (len(text) <= DIGITS_MAX and text.isdigit() and 10 ** len(text) <= room)
