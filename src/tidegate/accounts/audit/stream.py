@@ -13,11 +13,11 @@ import msgspec
 from tidegate.core.errors import LedgerError
 from tidegate.ledger.imports.records import csv_records as csv_cells
 from tidegate.ledger.imports.tally import Tally
-from tidegate.wire.unreadable import UNREADABLE
 
 Records = Iterator[tuple[int, dict[str, Any]]]
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 _DELIMITERS: Final = (",", ";", "\t")
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def is_json_lines(file: Path) -> bool:
@@ -28,7 +28,7 @@ def is_json_lines(file: Path) -> bool:
             return False
     try:
         return isinstance(msgspec.json.decode(first), dict)
-    except UNREADABLE:
+    except _UNREADABLE:
         return False
 
 
@@ -41,7 +41,7 @@ def json_lines(file: Path, tally: Tally) -> Records:
                 continue
             try:
                 found = msgspec.json.decode(text)
-            except UNREADABLE as error:
+            except _UNREADABLE as error:
                 tally.read += 1
                 torn = not line.endswith(b"\n")
                 reason = "the last line is torn: the file was half-written" if torn else "a line is not JSON"
