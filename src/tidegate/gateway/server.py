@@ -124,8 +124,9 @@ class Server:
 
     @property
     def open_calls(self) -> int:
-        """Calls that have no outcome yet."""
-        return sum(isinstance(user, Exchange) and user.settlement is None for user in self.exchanges)
+        """Calls that have no outcome yet; the rungs of a ladder are parts of one."""
+        open_ones = (user for user in self.exchanges if isinstance(user, Exchange) and not user.ladder_name)
+        return sum(call.settlement is None for call in open_ones)
 
     def exchange_for(self, client: "ClientConnection", request: Request, key: "Key | None") -> Any:
         """Who serves this request: a call, one of the gateway's own pages, or the console behind its socket."""
