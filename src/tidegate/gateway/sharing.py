@@ -51,15 +51,14 @@ class SharingExchange(Exchange):
     # -- before a provider is asked -----------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        share, request = self.share, self.request
-        if self.head is not None:
-            super()._read()
-            return
+        share, request, was_read = self.share, self.request, self.head is not None
         body = request.body  # as it came: routing takes out what it has answered to
         super()._read()
+        if was_read:
+            return
         share.ask = cache_ask(request.headers)
-        if share.ask.stores and self.head is not None:
-            share.name = self._cache.name_of(self.key, self.operation.dialect.name, self.head.model, request, body)
+        if share.ask.stores and (head := self.head) is not None:
+            share.name = self._cache.name_of(self.key, self.operation.dialect.name, head.model, request, body)
 
     def _decide(self) -> None:
         share = self.share
@@ -164,9 +163,7 @@ class SharingExchange(Exchange):
 
     def _enter_again(self) -> None:
         """As at first: what this call asked of its quotas is given back before it asks anew."""
-        if self.claim is not None:
-            self.server.gate.settle(self, NOTHING_SPENT, is_request=False)
-            self.claim = None
+        self.server.gate.settle(self, NOTHING_SPENT, is_request=False)
         self._decide()
         if self.claim is None or self.server.gate.admit(self, self.claim):
             self._go()
