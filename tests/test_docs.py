@@ -305,7 +305,7 @@ def test_the_page_of_the_response_cache_does_what_it_says(tmp_path: Path) -> Non
 
 
 def test_the_page_of_ladders_does_what_it_says(tmp_path: Path) -> None:
-    """The small model answers; asked for JSON it does not, and the large one is asked: $0.1 and $0.4, and ten times that."""
+    """The small model answers; asked for JSON it does not, and the large one is asked, at ten times its price."""
     printed = follow(CASCADE, tmp_path)
     assert re.findall(r"x-tidegate-ladder: (.+?)\s*$", printed, re.MULTILINE) == [
         "cheap-first 1/2",
