@@ -30,7 +30,7 @@ REFUSED = {401, 402, 403, 404, 429}
 COLUMNS = (
     "generation_id", "request_id", "tenant_id", "key_id", "user_hash", "ts", "status_code", "usage_input_tokens",
     "usage_output_tokens", "cost_nano_usd", "upstream_cost_nano_usd", "operator_loss_nano_usd", "cost_basis",
-    "request_model", "error_type",
+    "request_model", "error_type", "attempt_count",
 )  # fmt: skip
 
 
@@ -52,6 +52,7 @@ class Seen(msgspec.Struct, frozen=True):
     basis: str | None
     model: str | None
     error_type: str | None
+    attempts: int | None
 
 
 def calm_down(place: Place, tenants: Sequence[str]) -> Iterator[str]:
@@ -196,7 +197,7 @@ def _check_call(story: Story, reply: Reply, row: Seen, outputs: list[int], was_k
         if row.cost:
             yield f"{name}: its usage is unknown and it costs {row.cost}"
         if outputs and not was_killed:
-            yield f"{name}: the provider told its usage, and the row says unknown"
+            yield from _check_unknown(name, row, outputs, reply.call.is_free)
         return
     was_cut = story.revoked_s is not None and reply.call.key == 1 and row.basis == "estimated_partial"
     if was_cut:  # revoked in the middle: the provider was hung up on, and what it had sent is charged
@@ -220,6 +221,14 @@ def _check_call(story: Story, reply: Reply, row: Seen, outputs: list[int], was_k
             yield f"{name}: charged {row.cost} and lost {row.loss}; due {sorted(due)}"
 
 
+def _check_unknown(name: str, row: Seen, outputs: list[int], is_free: bool) -> Iterator[str]:
+    """An attempt may have died without a word beside those that told their usage; what these cost is known."""
+    if (row.attempts or 0) <= len(outputs):
+        yield f"{name}: the provider told its usage in each of {row.attempts} attempts, and the row says unknown"
+    elif not is_free and row.upstream != sum(row_cost(output) for output in outputs):
+        yield f"{name}: {row.attempts} attempts, {len(outputs)} of which told their usage; upstream is {row.upstream}"
+
+
 def row_cost(output_tokens: int) -> int:
     """What the provider charges for an answer of so many tokens."""
     return INPUT_TOKENS * INPUT_NANO + output_tokens * OUTPUT_NANO
@@ -239,7 +248,8 @@ def _check_revocation(story: Story, slack_s: float) -> Iterator[str]:
         if reply.call.key == 1 and reply.status == 200:
             if reply.began_s > end_s:
                 yield f"call {reply.request_id} began {reply.began_s - story.revoked_s:.1f} s after its key was revoked"
-            if reply.ended_s > end_s and reply.is_whole:
+            # an answer that comes whole was on its way already, and may be as late as its provider
+            if reply.call.is_stream and reply.ended_s > end_s and reply.is_whole:
                 late = reply.ended_s - story.revoked_s
                 yield f"call {reply.request_id} went on for {late:.1f} s after its key was revoked"
 

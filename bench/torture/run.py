@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.tidegate_gateway import commit
 from torture.check import calm_down, check_round, describe
 from torture.hostile import HostileProvider
 from torture.mistakes import NAMES as MISTAKES
@@ -45,6 +46,7 @@ class Ran(msgspec.Struct, kw_only=True):
     violations: list[str] = []
     seconds: float = 0.0
     late_s: float = 0.0
+    commits: list[str] = []
 
 
 def load() -> dict[str, Ran]:
@@ -82,6 +84,8 @@ def run_setting(
     found = 0
     if ran.programs >= programs:
         return 0
+    if (here := commit()) not in ran.commits:
+        ran.commits.append(here)
     with HostileProvider() as provider, Place(setting, provider.port, clock_s=120 if ran.rounds % 2 else 0) as place:
         while ran.programs < programs and time.monotonic() < deadline:
             began = time.monotonic()
