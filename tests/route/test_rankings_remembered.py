@@ -7,18 +7,19 @@ from hypothesis import strategies as st
 
 from rig.endpoints import endpoint, planner
 from tidegate.core.price import Rates, Tier
+from tidegate.core.routing_settings import PolicyConfig
 from tidegate.route.planner import SHELVES_MAX, Call, Planner
-from tidegate.route.rank import begin_with, rank, shape_number, shape_of
+from tidegate.route.rank import COARSE, FINE, begin_with, rank, shape_number, shape_of
 from tidegate.route.wishes import NO_WISHES, read_wishes
 
 BOUNDS = (32_000, 128_000, 200_000)
 lengths = st.integers(1, 2**21)
 
 
-@given(st.tuples(lengths, lengths), st.tuples(lengths, lengths), st.booleans())
-def test_calls_of_one_number_have_one_shape(one: tuple[int, int], other: tuple[int, int], is_fine: bool) -> None:
-    first, second = (shape_number(*lengths, BOUNDS, is_fine=is_fine) for lengths in (one, other))
-    shapes = [shape_of(*lengths, BOUNDS, is_fine=is_fine) for lengths in (one, other)]
+@given(st.tuples(lengths, lengths), st.tuples(lengths, lengths), st.sampled_from((0, COARSE, FINE)))
+def test_calls_of_one_number_have_one_shape(one: tuple[int, int], other: tuple[int, int], fineness: int) -> None:
+    first, second = (shape_number(*lengths, BOUNDS, fineness) for lengths in (one, other))
+    shapes = [shape_of(*lengths, BOUNDS, fineness) for lengths in (one, other)]
     assert (first == second) == (shapes[0] == shapes[1])
 
 
@@ -48,7 +49,7 @@ def test_a_remembered_ranking_is_the_one_that_would_be_made_now() -> None:
         call = Call(("m",), wishes=wishes, input_tokens=entered, output_tokens=left, draw=rng.getrandbits(32))
         plan = made.plan(call, now_s)
         shelf = plan.shelf
-        shape = shape_of(call.input_tokens, call.output_tokens or 500, shelf.tier_bounds, is_fine=shelf.is_fine)
+        shape = shape_of(call.input_tokens, call.output_tokens or 500, shelf.tier_bounds, shelf.fineness)
         fresh = rank(shelf.groups[0], wishes, shape, made.health, now_s)
         kept = made.rankings(shelf, call, now_s)[0]
         assert (kept.order, kept.costs, kept.drawn, kept.sums) == (fresh.order, fresh.costs, fresh.drawn, fresh.sums)
@@ -74,3 +75,15 @@ def test_callers_that_make_ever_new_wishes_do_not_make_others_wait() -> None:
         made.shelf(Call(("m", f"n{number}")))
         assert made.shelf(Call(("m",))) is kept
     assert made.shelves <= SHELVES_MAX
+
+
+def test_those_whom_the_same_policies_bind_share_what_is_remembered() -> None:
+    """A thousand tenants under one policy are planned for as one; another policy is another plan."""
+    rules = {"eu": PolicyConfig(processing=("EU",)), "us": PolicyConfig(processing=("US",))}
+    bound = {f"t{number}": ("eu",) for number in range(1000)} | {"other": ("us",)}
+    facts = [endpoint("de", processing=frozenset(("DE",))), endpoint("us", processing=frozenset(("US",)))]
+    made = planner(*facts, policies=rules, tenants=bound)
+    for tenant in bound:
+        plan = made.plan(Call(("m",), made.book.scope(tenant, "p", "k")), 1.0)
+        assert [one.facts.tag for one in plan.order] == ["us" if tenant == "other" else "de"]
+    assert made.shelves == 2

@@ -54,10 +54,11 @@ def floor_of(bucket: int) -> int:
 class Histogram:
     """Counts by bucket, halved with time."""
 
-    __slots__ = ("_counts", "_halved_s", "total")
+    __slots__ = ("_counts", "_halved_s", "_known", "total")
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}
+        self._known: dict[int, int] = {}  # percentiles that were asked for since the last sample
         self._halved_s = 0.0
         self.total = 0
 
@@ -70,6 +71,8 @@ class Histogram:
         else:
             counts[bucket] = SCALE
         self.total += SCALE
+        if self._known:
+            self._known = {}
 
     def _halve(self, now_s: float) -> None:
         halvings = int((now_s - self._halved_s) // HISTOGRAM_HALF_LIFE_S)
@@ -82,11 +85,15 @@ class Histogram:
         """The least value of the bucket below which this share of samples lies; None with too few samples."""
         if self.total < SAMPLES_MIN * SCALE:
             return None
+        known = self._known.get(ppm)
+        if known is not None:
+            return known
         wanted, seen = self.total * ppm, 0
         for bucket in sorted(self._counts):
             seen += self._counts[bucket] * 1_000_000
             if seen >= wanted:
-                return floor_of(bucket)
+                self._known[ppm] = floor_of(bucket)
+                return self._known[ppm]
         raise AssertionError("the counts of a histogram are its total")
 
 

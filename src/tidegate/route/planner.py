@@ -12,11 +12,13 @@ from typing import Final
 import msgspec
 
 from tidegate.core.endpoint_facts import EndpointFacts, Exclusion
-from tidegate.route.affinity import HOLDERS_MAX, LOAD_FREE, Affinity, Homes, is_full
+from tidegate.route.affinity import HOLDERS_MAX, LOAD_FREE, SHARED_BY, Affinity, Homes, is_full
 from tidegate.route.filter import ALL_ALLOWED, NO_NEEDS, Allowed, Needs, exclusions
 from tidegate.route.health import Health
 from tidegate.route.policy import Policy, PolicyBook, Scope
 from tidegate.route.rank import (
+    COARSE,
+    FINE,
     OUTPUT_TOKENS_ASSUMED,
     Candidate,
     Ranking,
@@ -35,6 +37,7 @@ RANKINGS_MAX: Final = 256  # kept of one shelf
 PROBE_ONE_IN: Final = 8  # calls that may try an endpoint whose breaker is half open, until one does
 PROBE_WAIT_S: Final = 30.0
 REFERENCE: Final = Shape(3000, 1000, 3000)  # of the calls by which conversations find their home
+FURTHER_MAX: Final = 3  # shorter prefixes that are looked at, once an endpoint is found for a call
 HOMES_MAX: Final = 16  # of one shelf: by who is unwell
 NOBODY: Final[frozenset[str]] = frozenset()
 BY_SPEED: Final = ("latency", "throughput", "exacto")
@@ -111,8 +114,10 @@ class Shelf:
         self.output_bounds = sorted({one.facts.output_tokens_max for one in every if one.facts.output_tokens_max})
         self.narrowed: dict[tuple[int, int], Shelf] = {}
         wishes = terms.wishes
-        self.is_fine = wishes.sort == "price" or any(rates[3] for one in every for rates in one.rates)
-        self.by_speed = wishes.sort in BY_SPEED or bool(wishes.max_latency_s or wishes.min_throughput or wishes.order)
+        self.fineness = FINE if wishes.sort == "price" else COARSE
+        if any(rates[3] for one in every for rates in one.rates):
+            self.fineness = 0
+        self.by_speed = wishes.sort in BY_SPEED or bool(wishes.max_latency_s or wishes.min_throughput)
         self.version = -1
         self.forget()
         self.is_plain = len(self.groups) == 1 and (wishes.allow_fallbacks or bool(wishes.order))
@@ -250,13 +255,15 @@ class Planner:
         if shelf.by_speed and shelf.version != health.version:
             shelf.version = health.version
             shelf.forget()
-        number = shape_number(
-            call.input_tokens, call.output_tokens or OUTPUT_TOKENS_ASSUMED, shelf.tier_bounds, is_fine=shelf.is_fine
-        )
+        left = call.output_tokens or OUTPUT_TOKENS_ASSUMED
+        number = shape_number(call.input_tokens, left, shelf.tier_bounds, shelf.fineness)
         unwell = health.unwell
         if not unwell or shelf.ids.isdisjoint(unwell):
             found = shelf.calm.get(number)
             return found if found is not None else self._ranked(shelf, number, call, NOBODY, now_s)
+        if shelf.wishes.order and shelf.version != health.version:  # which of the unwell are shut is a matter of time
+            shelf.version = health.version
+            shelf.forget()
         which = shelf.ids & unwell
         known = shelf.rankings.get(which)
         found = known.get(number) if known is not None else None
@@ -264,9 +271,8 @@ class Planner:
 
     def _ranked(self, shelf: Shelf, number: int, call: Call, unwell: frozenset[str],
                 now_s: float) -> tuple[Ranking, ...]:  # fmt: skip
-        shape = shape_of(
-            call.input_tokens, call.output_tokens or OUTPUT_TOKENS_ASSUMED, shelf.tier_bounds, is_fine=shelf.is_fine
-        )
+        left = call.output_tokens or OUTPUT_TOKENS_ASSUMED
+        shape = shape_of(call.input_tokens, left, shelf.tier_bounds, shelf.fineness)
         found = tuple([rank(group, shelf.wishes, shape, self.health, now_s) for group in shelf.groups])
         if shelf.ranked >= RANKINGS_MAX:
             shelf.forget()
@@ -278,15 +284,20 @@ class Planner:
         """The endpoint with part of the prompt in its cache where this call is cheapest, if it is cheaper there than a
         draw among all is expected to be, and there is room. Below 0 where there is none.
 
-        Of several that have it the one that has the most comes first, and each is looked at once.
+        Who has the most of it is looked at first, each once; then those who have a little less. What many calls share
+        is no reason to be anywhere, where one has more than that.
         """
         known, oldest_s, places = affinity.known, now_s - affinity.sticky_s, ranking.places
         entered, left = call.input_tokens, call.output_tokens or OUTPUT_TOKENS_ASSUMED
-        chosen, best_cost, best_load, looked_at = -1, 0, 0.0, 0
+        chosen, best_cost, best_load, looked_at, further = -1, 0, 0.0, 0, FURTHER_MAX
         for key in reversed(call.keys):
             entry = known.get(key)
             if entry is None or entry.used_s < oldest_s:
                 continue
+            if chosen >= 0:
+                further -= 1
+                if further < 0 or len(entry.endpoints) >= SHARED_BY:
+                    break
             tokens = entry.tokens if entry.tokens < entered else entered
             for endpoint_id in reversed(entry.endpoints):
                 place = places.get(endpoint_id, -1)

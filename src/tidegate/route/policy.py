@@ -130,6 +130,8 @@ class PolicyBook:
         """Raises ConfigError for a name that is no policy, and for policies that leave nothing together."""
         self._policies, self._bindings = policies, bindings
         self._binds_all_alike = not (bindings.tenants or bindings.projects or bindings.keys)
+        self._tenants, self._projects = first_alike(bindings.tenants), first_alike(bindings.projects)
+        self._keys = first_alike(bindings.keys)
         for where, names in _all_names(bindings):
             for name in names:
                 if name not in policies:
@@ -146,14 +148,10 @@ class PolicyBook:
         return frozenset(name for policy in self._policies.values() for name in policy.data_classes)
 
     def scope(self, tenant: str, project: str, key: str) -> Scope:
-        bound = self._bindings
+        """Whom to ask for what binds a caller: of those whom the same policies bind, always the same one."""
         if self._binds_all_alike:
             return NO_SCOPE
-        return (
-            tenant if tenant in bound.tenants else "",
-            project if project in bound.projects else "",
-            key if key in bound.keys else "",
-        )
+        return self._tenants.get(tenant, ""), self._projects.get(project, ""), self._keys.get(key, "")
 
     def named(self, names: Iterable[str]) -> tuple[Policy, ...]:
         """Policies that a request names to narrow itself. Raises KeyError for one that is not there."""
@@ -178,6 +176,12 @@ class PolicyBook:
         for kind in ("tenants", "projects", "keys"):
             for owner, names in getattr(bound, kind).items():
                 check_together(self.named((*bound.everyone, *names)), f"{kind} {owner}")
+
+
+def first_alike(bound: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """For each owner the first one with the same policies."""
+    first: dict[tuple[str, ...], str] = {}
+    return {owner: first.setdefault(names, owner) for owner, names in bound.items()}
 
 
 def check_together(policies: Sequence[Policy], whose: str) -> None:

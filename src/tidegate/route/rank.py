@@ -8,6 +8,7 @@ the caller's, nothing is drawn. Calls of one shape are ranked alike, so that a r
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from math import floor, log2
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -22,6 +23,8 @@ DRAW_BITS: Final = 32
 OUTPUT_TOKENS_ASSUMED: Final = 500  # of an answer, where the request sets no limit
 PPM_OF: Final = {"p50": 500_000, "p75": 750_000, "p90": 900_000, "p99": 990_000}
 LATENCY_UNSEEN_US: Final = 1 << 62  # endpoints nobody has called yet come last in a sort by latency
+COARSE: Final = 2  # steps to an octave of the proportion of input to output, where the first is drawn
+FINE: Final = 8  # where the cheapest is asked for
 SHAPE_TOKENS: Final = 1 << 16  # of output, in a shape whose proportion alone matters
 SAVING_LEAST: Final = 1 / 32  # of the cost of a call: for less it is not kept where its prompt is cached
 BEGUN_MAX: Final = 16  # endpoints of an order that is remembered with each of them in front
@@ -75,45 +78,32 @@ class Shape(NamedTuple):
     at: int
 
 
-def shape_of(input_tokens: int, output_tokens: int, tier_bounds: Sequence[int], *, is_fine: bool) -> Shape:
-    """The shape of a call: its tier, and the proportion of input to output to a half of an octave.
+def shape_of(input_tokens: int, output_tokens: int, tier_bounds: Sequence[int], fineness: int) -> Shape:
+    """The shape of a call: its tier, and the proportion of input to output.
 
-    tier_bounds: ascending; of all candidates. is_fine: the lengths themselves matter, and are kept within a sixteenth:
-    where the cheapest is asked for, or a request costs something by itself.
+    tier_bounds: ascending; of all candidates. fineness: steps of the proportion to an octave; 0: the lengths themselves
+    matter, and are kept within a sixteenth: where a request costs something by itself.
     """
     tier = bisect_left(tier_bounds, input_tokens) if tier_bounds else 0
     at = tier_bounds[tier - 1] + 1 if tier else 0
-    if is_fine:
+    if not fineness:
         return Shape(rounded(input_tokens), rounded(output_tokens), at)
-    half_octaves = _half_octaves(input_tokens or 1) - _half_octaves(output_tokens)
-    octaves = half_octaves >> 1
-    entered = SHAPE_TOKENS << octaves if octaves >= 0 else SHAPE_TOKENS >> -octaves
-    return Shape(entered * 181 >> 7 if half_octaves & 1 else entered, SHAPE_TOKENS, at)
+    steps = floor(log2((input_tokens or 1) / output_tokens) * fineness)
+    return Shape(round(2.0 ** (steps / fineness) * SHAPE_TOKENS), SHAPE_TOKENS, at)
 
 
-def shape_number(input_tokens: int, output_tokens: int, tier_bounds: Sequence[int], *, is_fine: bool) -> int:
+def shape_number(input_tokens: int, output_tokens: int, tier_bounds: Sequence[int], fineness: int) -> int:
     """The fast twin of `shape_of`: calls with one number have one shape."""
     tier = bisect_left(tier_bounds, input_tokens) if tier_bounds else 0
-    if is_fine:
+    if not fineness:
         return (rounded(input_tokens) << 64 | rounded(output_tokens)) << 16 | tier
-    entered = input_tokens or 1
-    bits, left = entered.bit_length(), output_tokens.bit_length()
-    half_octaves = 2 * (bits - left)
-    half_octaves -= (entered * entered) >> (2 * bits - 1) == 0
-    half_octaves += (output_tokens * output_tokens) >> (2 * left - 1) == 0
-    return (half_octaves + 512) << 16 | tier
+    return floor(log2((input_tokens or 1) / output_tokens) * fineness) << 16 | tier
 
 
 def rounded(tokens: int) -> int:
     """To four significant bits, upwards."""
     power = max(tokens.bit_length() - 4, 0)
     return -(-tokens >> power) << power
-
-
-def _half_octaves(tokens: int) -> int:
-    """Twice the binary logarithm of a length, rounded down."""
-    bits = tokens.bit_length()
-    return 2 * bits - (tokens * tokens < 1 << (2 * bits - 1))
 
 
 Key = tuple[bool, bool, int, int, int, Candidate]
