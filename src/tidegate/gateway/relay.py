@@ -98,7 +98,7 @@ class PeekRelay:
             if self.seen.is_done:
                 break  # nothing follows the last event
             keep = self._peek.see(event)
-            if self.seen.is_done:
+            if (seen := self.seen).is_done:  # `self.seen.is_done` is settled above, to the type checker
                 self._held = event if keep else b""
             elif keep:
                 out.append(event)
