@@ -97,8 +97,8 @@ class PeekRelay:
         for event in self._framer.feed(data):
             if self.seen.is_done:
                 break  # nothing follows the last event
-            keep = self._peek.see(event)
-            if (seen := self.seen).is_done:  # `self.seen.is_done` is settled above, to the type checker
+            keep, seen = self._peek.see(event), self.seen  # by this name, its `is_done` is not settled to the type checker
+            if seen.is_done:
                 self._held = event if keep else b""
             elif keep:
                 out.append(event)
