@@ -97,7 +97,7 @@ class PeekRelay:
         for event in self._framer.feed(data):
             if self.seen.is_done:
                 break  # nothing follows the last event
-            keep, seen = self._peek.see(event), self.seen  # by this name, its `is_done` is not settled to the type checker
+            keep, seen = self._peek.see(event), self.seen  # so named, `is_done` is not settled to the type checker
             if seen.is_done:
                 self._held = event if keep else b""
             elif keep:
