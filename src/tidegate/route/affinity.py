@@ -155,7 +155,7 @@ class Homes:
 
     def of(self, key: int) -> tuple[int, ...]:
         """The places of the endpoints in the order in which they win a key: the first few."""
-        slot = ((key * _MIX & _MASK) >> 40) % SLOTS
+        slot = (key ^ key >> 29 ^ key >> 47) % SLOTS
         found = self._slots.get(slot)
         if found is None:
             found = self._slots[slot] = tuple(rendezvous(slot * _MIX & _MASK, self._names, self.shares)[:NEXT_MAX])

@@ -38,7 +38,6 @@ PROBE_ONE_IN: Final = 8  # calls that may try an endpoint whose breaker is half 
 PROBE_WAIT_S: Final = 30.0
 REFERENCE: Final = Shape(3000, 1000, 3000)  # of the calls by which conversations find their home
 FURTHER_MAX: Final = 3  # shorter prefixes that are looked at, once an endpoint is found for a call
-HOMES_MAX: Final = 16  # of one shelf: by who is unwell
 NOBODY: Final[frozenset[str]] = frozenset()
 BY_SPEED: Final = ("latency", "throughput", "exacto")
 
@@ -119,6 +118,7 @@ class Shelf:
             self.fineness = 0
         self.by_speed = wishes.sort in BY_SPEED or bool(wishes.max_latency_s or wishes.min_throughput)
         self.version = -1
+        self.home: Homes | None = None
         self.forget()
         self.is_plain = len(self.groups) == 1 and (wishes.allow_fallbacks or bool(wishes.order))
         self.ids = frozenset(one.endpoint_id for one in every)
@@ -134,8 +134,6 @@ class Shelf:
         self.calm: dict[int, tuple[Ranking, ...]] = {}
         self.rankings: dict[frozenset[str], dict[int, tuple[Ranking, ...]]] = {NOBODY: self.calm}
         self.ranked = 0
-        self.calm_home: Homes | None = None
-        self.homes: dict[frozenset[str], Homes] = {}
 
 
 def needs_of(call: Call) -> Needs:
@@ -192,7 +190,7 @@ class Planner:
                 place = self._cached(ranking, self.affinity, call, now_s)
                 reason = "cached"
                 if place < 0:
-                    place, reason = self._by_name(ranking, self.affinity, shelf, call, now_s), "conversation"
+                    place, reason = self._by_name(ranking, self.affinity, shelf, call), "conversation"
             else:
                 place = ranking.first(call.draw)
             order = ranking.beginning(place)
@@ -289,11 +287,13 @@ class Planner:
         """
         known, oldest_s, places = affinity.known, now_s - affinity.sticky_s, ranking.places
         entered, left = call.input_tokens, call.output_tokens or OUTPUT_TOKENS_ASSUMED
-        chosen, best_cost, best_load, looked_at, further = -1, 0, 0.0, 0, FURTHER_MAX
+        looked: list[str] = []
+        chosen, best_cost, best_load, looked_at, looks, further = -1, 0, 0.0, 0, HOLDERS_MAX, FURTHER_MAX
         for key in reversed(call.keys):
             entry = known.get(key)
-            if entry is None or entry.used_s < oldest_s:
+            if entry is None or entry.used_s < oldest_s or entry.endpoints == looked:
                 continue
+            looked = entry.endpoints
             if chosen >= 0:
                 further -= 1
                 if further < 0 or len(entry.endpoints) >= SHARED_BY:
@@ -304,6 +304,7 @@ class Planner:
                 if place < 0 or looked_at >> place & 1:
                     continue
                 looked_at |= 1 << place
+                looks -= 1
                 read, write, cached, request = ranking.rates[place]
                 whole = entered * read + left * write + request
                 cost = whole - tokens * (read - cached)
@@ -312,7 +313,7 @@ class Planner:
                     continue
                 if not self._is_full(ranking, place):
                     chosen, best_cost, best_load = place, cost, load
-            if looked_at.bit_count() >= HOLDERS_MAX:
+            if looks <= 0:
                 break
         return chosen
 
@@ -322,9 +323,9 @@ class Planner:
             return False
         return is_full(mine, ranking.share(place), ranking.load(health.loads), health.unit_ticked)
 
-    def _by_name(self, ranking: Ranking, affinity: Affinity, shelf: Shelf, call: Call, now_s: float) -> int:
-        """The endpoint that a conversation's name wins, and while it is full the one it wins without that."""
-        homes = self._homes(shelf, now_s)
+    def _by_name(self, ranking: Ranking, affinity: Affinity, shelf: Shelf, call: Call) -> int:
+        """The endpoint that a conversation's name wins; while it is full or unwell, the one it wins without that."""
+        homes = shelf.home or self._homes(shelf)
         places, endpoints = ranking.places, homes.endpoints
         for won in homes.of(affinity.own(call.keys)):
             place = places.get(endpoints[won], -1)
@@ -332,23 +333,13 @@ class Planner:
                 return place
         return 0
 
-    def _homes(self, shelf: Shelf, now_s: float) -> Homes:
-        """By weights at one length for all calls: a conversation that grows keeps its home."""
-        unwell = self.health.unwell
-        is_calm = not unwell or shelf.ids.isdisjoint(unwell)
-        if is_calm and shelf.calm_home is not None:
-            return shelf.calm_home
-        which = NOBODY if is_calm else shelf.ids & unwell
-        homes = shelf.homes.get(which)
-        if homes is None:
-            ranking = rank(shelf.groups[0], shelf.wishes, REFERENCE, self.health, now_s)
-            endpoints = [one.endpoint_id for one in ranking.order[: ranking.drawn]]
-            if len(shelf.homes) >= HOMES_MAX:
-                shelf.homes.clear()
-            homes = Homes(endpoints, [ranking.share(place) for place in range(ranking.drawn)])
-            shelf.homes[which] = homes
-            if is_calm:
-                shelf.calm_home = homes
+    @staticmethod
+    def _homes(shelf: Shelf) -> Homes:
+        """By weights at one length for all calls, as if all were well: a conversation that grows keeps its home, and
+        those of others stay when one breaks down."""
+        ranking = rank(shelf.groups[0], shelf.wishes, REFERENCE, Health(), 0.0)
+        endpoints = [one.endpoint_id for one in ranking.order[: ranking.drawn]]
+        homes = shelf.home = Homes(endpoints, [ranking.share(place) for place in range(ranking.drawn)])
         return homes
 
     def _probing(
