@@ -26,7 +26,8 @@ up: install-up $(if $(FAST),fast)
 	@$(if $(FAST),PYTHONPATH=$(CURDIR)/build/fast) $(VENV)/bin/tidegate up $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 # Rooms whose tests neither watch a clock nor share a port run two at a time; the others one after another.
-SIDE_BY_SIDE := $(addprefix tests/,bench catalog core index labels ledger market report study wire)
+SIDE_BY_SIDE := $(addprefix tests/,bench catalog core index labels ledger market report route study wire \
+  test_config.py test_fast_build.py test_house.py)
 ONE_BY_ONE := $(filter-out $(SIDE_BY_SIDE),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
 
 test: install-dev
@@ -37,11 +38,14 @@ else
 	@$(PY) -m pytest $(filter-out tests/rig tests/__pycache__,$(ONE_BY_ONE))
 endif
 
-# Over real processes and sockets: what a caller sees must not tell which build served it.
-FAST_TESTS := $(addprefix tests/gateway/test_,calls relay faults lanes short_way whole_reply known_head dialects)
+# Over real processes and sockets: what a caller sees must not tell which build served it. Tests that hand a function a
+# stand-in for a call or a connection (test_lanes, test_gate, test_known_head, the fuzz test) are of the sources: compiled
+# functions take no stand-ins.
+FAST_TESTS := $(addprefix tests/gateway/test_,calls relay short_way whole_reply faults clients dialects media ladders \
+  response_cache paths routing hardness admission_prices)
 
 test-fast: install-dev fast
-	@PYTHONPATH=$(CURDIR)/build/fast $(PY) -m pytest $(or $(ARGS),$(FAST_TESTS))
+	@PYTHONPATH=$(CURDIR)/build/fast $(PY) -m pytest $(or $(ARGS),-n 2 --dist loadfile $(addsuffix .py,$(FAST_TESTS)))
 
 kill50: install-dev
 	@KILLS=50 $(PY) -m pytest tests/gateway/test_lifecycle.py -k kill_9 -s
