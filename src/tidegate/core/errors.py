@@ -28,6 +28,7 @@ TidegateError                     anything of ours, also off the wire (exit code
     ├── UpstreamRefusal           400  or another status of the provider's own: its word on the caller's request
     ├── UpstreamRejected          502  the provider refused our credentials
     ├── Unavailable               503  draining, or the ledger cannot be written
+    ├── NotCached                 504  the caller wanted a kept answer, and there is none
     └── UpstreamTimeout           504
 """
 
