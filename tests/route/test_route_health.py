@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.endpoints import endpoint, planner
+from tidegate.core.routing_settings import Routing
 from tidegate.route.course import Bounds, Course, RetryBudget, fault_of_status
 from tidegate.route.health import BUCKETS, Health, Histogram, Patience, bucket_of, floor_of
 from tidegate.route.planner import Call
+from tidegate.route.setup import planner_of
 
 A, B = endpoint("a", 1), endpoint("b", 1)
 
@@ -59,6 +61,17 @@ def test_the_breaker_opens_closes_and_waits_longer_each_time() -> None:
     assert one.state(24.9) == "open" and one.state(25.0) == "half_open", "twice as long"
     health.succeed("m@a", 25.0)
     assert one.state(25.0) == "closed" and one.is_well(25.0)
+
+
+def test_settings_that_are_read_again_hold_for_endpoints_that_were_seen_before() -> None:
+    """A worker begins with an empty planner, and takes its live state along whenever its table is made anew."""
+    book = planner().book
+    before = planner_of(Routing(), {}, book)
+    before.health.fail("m@a", 1.0, "timeout")
+    after = planner_of(Routing(failures_to_open=2, open_s=30, affinity=False), {}, book, before)
+    assert after.health is before.health and after.affinity is None
+    after.health.fail("m@a", 2.0, "timeout")
+    assert after.health.of("m@a").state(31.9) == "open" and after.health.of("m@a").state(32.0) == "half_open"
 
 
 def test_failures_of_calls_begun_before_it_opened_do_not_prolong_it() -> None:

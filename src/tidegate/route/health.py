@@ -121,12 +121,12 @@ class EndpointHealth:
     """One endpoint's health. `latency_us`: to the first byte of an answer; `throughput`: output tokens a second."""
 
     __slots__ = (
-        "_answered_s", "_counted_s", "_failed", "_ok", "_opened", "_patience", "_probe_until_s", "_uncounted",
-        "closes_s", "failures", "latency_us", "load", "rests_s", "throughput",
+        "_answered_s", "_counted_s", "_failed", "_ok", "_opened", "_probe_until_s", "_uncounted",
+        "closes_s", "failures", "latency_us", "load", "patience", "rests_s", "throughput",
     )  # fmt: skip
 
     def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+        self.patience = patience
         self.latency_us, self.throughput = Histogram(), Histogram()
         self._ok = self._failed = 0
         self._uncounted = 0  # successes that are still to be added to `_ok`
@@ -221,13 +221,13 @@ class EndpointHealth:
         if began_s is not None and began_s < self._answered_s:
             return
         self.failures += 1
-        if self._opened or self.failures >= self._patience.failures_to_open:
+        if self._opened or self.failures >= self.patience.failures_to_open:
             self._open(now_s)
 
     def _open(self, now_s: float) -> None:
         if now_s < self.closes_s and self._opened:
             return  # a call that began before it was opened tells nothing new
-        self.closes_s = now_s + self._patience.open_s * (1 << min(self._opened, OPEN_DOUBLINGS_MAX))
+        self.closes_s = now_s + self.patience.open_s * (1 << min(self._opened, OPEN_DOUBLINGS_MAX))
         self._opened += 1
         self._probe_until_s = 0.0
 
@@ -265,6 +265,12 @@ class Health:
         if found is None:
             found = self._endpoints[endpoint_id] = EndpointHealth(self._patience)
         return found
+
+    def be_as_patient(self, patience: Patience) -> None:
+        """From now on, with all endpoints."""
+        self._patience = patience
+        for one in self._endpoints.values():
+            one.patience = patience
 
     def passes_over(self, endpoint_id: str) -> bool:
         """One more success there need not be told (`succeed`): it is one of many alike, and was counted here."""

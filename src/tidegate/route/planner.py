@@ -208,6 +208,11 @@ class Planner:
         ranking, wishes, is_probe = rankings[0], shelf.wishes, False
         for further in rankings[1:]:
             order += begin_with(further.order, further.first(call.draw))
+        if len(rankings) > 1 and (wishes.max_latency_s or wishes.min_throughput):
+            late = ranking.late.union(*[further.late for further in rankings[1:]])
+            order = tuple(
+                sorted(order, key=lambda one: one.place in late)
+            )  # stable: a fallback that is fast comes first
         if ranking.drawn < len(ranking.order) and not wishes.order and not call.draw % PROBE_ONE_IN:
             order, is_probe = self._probing(order, ranking, now_s)
         if not wishes.allow_fallbacks and not wishes.order:

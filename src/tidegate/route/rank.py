@@ -115,7 +115,8 @@ class Ranking:
 
     `order`: all candidates, best first. `drawn`: how many of the first are drawn among; `sums`: their running weights,
     scaled to 2^32. `expected`: what a call is expected to cost when its first endpoint is drawn so. `healths`: of all.
-    Of each that is drawn, `rates`, and in `bars` the part of its full cost below which a call is better off there.
+    `late`: places, as configured, of those that miss a wished latency or throughput. Of each that is drawn, `rates`,
+    and in `bars` the part of its full cost below which a call is better off there.
     """
 
     def __init__(self, order: tuple[Candidate, ...], costs: tuple[int, ...], drawn: int,
@@ -132,6 +133,7 @@ class Ranking:
         self.sums = sums
         self.places = {one.endpoint_id: place for place, one in enumerate(order[:drawn])}
         self.bars = tuple([self.expected * (1 - SAVING_LEAST) / cost for cost in costs[:drawn]])
+        self.late: frozenset[int] = frozenset()
         self._begun: dict[int, tuple[Candidate, ...]] = {0: order}
         self._load, self._loads = 0.0, -1 << 60
 
@@ -189,7 +191,9 @@ def rank(candidates: Sequence[Candidate], wishes: Wishes, shape: Shape, health: 
         drawn = sum([not key[0] and not key[1] for key in keys])
     in_order = tuple([key[4] for key in keys])
     ordered = tuple([key[5] for key in keys])
-    return Ranking(ordered, in_order, drawn, of, at)
+    ranking = Ranking(ordered, in_order, drawn, of, at)
+    ranking.late = frozenset(late)
+    return ranking
 
 
 def weights(costs: Sequence[int]) -> tuple[tuple[int, ...], int]:

@@ -35,5 +35,6 @@ def planner_of(
     """The planner of a worker. before: the one it had, whose live state goes on."""
     patience = Patience(routing.failures_to_open, routing.open_s)
     health = before.health if before else Health(patience)
-    affinity = (before.affinity if before else None) or (Affinity() if routing.affinity else None)
+    health.be_as_patient(patience)
+    affinity = ((before.affinity if before else None) or Affinity()) if routing.affinity else None
     return Planner(models, book, health, affinity)
