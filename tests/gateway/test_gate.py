@@ -19,6 +19,7 @@ from tidegate.core.quota import LeaseAnswer, LeaseAsk, Quota
 from tidegate.core.usage import Usage
 from tidegate.gateway.admission import Gate
 from tidegate.gateway.claiming import text_bound
+from tidegate.gateway.lease import IDLE_S
 from tidegate.gateway.meter import NOTHING_SPENT, settle
 from tidegate.gateway.operation import OPERATIONS
 
@@ -195,5 +196,21 @@ def test_settling_twice_changes_nothing() -> None:
         call.end(settle(Usage(input_tokens=1, output_tokens=50), PRICE))
         (lease,) = gate.leasing.leases.values()
         assert lease.spent == 50_000
+
+    run(test, wallet(10**9))
+
+
+def test_what_the_last_call_took_and_did_not_use_goes_back() -> None:
+    """A call that comes to nothing spends nothing: its lease is not taken for one in use ever after. Torture's."""
+
+    async def test(gate: Gate, store: Store) -> None:
+        for _ in range(2):
+            call = Call(gate)
+            await asyncio.wait_for(call.came.wait(), 10)
+            call.end(NOTHING_SPENT)
+            await asyncio.sleep(0.6)
+        (lease,) = gate.leasing.leases.values()
+        await asyncio.sleep(IDLE_S)
+        assert (lease.free, store.held(lease.window)) == (0, 0)
 
     run(test, wallet(10**9))

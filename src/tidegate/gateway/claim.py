@@ -35,24 +35,13 @@ class Claim:
         self.plan, self.leases, self.charge, self.is_limited = plan, leases, charge, is_limited
 
     def take_if_free(self) -> bool:
-        """Reserve, where all of it is free."""
+        """Reserve, where all of it is free; else nothing is touched."""
         amounts = self.amounts
         for lease in self.leases:
-            lease.free = free = lease.free - amounts[lease.kind]
-            if free < lease.low:
-                if free < 0:
-                    self._put_back(lease)
-                    return False
-                lease.low = free
-        self.is_held = True
+            if lease.free < amounts[lease.kind]:
+                return False
+        self.take()
         return True
-
-    def _put_back(self, last: Lease) -> None:
-        """Of what was taken up to a lease that had not enough. That they looked needed once does no harm."""
-        for lease in self.leases:
-            lease.free += self.amounts[lease.kind]
-            if lease is last:
-                return
 
     def take(self) -> None:
         """Reserve: the amounts are there, whoever calls this has looked."""

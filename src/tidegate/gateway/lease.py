@@ -107,7 +107,8 @@ class Lease:
                 return True
         elif self.free > 0 and now - self.used_at > IDLE_S:
             return True
-        return self.told_spent != self.spent and now >= self.tell_at
+        # also where calls took and came to nothing: else it would look used for ever, and never be given back
+        return now >= self.tell_at and (self.told_spent != self.spent or self.high > self.low)
 
     def ask(self, now: float) -> LeaseAsk | None:
         """The next word to the store; None where there is nothing to say.
