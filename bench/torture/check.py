@@ -211,7 +211,9 @@ def _check_call(story: Story, reply: Reply, row: Seen, outputs: list[int], was_k
         told = sum(row_cost(output) for output in outputs)
         if row.upstream != told:
             yield f"{name}: the provider charges {told}, the row says {row.upstream}"
-    if was_refused and not was_cut and row.cost:
+    # a stream that was cut after its provider had told what it charges, and before its first word: as one that is left
+    was_told = story.revoked_s is not None and row.status_code == 401 and bool(row.attempts)
+    if was_refused and not was_cut and not was_told and row.cost:
         yield f"{name}: refused, and costs {row.cost}"
     if row.output_tokens is not None and row.input_tokens is not None and row.cost is not None:
         margins = {0, story.program.margin_ppm} if story.had_two_prices else {0}
