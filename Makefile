@@ -39,9 +39,9 @@ else
 endif
 
 # Over real processes and sockets: what a caller sees must not tell which build served it. Tests that hand a function a
-# stand-in for a call or a connection (test_lanes, test_gate, test_known_head, the fuzz test) are of the sources: compiled
-# functions take no stand-ins.
-FAST_TESTS := $(addprefix tests/gateway/test_,calls relay short_way whole_reply faults clients dialects media ladders \
+# stand-in for a call, a pool or a connection are of the sources alone (test_lanes, test_gate, test_known_head,
+# test_short_way, test_whole_reply, the fuzz test): compiled functions take no stand-ins.
+FAST_TESTS := $(addprefix tests/gateway/test_,calls relay faults clients dialects media ladders \
   response_cache paths routing hardness admission_prices)
 
 test-fast: install-dev fast
