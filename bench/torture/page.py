@@ -33,7 +33,7 @@ that died with its worker was looked for before the next worker stood, which rec
 way when its key was revoked was taken for a stream; an attempt that died beside one that told its usage was taken for
 that one. The last call of a worker that came to nothing left its slice held until another call came: it goes back now.
 
-One alarm is not settled. In three of ten runs of the round of seed 80 on sqlite-4, apart from the runs below, tenant t84
+One alarm is not settled. In three of ten runs of the round of seed 80 on sqlite-4, apart from the runs below, t84
 made five requests in a calendar minute of four. In the one that was looked into, attempts that take 20 ms took 3 s: the
 workers had stood still for longer than a lease of 2 s, for want of a processor, after which a rate may run over by a
 slice a worker. The check counts only blows, and takes such weather for calm.
