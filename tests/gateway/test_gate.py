@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tidegate.accounts.keys import Key
 from tidegate.accounts.quotas.book import QuotaBook
@@ -17,6 +18,7 @@ from tidegate.core.facts import Endpoint
 from tidegate.core.price import Price, Rates
 from tidegate.core.quota import LeaseAnswer, LeaseAsk, Quota
 from tidegate.core.usage import Usage
+from tidegate.gateway import admission
 from tidegate.gateway.admission import Gate
 from tidegate.gateway.claiming import text_bound
 from tidegate.gateway.lease import IDLE_S
@@ -32,16 +34,16 @@ COST = 100_000  # of a call at its limit
 
 
 class Store(MemoryStore):
-    """`is_down`: every exchange fails; `exchanges`: how many came."""
+    """`is_down`: every exchange fails; `is_busy`: nothing is granted, whatever is left; `exchanges`: how many came."""
 
-    is_down = False
+    is_down = is_busy = False
     exchanges = 0
 
     def exchange(self, lessee: Lessee, asks: Sequence[LeaseAsk]) -> list[LeaseAnswer]:
         self.exchanges += 1
         if self.is_down:
             raise QuotaStoreError("the database is gone")
-        return super().exchange(lessee, asks)
+        return super().exchange(lessee, [replace(ask, want=0, want_min=0) for ask in asks] if self.is_busy else asks)
 
 
 class Call:
@@ -214,3 +216,18 @@ def test_what_the_last_call_took_and_did_not_use_goes_back() -> None:
         assert (lease.free, store.held(lease.window)) == (0, 0)
 
     run(test, wallet(10**9))
+
+
+def test_a_caller_with_money_left_is_not_told_that_it_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that does not come to handing out what is left is the gateway's trouble: 503, no 402."""
+    monkeypatch.setattr(admission, "GRANT_S", 0.3)
+
+    async def test(gate: Gate, store: Store) -> None:
+        store.is_busy = True
+        call = await Call(gate).settled()
+        assert isinstance(call.error, Unavailable)
+        assert "has not handed out" in str(call.error)
+        store.is_busy = False
+        assert (await Call(gate).settled()).error is None
+
+    run(test, wallet(10**9), wait_s=0.2)

@@ -220,7 +220,9 @@ class Gate:
             claim.fit()
             return True
         is_to_fetch = all(lease.left >= claim.least[lease.kind] for lease in short)  # nobody holds it
-        if is_over or (is_late and not is_to_fetch):
+        if is_to_fetch and is_over:
+            raise store_silent("it has not handed out in time what is left")  # the caller is not short of anything
+        if is_late and not is_to_fetch:
             raise self._refusal(claim, short[0])
         return False
 
