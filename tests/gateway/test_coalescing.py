@@ -493,7 +493,7 @@ def test_a_gateway_that_stops_finishes_those_who_wait(run_gateway: Callable[...,
         time.sleep(0.2)
         held.step()
         assert [reply.status_code for reply in crowd.end()] == [200] * 6
-        assert gateway.stop() == 0
+        assert gateway.process.wait(timeout=10) == 0
     assert completion("m")
 
 
