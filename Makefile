@@ -20,12 +20,13 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --require-hashes
 SELF := $(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --no-index --editable .
 
-.PHONY: up fast test test-fast kill50 check bench peers conformance fuzz docs labels oracles lock clean install-up install-dev
+.PHONY: up fast test test-gateway test-others test-fast kill50 check bench peers conformance fuzz docs labels oracles lock clean install-up install-dev
 
 up: install-up $(if $(FAST),fast)
 	@$(if $(FAST),PYTHONPATH=$(CURDIR)/build/fast) $(VENV)/bin/tidegate up $(if $(PORT),--port $(PORT)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
-# Rooms whose tests neither watch a clock nor share a port run two at a time; the others one after another.
+# Rooms whose tests neither watch a clock nor share a port are dealt out to two workers; the gateway's and the others
+# run one after another, in two runs beside each other, since they mostly wait.
 SIDE_BY_SIDE := $(addprefix tests/,bench catalog core index labels ledger market report route study wire \
   test_config.py test_fast_build.py test_house.py)
 ONE_BY_ONE := $(filter-out $(SIDE_BY_SIDE),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
@@ -35,8 +36,14 @@ ifdef ARGS
 	@$(PY) -m pytest $(ARGS)
 else
 	@$(PY) -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
-	@$(PY) -m pytest $(filter-out tests/rig tests/__pycache__,$(ONE_BY_ONE))
+	@$(MAKE) --no-print-directory --jobs 2 test-gateway test-others
 endif
+
+test-gateway: install-dev
+	@$(PY) -m pytest tests/gateway
+
+test-others: install-dev
+	@$(PY) -m pytest $(filter-out tests/gateway tests/rig tests/__pycache__,$(ONE_BY_ONE))
 
 # Over real processes and sockets: what a caller sees must not tell which build served it. Tests that hand a function a
 # stand-in for a call, a pool or a connection are of the sources alone (test_lanes, test_gate, test_known_head,
