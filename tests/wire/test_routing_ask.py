@@ -53,6 +53,11 @@ def test_models_are_tried_in_order_and_once() -> None:
     assert found is not None and models_of(found, "m") == ("m", "b", "c")
 
 
+def test_anthropics_default_fallbacks_name_no_model() -> None:
+    found = asked("anthropic", fallbacks="default")
+    assert found is not None and models_of(found, "m") == ("m",)
+
+
 @pytest.mark.parametrize(("member", "value"), [("models", "a"), ("models", [1]), ("fallbacks", [{"name": "x"}])])
 def test_a_list_of_models_that_is_none_is_refused_by_name(member: str, value: Any) -> None:
     found = asked("openai-chat", **{member: value})

@@ -4,7 +4,7 @@ They are kept as they came: most calls have none, and whoever routes the call re
 even where it can read little else of a body: a wish that is overlooked is a promise broken.
 """
 
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -72,7 +72,7 @@ class _Fallback(Struct, frozen=True):
     model: str
 
 
-_fallbacks = msgspec.json.Decoder(list[_Fallback] | None)
+_fallbacks = msgspec.json.Decoder(list[_Fallback] | Literal["default"] | None)
 _models = msgspec.json.Decoder(list[str] | None)
 _text = msgspec.json.Decoder(str | None)
 
@@ -90,9 +90,11 @@ def models_of(ask: RoutingAsk, model: str) -> tuple[str, ...]:
             if name == "models":
                 found += _models.decode(raw) or ()
             else:
-                found += [entry.model for entry in _fallbacks.decode(raw) or ()]
+                named = _fallbacks.decode(raw)
+                # "default" is Anthropic's for "those that you would choose": it names none
+                found += [entry.model for entry in named] if isinstance(named, list) else ()
         except UNREADABLE as error:
-            what = "a list of models" if name == "models" else 'a list such as [{"model": "..."}]'
+            what = "a list of models" if name == "models" else 'a list such as [{"model": "..."}], or "default"'
             raise InvalidRequest(f"The member `{name}` is not {what}: {error}.", param=name) from None
     return tuple(dict.fromkeys(found))
 
