@@ -90,7 +90,8 @@ def test_of_a_provider_that_fails_one_call_in_five_999_callers_in_1000_see_nothi
         answered = Counter(pool.map(one, range(2000)))
     assert answered[True] >= 1998, answered
     outcomes = gateway.outcomes()
-    assert len(outcomes) == 2000 and max(len(outcome.attempts) for outcome in outcomes) <= 6
+    # a warm connection that turns out to be dead is no answer of the endpoint's: one more, on a fresh one
+    assert len(outcomes) == 2000 and max(len(outcome.attempts) for outcome in outcomes) <= 6 + 1
     assert sum(len(outcome.attempts) for outcome in outcomes) == len(moody.times)
     cost = 8 * 2000 + 4 * 500 + 5 * 10_000
     assert {o.row.cost_nano_usd for o in outcomes if o.row.status_code == 200} == {cost}

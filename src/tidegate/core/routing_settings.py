@@ -83,7 +83,10 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         str, _help("country in which your own machines stand; without it no border rule lets local models serve")
     ] = ""
     affinity: Annotated[bool, _help("keep a conversation where its prompt is cached, while that is cheaper")] = True
-    attempts_max: Annotated[Annotated[int, Meta(ge=1, le=20)], _help("attempts that one call may make")] = 6
+    attempts_max: Annotated[
+        Annotated[int, Meta(ge=1, le=20)],
+        _help("attempts that one call may make, beside one on a fresh connection where a warm one was dead"),
+    ] = 6
     attempts_s: Annotated[Positive, _help("after this long no further attempt of a call is begun")] = 120.0
     pauses_s: Annotated[
         Annotated[float, Meta(ge=0)],
